@@ -1,0 +1,179 @@
+//! Objectives: names in `of` and `in` resolved, steps selected, ids made, the implicit objective added.
+//! In: the plan's `sla` and the program so far. Out: [`Objective`]s.
+
+use super::unknown;
+use crate::diagnostic::{Diagnostic, position};
+use crate::objective::{Comparison, Limit, Objective, Selection, Stat};
+use crate::plan::{ObjectivePlan, Plan};
+use crate::program::Program;
+use crate::syntax::Scalar;
+
+pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnostic>) -> Vec<Objective> {
+    let mut objectives: Vec<Objective> = Vec::new();
+    for written in &plan.sla {
+        let of = selection(plan, program, written, mistakes);
+        let profiles = profiles(plan, written, mistakes);
+        let id = identity(written, &of, profiles.as_deref(), &objectives, mistakes);
+        objectives.push(Objective {
+            id,
+            of,
+            stat: written.limits.stat,
+            limit: written.limits.limit.clone(),
+            warn: written.limits.warn.clone(),
+            profiles,
+            must: written.must,
+            line: position(&plan.source.text, written.span.start).0,
+        });
+    }
+    let judged = |o: &Objective| matches!(o.stat, Stat::Errors | Stat::Availability);
+    if !objectives.iter().any(judged) {
+        objectives.push(implicit(program));
+    }
+    objectives
+}
+
+/// `errors < 5%` for a file that says nothing about errors or availability.
+fn implicit(program: &Program) -> Objective {
+    let mut id = String::from("errors < 5%");
+    if program.objectives.iter().any(|o| o.id == id) {
+        id.push_str(" (implicit)");
+    }
+    Objective {
+        id,
+        of: Selection { step_ids: (0..program.steps.len()).collect(), ..Selection::default() },
+        stat: Stat::Errors,
+        limit: Limit { op: Comparison::Less, value: 0.05, text: "< 5%".into() },
+        warn: None,
+        profiles: None,
+        must: true,
+        line: 0,
+    }
+}
+
+fn selection(plan: &Plan, program: &Program, written: &ObjectivePlan, mistakes: &mut Vec<Diagnostic>) -> Selection {
+    let mut of = Selection::default();
+    let mut good = true;
+    for (kind, names) in &written.of {
+        for name in names {
+            good &= check_name(plan, program, kind, name, mistakes);
+        }
+        let texts: Vec<String> = names.iter().map(|n| n.text.clone()).collect();
+        match *kind {
+            "target" => of.targets = texts,
+            "journey" => of.journeys = texts,
+            "step" => of.steps = texts,
+            _ => of.tags = texts,
+        }
+    }
+    let stat = written.limits.stat;
+    if stat == Stat::Completed && !(of.targets.is_empty() && of.steps.is_empty() && of.tags.is_empty()) {
+        mistakes.push(
+            Diagnostic::error(
+                "bad-value",
+                written.span,
+                "`completed` counts iterations, which have a journey but no target, step or tag",
+            )
+            .help("use `of: { journey: … }`"),
+        );
+    }
+    of.step_ids = matching(program, &of, stat);
+    if good && of.step_ids.is_empty() && !program.steps.is_empty() {
+        mistakes.push(
+            Diagnostic::error("selects-nothing", written.span, "no step is selected by this `of`")
+                .help("an objective without data can never pass; probes do not count for times"),
+        );
+    }
+    of
+}
+
+/// Steps that match every list; probes only where no time is judged.
+fn matching(program: &Program, of: &Selection, stat: Stat) -> Vec<usize> {
+    let within = |list: &[String], name: &str| list.is_empty() || list.iter().any(|n| n == name);
+    let steps = program.steps.iter().enumerate();
+    steps
+        .filter(|(_, step)| !(step.probe && stat.is_time()))
+        .filter(|(_, step)| {
+            let target = program.targets.get(step.target).map_or("", |t| &t.name);
+            within(&of.targets, target)
+                && within(&of.journeys, &program.journeys[step.journey].name)
+                && within(&of.steps, &step.name)
+                && (of.tags.is_empty() || step.tags.iter().any(|t| of.tags.contains(t)))
+        })
+        .map(|(i, _)| i)
+        .collect()
+}
+
+fn check_name(plan: &Plan, program: &Program, kind: &str, name: &Scalar, mistakes: &mut Vec<Diagnostic>) -> bool {
+    let known: Vec<&str> = match kind {
+        "target" => plan.targets.iter().map(|t| t.name.text.as_str()).collect(),
+        "journey" => plan.journeys.iter().map(|j| j.name.text.as_str()).collect(),
+        "step" => program.steps.iter().map(|s| s.name.as_str()).collect(),
+        _ => {
+            let tags = program.steps.iter().flat_map(|s| &s.tags);
+            tags.map(String::as_str).collect()
+        }
+    };
+    let found = known.contains(&name.text.as_str());
+    if !found {
+        let mut unique = known;
+        unique.sort_unstable();
+        unique.dedup();
+        mistakes.push(unknown(name, kind, unique.into_iter()));
+    }
+    found
+}
+
+fn profiles(plan: &Plan, written: &ObjectivePlan, mistakes: &mut Vec<Diagnostic>) -> Option<Vec<String>> {
+    let names = written.profiles.as_ref()?;
+    for name in names {
+        let known = || plan.profiles.iter().map(|p| p.name.text.as_str());
+        // Profiles that could not be read have been reported; their names still exist in the file.
+        if !known().any(|p| p == name.text) && !plan.broken_profiles.contains(&name.text) {
+            mistakes.push(unknown(name, "profile", known()));
+        }
+    }
+    Some(names.iter().map(|n| n.text.clone()).collect())
+}
+
+/// `name:` if given, else made from selection, statistic and limit; unique in the file.
+fn identity(
+    written: &ObjectivePlan,
+    of: &Selection,
+    profiles: Option<&[String]>,
+    before: &[Objective],
+    mistakes: &mut Vec<Diagnostic>,
+) -> String {
+    let taken = |id: &str| before.iter().any(|o| o.id == id);
+    if let Some(name) = &written.name {
+        if taken(&name.text) {
+            mistakes.push(
+                Diagnostic::error(
+                    "duplicate-name",
+                    name.span,
+                    format!("another objective is named `{}`", name.shown()),
+                )
+                .help("choose another name"),
+            );
+        }
+        return name.text.clone();
+    }
+    let mut id = written.limits.stat.word();
+    for (kind, names) in [("target", &of.targets), ("journey", &of.journeys), ("step", &of.steps), ("tag", &of.tags)] {
+        if !names.is_empty() {
+            id.push_str(&format!(" of {kind} {}", names.join(", ")));
+        }
+    }
+    id.push_str(&format!(" {}", written.limits.limit.text));
+    if taken(&id)
+        && let Some(profiles) = profiles
+    {
+        id.push_str(&format!(" in {}", profiles.join(", ")));
+    }
+    if taken(&id) {
+        mistakes.push(
+            Diagnostic::error("duplicate-name", written.span, format!("`{id}` stands here twice"))
+                .help("remove one, or give one a `name:`"),
+        );
+    }
+    id
+}

@@ -1,0 +1,179 @@
+//! Text of the file to templates, expressions, patterns and paths, each mistake at its place in the file.
+//! In: scalars and the names visible there. Out: compiled parts; a broken one is reported and stands as null.
+
+use super::Lowering;
+use super::names::Visible;
+use crate::diagnostic::Diagnostic;
+use crate::expr::{Expr, ExprError, JsonNode, Template, Type};
+use crate::jsonpath::JsonPath;
+use crate::plan::constant;
+use crate::syntax::{Node, Scalar};
+use crate::value::Value;
+
+impl Lowering<'_> {
+    fn expression_mistake(&mut self, scalar: &Scalar, offset: usize, error: ExprError) {
+        let range = error.range.start + offset..error.range.end + offset;
+        let span = scalar.locate(&self.plan.source.text, range);
+        self.push(Diagnostic::error(error.code, span, error.message).maybe_help(error.help));
+    }
+
+    /// A template of `text`, which stands at `offset` in the scalar.
+    pub(super) fn template_of(&mut self, scalar: &Scalar, text: &str, offset: usize, names: &Visible<'_>) -> Template {
+        if scalar.broken || !text.contains("{{") {
+            return Template::constant(Value::text(text));
+        }
+        if let Some(at) = audience_marker(text) {
+            let span = scalar.locate(&self.plan.source.text, at + offset..at + offset + 6);
+            self.push(
+                Diagnostic::error("not-yet", span, "`marker(AUDIENCE)` is part of the language but not built yet")
+                    .help("use `marker`, which belongs to the account"),
+            );
+            return Template::constant(Value::Null);
+        }
+        match Template::compile(text, names) {
+            Ok(template) => template,
+            Err(error) => {
+                self.expression_mistake(scalar, offset, error);
+                Template::constant(Value::Null)
+            }
+        }
+    }
+
+    /// A text template: what is no template is text as it was written.
+    pub(super) fn text(&mut self, scalar: &Scalar, names: &Visible<'_>) -> Template {
+        self.template_of(scalar, &scalar.text, 0, names)
+    }
+
+    /// A typed template: what is no template keeps its type from the file.
+    pub(super) fn typed(&mut self, node: &Node, names: &Visible<'_>) -> Template {
+        if let Node::Scalar(scalar) = node {
+            if scalar.text.contains("{{") {
+                return self.text(scalar, names);
+            }
+        } else if let Some(inner) = first_template(node) {
+            let span = inner.span;
+            self.push(
+                Diagnostic::error("bad-value", span, "inside a list or map there is no template here")
+                    .help("write the whole list as one expression, such as \"{{ [a, b] }}\""),
+            );
+        }
+        Template::constant(constant(node))
+    }
+
+    /// A bare expression that must be true or false.
+    pub(super) fn condition(&mut self, scalar: &Scalar, names: &Visible<'_>) -> Option<Expr> {
+        if scalar.broken {
+            return None;
+        }
+        if scalar.text.contains("{{") {
+            self.push(
+                Diagnostic::error("bare-expression", scalar.span, "a condition stands without `{{ }}`")
+                    .help(format!("write `{}`", scalar.shown().replace("{{", "").replace("}}", "").trim())),
+            );
+            return None;
+        }
+        match Expr::compile(&scalar.text, names) {
+            Ok(expr) => {
+                let kind = expr.result_type();
+                if !matches!(kind, Type::Bool | Type::Any) {
+                    let message = "a condition is true or false";
+                    self.push(
+                        Diagnostic::error("wrong-type", scalar.span, message)
+                            .label(format!("this gives {}", type_word(kind))),
+                    );
+                }
+                Some(expr)
+            }
+            Err(error) => {
+                self.expression_mistake(scalar, 0, error);
+                None
+            }
+        }
+    }
+
+    pub(super) fn json_path(&mut self, scalar: &Scalar) -> Option<JsonPath> {
+        if scalar.broken {
+            return None;
+        }
+        let compiled = if scalar.text.starts_with('$') {
+            JsonPath::compile(&scalar.text)
+        } else {
+            Err(format!("`{}` is no JSONPath: that starts with `$`", scalar.shown()))
+        };
+        match compiled {
+            Ok(path) => Some(path),
+            Err(message) => {
+                self.push(
+                    Diagnostic::error("bad-path", scalar.span, message).help("write for example `$.items[0].id`"),
+                );
+                None
+            }
+        }
+    }
+
+    fn bad_regex(&mut self, scalar: &Scalar, error: &regex::Error) {
+        let text = error.to_string();
+        let why = text.lines().last().unwrap_or("").trim();
+        let why = why.strip_prefix("error: ").unwrap_or(why);
+        self.push(Diagnostic::error("bad-pattern", scalar.span, format!("this pattern cannot be read: {why}")));
+    }
+
+    pub(super) fn pattern(&mut self, scalar: &Scalar) -> Option<regex::Regex> {
+        regex::Regex::new(&scalar.text).map_err(|error| self.bad_regex(scalar, &error)).ok()
+    }
+
+    pub(super) fn byte_pattern(&mut self, scalar: &Scalar) -> Option<regex::bytes::Regex> {
+        regex::bytes::Regex::new(&scalar.text).map_err(|error| self.bad_regex(scalar, &error)).ok()
+    }
+
+    pub(super) fn json(&mut self, node: &Node, names: &Visible<'_>) -> JsonNode {
+        match node {
+            Node::Scalar(scalar) if scalar.text.contains("{{") => JsonNode::Template(self.text(scalar, names)),
+            Node::Scalar(scalar) => JsonNode::Constant(scalar.value()),
+            Node::List(items, _) => JsonNode::List(items.iter().map(|item| self.json(item, names)).collect()),
+            Node::Map(entries, _) => {
+                JsonNode::Map(entries.iter().map(|e| (e.key.text.clone(), self.json(&e.value, names))).collect())
+            }
+        }
+    }
+}
+
+/// Where `marker(` stands inside a template.
+fn audience_marker(text: &str) -> Option<usize> {
+    let mut done = 0;
+    while let Some(open) = text[done..].find("{{") {
+        let from = done + open;
+        let to = text[from..].find("}}").map_or(text.len(), |i| from + i);
+        let inside = &text[from..to];
+        if let Some(at) = inside.find("marker") {
+            let before = inside[..at].chars().next_back();
+            let whole = !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '\'' | '"'));
+            if whole && inside[at + 6..].trim_start().starts_with('(') {
+                return Some(from + at);
+            }
+        }
+        done = to;
+    }
+    None
+}
+
+fn first_template(node: &Node) -> Option<&Scalar> {
+    match node {
+        Node::Scalar(s) => s.text.contains("{{").then_some(s),
+        Node::List(items, _) => items.iter().find_map(first_template),
+        Node::Map(entries, _) => entries.iter().find_map(|e| first_template(&e.value)),
+    }
+}
+
+pub(super) fn type_word(kind: Type) -> &'static str {
+    match kind {
+        Type::Any => "anything",
+        Type::Null => "null",
+        Type::Bool => "true or false",
+        Type::Int => "a whole number",
+        Type::Float => "a number",
+        Type::Text => "text",
+        Type::List => "a list",
+        Type::Map => "a map",
+    }
+}

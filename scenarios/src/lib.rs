@@ -1,0 +1,29 @@
+//! Scenario text to program: syntax with positions → plan, checked → flat operations.
+//! In: a scenario file, its data files, the environment. Out: [`program::Program`], or every mistake at once.
+//! Knows nothing of tokio, hyper or histograms.
+
+pub mod compile;
+pub mod dealing;
+pub mod diagnostic;
+pub mod environment;
+pub mod estimate;
+pub mod expr;
+pub mod jsonpath;
+pub mod library;
+pub mod objective;
+pub mod overrides;
+pub mod plan;
+pub mod program;
+pub mod source;
+pub mod syntax;
+pub mod units;
+pub mod value;
+
+pub use compile::compile;
+pub use dealing::{deal_users, needed_accounts};
+pub use diagnostic::{Diagnostic, Severity, Span, render};
+pub use estimate::Estimate;
+pub use overrides::Overrides;
+pub use plan::{Plan, parse};
+pub use program::Program;
+pub use source::Source;

@@ -1,0 +1,309 @@
+//! The plan: the scenario file as written, with every shape checked and every unit read, but nothing resolved.
+//! In: [`Source`] and the environment. Out: [`Plan`] with warnings, or every mistake of the file at once.
+
+mod accounts;
+mod journeys;
+mod profiles;
+mod reader;
+mod requests;
+mod roles;
+mod sla;
+mod steps;
+mod stored;
+mod targets;
+
+pub(crate) use reader::constant;
+pub(crate) use stored::is_secret_name;
+pub(crate) use targets::check_url;
+
+use crate::compile;
+use crate::diagnostic::{self, Diagnostic, Span};
+use crate::environment::{self, Lookup};
+use crate::program::{DataOrder, Delay, Load};
+use crate::source::Source;
+use crate::syntax::{self, Node, Scalar};
+use crate::value::Value;
+use reader::{Reader, Spec};
+use std::collections::HashSet;
+
+pub(crate) use sla::Limits;
+
+/// A checked scenario file.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// `name:` of the file, or the file's own name.
+    pub name: String,
+    pub(crate) source: Source,
+    pub(crate) targets: Vec<TargetPlan>,
+    pub(crate) roles: Vec<RolePlan>,
+    pub(crate) data: Vec<DataPlan>,
+    pub(crate) fragments: Vec<FragmentPlan>,
+    pub(crate) journeys: Vec<JourneyPlan>,
+    pub(crate) mix: Option<Vec<(Scalar, u32)>>,
+    pub(crate) profiles: Vec<ProfilePlan>,
+    /// Profiles that are in the file but could not be read.
+    pub(crate) broken_profiles: Vec<String>,
+    pub(crate) sla: Vec<ObjectivePlan>,
+    pub(crate) ghosts: HashSet<String>,
+    stored: String,
+    digests: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// The file's text as it may be stored: `${}` unexpanded, literal secrets replaced by `***`.
+    pub fn stored_text(&self) -> String {
+        self.stored.clone()
+    }
+
+    /// SHA-256 in hex of the scenario's text and of each data file, by name, the scenario first.
+    pub fn digests(&self) -> Vec<(String, String)> {
+        self.digests.clone()
+    }
+}
+
+/// A service under test.
+#[derive(Clone, Debug)]
+pub(crate) struct TargetPlan {
+    pub name: Scalar,
+    pub url: String,
+    pub timeout_ns: u64,
+    pub connect_timeout_ns: u64,
+    pub health: Option<String>,
+    pub insecure: bool,
+    pub ca: Option<String>,
+}
+
+/// Rows with named columns; `None` when they could not be read, so that nothing else is said about them.
+pub(crate) type Table = Option<(Vec<String>, Vec<Vec<Value>>)>;
+
+/// A role.
+#[derive(Clone, Debug)]
+pub(crate) struct RolePlan {
+    pub name: Scalar,
+    pub accounts: Table,
+    pub secret: HashSet<String>,
+    pub wrap: bool,
+    pub may_see: Vec<(Scalar, Scalar)>,
+}
+
+/// A data table.
+#[derive(Clone, Debug)]
+pub(crate) struct DataPlan {
+    pub name: Scalar,
+    pub rows: Table,
+    pub order: DataOrder,
+}
+
+/// Steps to be called.
+#[derive(Clone, Debug)]
+pub(crate) struct FragmentPlan {
+    pub name: Scalar,
+    pub steps: Vec<StepPlan>,
+}
+
+/// A journey.
+#[derive(Clone, Debug)]
+pub(crate) struct JourneyPlan {
+    pub name: Scalar,
+    pub role: Option<Scalar>,
+    pub target: Option<Scalar>,
+    pub before: Vec<StepPlan>,
+    pub headers: Vec<(Scalar, Scalar)>,
+    pub steps: Vec<StepPlan>,
+    pub after: Vec<StepPlan>,
+    pub continue_on_failure: bool,
+    pub after_failure_ns: (u64, u64),
+}
+
+/// One step with its place.
+#[derive(Clone, Debug)]
+pub(crate) struct StepPlan {
+    pub span: Span,
+    pub kind: StepKind,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub(crate) enum StepKind {
+    Request(Box<RequestPlan>),
+    Probe { request: Box<RequestPlan>, stranger: Option<Scalar> },
+    Think(Delay),
+    Repeat { times: Scalar, steps: Vec<StepPlan> },
+    While { condition: Scalar, most: u64, steps: Vec<StepPlan> },
+    If { condition: Scalar, then: Vec<StepPlan>, otherwise: Vec<StepPlan> },
+    Choose(Vec<(u32, Vec<StepPlan>)>),
+    Set(Vec<(Scalar, Node)>),
+    Group { name: Scalar, steps: Vec<StepPlan> },
+    Call(Scalar),
+}
+
+/// A request as written.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestPlan {
+    /// `METHOD path` as written.
+    pub key: Scalar,
+    pub method: String,
+    /// Byte of `key.text` where the path starts.
+    pub path_at: usize,
+    pub name: Option<Scalar>,
+    pub target: Option<Scalar>,
+    pub query: Vec<(Scalar, Node)>,
+    pub headers: Vec<(Scalar, Scalar)>,
+    pub body: BodyPlan,
+    pub timeout_ns: Option<u64>,
+    pub expect: ExpectPlan,
+    pub saves: Vec<SavePlan>,
+    pub identities: Vec<(Scalar, Scalar)>,
+    pub tags: Vec<Scalar>,
+    pub continue_on_failure: Option<bool>,
+}
+
+/// A body as written.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum BodyPlan {
+    #[default]
+    Empty,
+    Json(Node),
+    Form(Vec<(Scalar, Node)>),
+    Text(Scalar),
+}
+
+/// Expectations as written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ExpectPlan {
+    pub status: Vec<(u16, u16)>,
+    pub json: Vec<(Scalar, ConditionPlan)>,
+    pub contains: Vec<Scalar>,
+    pub matches: Vec<Scalar>,
+    pub headers: Vec<(Scalar, ConditionPlan)>,
+    pub under_ns: Option<u64>,
+    pub that: Option<Scalar>,
+    pub marker: Option<crate::program::Control>,
+}
+
+/// A condition as written.
+#[derive(Clone, Debug)]
+pub(crate) enum ConditionPlan {
+    /// A value, a template, or a comparison in text.
+    Value(Node),
+    Matches(Scalar),
+    Exists(bool),
+}
+
+/// A saved value as written.
+#[derive(Clone, Debug)]
+pub(crate) struct SavePlan {
+    pub name: Scalar,
+    pub source: SavedFrom,
+    pub default: Option<Value>,
+    pub credential: bool,
+    pub secret: bool,
+}
+
+/// Where a saved value comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum SavedFrom {
+    Json(Scalar),
+    Header(Scalar),
+    Regex(Scalar),
+}
+
+/// A profile with its load worked out.
+#[derive(Clone, Debug)]
+pub(crate) struct ProfilePlan {
+    pub name: Scalar,
+    pub load: Load,
+    pub warm_up_ns: u64,
+    pub graceful_stop_ns: u64,
+    pub isolation_required: bool,
+}
+
+/// An objective as written.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectivePlan {
+    pub span: Span,
+    pub of: Vec<(&'static str, Vec<Scalar>)>,
+    pub limits: Limits,
+    pub profiles: Option<Vec<Scalar>>,
+    pub must: bool,
+    pub name: Option<Scalar>,
+}
+
+const FILE: Spec = Spec {
+    what: "a scenario file",
+    keys: &["watertight", "name", "targets", "roles", "data", "fragments", "journeys", "mix", "profiles", "sla"],
+    not_yet: &["import", "extends", "setup", "teardown", "gate", "waivers"],
+};
+
+/// Reads, checks and resolves a scenario file. `environment` answers `${NAME}`.
+/// `Ok` holds the warnings besides the plan; `Err` every mistake and warning of the file, in file order.
+pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let (tree, mut diagnostics) = syntax::parse(&source.text);
+    let Some(mut tree) = tree else {
+        if diagnostics.is_empty() {
+            diagnostics.push(
+                Diagnostic::error("empty", Span::default(), "the file holds nothing")
+                    .help("start from the model: `watertight init`"),
+            );
+        }
+        return Err(diagnostic::finish(diagnostics, source));
+    };
+    let stored = stored::masked(&tree, &source.text);
+    environment::expand(&mut tree, environment, &source.text, &mut diagnostics);
+    let mut reader = Reader {
+        source,
+        diagnostics,
+        digests: vec![(source.name.clone(), stored::sha256(source.text.as_bytes()))],
+        ghosts: HashSet::new(),
+    };
+    let plan = read_file(&mut reader, &tree, stored);
+    let mut diagnostics = reader.diagnostics;
+    if let Some(plan) = &plan {
+        diagnostics.extend(compile::lower(plan).1);
+    }
+    let diagnostics = diagnostic::finish(diagnostics, source);
+    match plan {
+        Some(plan) if !diagnostics.iter().any(Diagnostic::is_error) => Ok((plan, diagnostics)),
+        _ => Err(diagnostics),
+    }
+}
+
+fn read_file(reader: &mut Reader<'_>, tree: &Node, stored: String) -> Option<Plan> {
+    let at = Span::new(tree.span().start..tree.span().start);
+    let file = reader.fields(tree, at, &FILE)?;
+    match file.entry("watertight") {
+        Some(entry) => {
+            reader.whole(&entry.value, entry.key.span, "the version of the language", 1, 1);
+        }
+        None => reader.missing(at, "a scenario file", "watertight", "1"),
+    }
+    let name = reader.text_at(file, "name").map_or_else(|| file_stem(&reader.source.name), |s| s.text.clone());
+    let targets = targets::read(reader, file);
+    let roles = roles::read(reader, file);
+    let data = roles::read_data(reader, file);
+    let fragments = journeys::read_fragments(reader, file);
+    let journeys = journeys::read(reader, file);
+    let mix = journeys::read_mix(reader, file);
+    let (profiles, broken_profiles) = profiles::read(reader, file);
+    let sla = sla::read(reader, file);
+    Some(Plan {
+        name,
+        source: reader.source.clone(),
+        targets,
+        roles,
+        data,
+        fragments,
+        journeys,
+        mix,
+        profiles,
+        broken_profiles,
+        sla,
+        ghosts: std::mem::take(&mut reader.ghosts),
+        stored,
+        digests: std::mem::take(&mut reader.digests),
+    })
+}
+
+fn file_stem(name: &str) -> String {
+    std::path::Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned())
+}

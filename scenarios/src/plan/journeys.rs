@@ -1,0 +1,137 @@
+//! `journeys:`, `fragments:` and `mix:`.
+//! In: the maps. Out: [`JourneyPlan`]s and [`FragmentPlan`]s with their steps, and the shares of the mix.
+
+use super::reader::{Fields, Reader, Spec};
+use super::{FragmentPlan, JourneyPlan, StepPlan, requests, steps};
+use crate::diagnostic::Diagnostic;
+use crate::syntax::{Entry, Node, Scalar};
+use crate::units;
+
+const JOURNEY: Spec = Spec {
+    what: "a journey",
+    keys: &["as", "target", "before", "headers", "steps", "after", "on_failure", "after_failure", "cookies"],
+    not_yet: &["extends", "auth", "retry", "connections", "share_connections", "isolation"],
+};
+
+const BEFORE: Spec = Spec { what: "`before`", keys: &["steps"], not_yet: &["again", "on_status"] };
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+pub(super) fn read_fragments(reader: &mut Reader<'_>, file: Fields<'_>) -> Vec<FragmentPlan> {
+    let Some(entry) = file.entry("fragments") else {
+        return Vec::new();
+    };
+    let entries = reader.entries(&entry.value, entry.key.span, "`fragments`");
+    entries
+        .unwrap_or_default()
+        .iter()
+        .map(|entry| {
+            reader.plain_name(&entry.key, "a fragment");
+            FragmentPlan { name: entry.key.clone(), steps: steps::read(reader, entry) }
+        })
+        .collect()
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> Vec<JourneyPlan> {
+    let Some(entry) = file.entry("journeys") else {
+        reader.missing(file.at, "a scenario file", "journeys", "{ visitor: { steps: [GET /] } }");
+        return Vec::new();
+    };
+    let Some(entries) = reader.entries(&entry.value, entry.key.span, "`journeys`") else {
+        return Vec::new();
+    };
+    if entries.is_empty() {
+        reader.bad_value(entry.key.span, "there is no journey to play");
+    }
+    entries.iter().map(|entry| journey(reader, entry)).collect()
+}
+
+fn journey(reader: &mut Reader<'_>, entry: &Entry) -> JourneyPlan {
+    reader.plain_name(&entry.key, "a journey");
+    let mut journey = JourneyPlan {
+        name: entry.key.clone(),
+        role: None,
+        target: None,
+        before: Vec::new(),
+        headers: Vec::new(),
+        steps: Vec::new(),
+        after: Vec::new(),
+        continue_on_failure: false,
+        after_failure_ns: (SECOND_NS, 30 * SECOND_NS),
+    };
+    let Some(fields) = reader.fields(&entry.value, entry.key.span, &JOURNEY) else {
+        return journey;
+    };
+    journey.role = reader.text_at(fields, "as").cloned();
+    journey.target = reader.text_at(fields, "target").cloned();
+    if let Some(before) = fields.entry("before") {
+        journey.before = read_before(reader, before);
+    }
+    journey.headers = requests::headers(reader, fields);
+    match fields.entry("steps") {
+        Some(entry) => {
+            journey.steps = steps::read(reader, entry);
+            if matches!(&entry.value, Node::List(items, _) if items.is_empty()) {
+                reader.bad_value(entry.key.span, "a journey has at least one step");
+            }
+        }
+        None => reader.missing(entry.key.span, "a journey", "steps", "[GET /]"),
+    }
+    if let Some(entry) = fields.entry("after") {
+        journey.after = steps::read(reader, entry);
+    }
+    journey.continue_on_failure =
+        reader.word_at(fields, "on_failure", &["continue", "give_up"], &[]) == Some("continue");
+    reader.word_at(fields, "cookies", &["per_user"], &["per_iteration"]);
+    if let Some(bounds) = after_failure(reader, fields) {
+        journey.after_failure_ns = bounds;
+    }
+    journey
+}
+
+/// `before` is a list, or a map with `steps`.
+fn read_before(reader: &mut Reader<'_>, entry: &Entry) -> Vec<StepPlan> {
+    if !matches!(entry.value, Node::Map(..)) {
+        return steps::read(reader, entry);
+    }
+    let Some(fields) = reader.fields(&entry.value, entry.key.span, &BEFORE) else {
+        return Vec::new();
+    };
+    match fields.entry("steps") {
+        Some(entry) => steps::read(reader, entry),
+        None => {
+            reader.missing(entry.key.span, "`before`", "steps", "[{ call: log_in }]");
+            Vec::new()
+        }
+    }
+}
+
+/// `1s..30s`: first and largest wait; a single duration is both.
+fn after_failure(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<(u64, u64)> {
+    let entry = fields.entry("after_failure")?;
+    reader.unit(&entry.value, entry.key.span, "`after_failure`", "`1s..30s`", |text| match units::parse_range(text)? {
+        Some(bounds) => Ok(bounds),
+        None => units::parse_duration(text).map(|ns| (ns, ns)),
+    })
+}
+
+pub(super) fn read_mix(reader: &mut Reader<'_>, file: Fields<'_>) -> Option<Vec<(Scalar, u32)>> {
+    let entry = file.entry("mix")?;
+    let entries = reader.entries(&entry.value, entry.key.span, "`mix`")?;
+    let mut mix = Vec::new();
+    let mut good = true;
+    for share in entries {
+        let what = format!("the share of `{}`", share.key.text);
+        match reader.whole(&share.value, share.key.span, &what, 0, 1_000_000) {
+            Some(weight) => mix.push((share.key.clone(), weight as u32)),
+            None => good = false,
+        }
+    }
+    if good && mix.iter().all(|(_, weight)| *weight == 0) {
+        reader.push(
+            Diagnostic::error("bad-value", entry.key.span, "this mix gives no journey any user")
+                .help("give at least one journey a share above 0"),
+        );
+    }
+    good.then_some(mix)
+}

@@ -1,0 +1,303 @@
+//! Steps of a journey or fragment: requests, thinking, loops, branches, groups, calls, probes.
+//! In: a list of steps. Out: [`StepPlan`]s; a step that cannot be read is reported and left out.
+
+use super::reader::{Fields, Reader, Spec};
+use super::{StepKind, StepPlan, requests};
+use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::syntax::{Entry, Node, Scalar};
+use crate::units;
+
+/// Steps that work, besides requests.
+const WORDS: &[&str] = &["think", "repeat", "while", "if", "choose", "set", "group", "probe", "call"];
+
+/// Steps that the language names and that are not built yet.
+const NOT_YET: &[&str] = &[
+    "websocket",
+    "parallel",
+    "poll",
+    "for_each",
+    "pace",
+    "join",
+    "leave",
+    "rendezvous",
+    "switch_account",
+    "log",
+    "stop",
+    "send",
+    "receive",
+    "close",
+];
+
+/// Rounds of a `while` without `max`.
+const WHILE_MAX: u64 = 1_000;
+
+macro_rules! step_spec {
+    ($name:ident, $what:literal, $($key:literal),+) => {
+        const $name: Spec = Spec { what: $what, keys: &[$($key),+], not_yet: &[] };
+    };
+}
+step_spec!(THINK, "a `think` step", "think");
+step_spec!(REPEAT, "a `repeat` step", "repeat", "steps");
+step_spec!(WHILE, "a `while` step", "while", "max", "steps");
+step_spec!(IF, "an `if` step", "if", "then", "else");
+step_spec!(CHOOSE, "a `choose` step", "choose");
+step_spec!(BRANCH, "a branch of `choose`", "weight", "steps");
+step_spec!(SET, "a `set` step", "set");
+step_spec!(GROUP, "a `group` step", "group", "steps");
+step_spec!(CALL, "a `call` step", "call");
+step_spec!(PROBE, "a `probe` step", "probe");
+step_spec!(PROBE_FORM, "a probe", "request", "stranger");
+
+/// The steps under `entry`.
+pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry) -> Vec<StepPlan> {
+    let Node::List(items, _) = &entry.value else {
+        let span = if entry.value.is_null() { entry.key.span } else { entry.value.span() };
+        let rule = format!("`{}` is a list of steps, each with a `-`", entry.key.shown());
+        reader.expected(span, &rule, &entry.value);
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| step(reader, item)).collect()
+}
+
+fn step(reader: &mut Reader<'_>, node: &Node) -> Option<StepPlan> {
+    match node {
+        Node::Scalar(text) if text.broken => None,
+        Node::Scalar(text) if !text.is_null() => text_step(reader, text),
+        Node::Map(entries, span) if !entries.is_empty() => {
+            let step = map_step(reader, node, entries);
+            if step.is_none() {
+                reader.remember_ghosts(node);
+            }
+            step.map(|kind| StepPlan { span: *span, kind })
+        }
+        other => {
+            reader.expected(
+                other.span(),
+                "a step is a request such as `GET /path`, or a map such as `think: 2s`",
+                other,
+            );
+            None
+        }
+    }
+}
+
+/// A request without options may stand as plain text.
+fn text_step(reader: &mut Reader<'_>, text: &Scalar) -> Option<StepPlan> {
+    let word = first_word(&text.text);
+    if NOT_YET.contains(&word) {
+        reader.not_yet(text.span, word);
+        return None;
+    }
+    if WORDS.contains(&word) {
+        reader.push(
+            Diagnostic::error("bad-step", text.span, format!("the step `{word}` needs a value"))
+                .help(format!("write `{word}: …`, with a colon and a space")),
+        );
+        return None;
+    }
+    let request = requests::read(reader, text, None, text.span, false)?;
+    Some(StepPlan { span: text.span, kind: StepKind::Request(Box::new(request)) })
+}
+
+fn first_word(text: &str) -> &str {
+    text.split([' ', ':']).next().unwrap_or("")
+}
+
+fn map_step(reader: &mut Reader<'_>, node: &Node, entries: &[Entry]) -> Option<StepKind> {
+    let known = |word: &str| entries.iter().find(|e| e.key.text == word);
+    if let Some(entry) = entries.iter().find(|e| NOT_YET.contains(&first_word(&e.key.text))) {
+        reader.not_yet(entry.key.span, first_word(&entry.key.text));
+        return None;
+    }
+    if let Some(entry) = WORDS.iter().find_map(|word| known(word)) {
+        return keyword_step(reader, node, entry);
+    }
+    let first = &entries[0];
+    if !requests::looks_like_request(&first.key.text) {
+        unknown_step(reader, &first.key);
+        return None;
+    }
+    if let Some(second) = entries.get(1) {
+        let message = if first.value.is_null() {
+            "the options of a request stand under it, further in"
+        } else {
+            "a request is one key; another step starts with its own `-`"
+        };
+        reader.push(
+            Diagnostic::error("bad-step", second.key.span, message)
+                .help("indent this key by four more spaces than the `-` of its request"),
+        );
+    }
+    let request = requests::read(reader, &first.key, Some(&first.value), first.key.span, false)?;
+    Some(StepKind::Request(Box::new(request)))
+}
+
+fn unknown_step(reader: &mut Reader<'_>, key: &Scalar) {
+    let word = first_word(&key.text);
+    let methods = requests::METHODS.iter().copied();
+    let all = WORDS.iter().chain(NOT_YET).copied().chain(methods);
+    let help = did_you_mean(word, all).map_or_else(
+        || {
+            "a step is `GET /path` and the like, or one of think, repeat, while, if, choose, set, group, probe, call"
+                .to_owned()
+        },
+        |near| format!("did you mean `{near}`?"),
+    );
+    reader.push(Diagnostic::error("unknown-step", key.span, format!("there is no step `{}`", key.shown())).help(help));
+}
+
+fn keyword_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<StepKind> {
+    let at = entry.key.span;
+    match entry.key.text.as_str() {
+        "think" => {
+            reader.fields(node, at, &THINK)?;
+            let delay = reader.unit(&entry.value, at, "`think`", "`1s..4s`", units::parse_delay)?;
+            Some(StepKind::Think(delay))
+        }
+        "repeat" => {
+            let fields = reader.fields(node, at, &REPEAT)?;
+            let times = reader.text_at(fields, "repeat").cloned();
+            let steps = nested(reader, fields, "steps", "a `repeat` step");
+            let times = check_times(reader, times?)?;
+            Some(StepKind::Repeat { times, steps })
+        }
+        "while" => {
+            let fields = reader.fields(node, at, &WHILE)?;
+            let condition = reader.text_at(fields, "while").cloned();
+            let most = reader.whole_at(fields, "max", 1, 1_000_000);
+            let steps = nested(reader, fields, "steps", "a `while` step");
+            Some(StepKind::While { condition: condition?, most: most.unwrap_or(WHILE_MAX), steps })
+        }
+        "if" => {
+            let fields = reader.fields(node, at, &IF)?;
+            let condition = reader.text_at(fields, "if").cloned();
+            let then = nested(reader, fields, "then", "an `if` step");
+            let otherwise = match fields.entry("else") {
+                Some(entry) => read(reader, entry),
+                None => Vec::new(),
+            };
+            Some(StepKind::If { condition: condition?, then, otherwise })
+        }
+        "choose" => {
+            reader.fields(node, at, &CHOOSE)?;
+            choose(reader, entry)
+        }
+        "set" => {
+            reader.fields(node, at, &SET)?;
+            set(reader, entry)
+        }
+        "group" => {
+            let fields = reader.fields(node, at, &GROUP)?;
+            let name = reader.text_at(fields, "group").cloned();
+            if let Some(name) = &name {
+                reader.plain(name, "the name of a group");
+            }
+            let steps = nested(reader, fields, "steps", "a `group` step");
+            Some(StepKind::Group { name: name?, steps })
+        }
+        "call" => {
+            let fields = reader.fields(node, at, &CALL)?;
+            Some(StepKind::Call(reader.text_at(fields, "call")?.clone()))
+        }
+        _ => {
+            reader.fields(node, at, &PROBE)?;
+            probe(reader, entry)
+        }
+    }
+}
+
+/// A number, or a template that gives one.
+fn check_times(reader: &mut Reader<'_>, times: Scalar) -> Option<Scalar> {
+    if times.text.contains("{{") {
+        return Some(times);
+    }
+    let node = Node::Scalar(times.clone());
+    reader.whole(&node, times.span, "`repeat`", 0, 1_000_000)?;
+    Some(times)
+}
+
+fn nested(reader: &mut Reader<'_>, fields: Fields<'_>, key: &str, what: &str) -> Vec<StepPlan> {
+    match fields.entry(key) {
+        Some(entry) => read(reader, entry),
+        None => {
+            reader.missing(fields.at, what, key, "[GET /path]");
+            Vec::new()
+        }
+    }
+}
+
+fn choose(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
+    let Node::List(items, _) = &entry.value else {
+        reader.expected(entry.key.span, "`choose` is a list of branches, each with `weight` and `steps`", &entry.value);
+        return None;
+    };
+    let mut branches = Vec::new();
+    for item in items {
+        let at = first_key(item).unwrap_or(entry.key.span);
+        let Some(fields) = reader.fields(item, at, &BRANCH) else {
+            continue;
+        };
+        let weight = match fields.entry("weight") {
+            Some(_) => reader.whole_at(fields, "weight", 0, 1_000_000),
+            None => Some(1),
+        };
+        let steps = nested(reader, fields, "steps", "a branch of `choose`");
+        branches.push((weight.unwrap_or(1) as u32, steps));
+    }
+    if branches.iter().all(|(weight, _)| *weight == 0) {
+        reader.bad_value(entry.key.span, "`choose` needs a branch with a weight above 0");
+        return None;
+    }
+    Some(StepKind::Choose(branches))
+}
+
+fn first_key(node: &Node) -> Option<Span> {
+    match node {
+        Node::Map(entries, _) => entries.first().map(|e| e.key.span),
+        _ => None,
+    }
+}
+
+fn set(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
+    let entries = reader.entries(&entry.value, entry.key.span, "`set`")?;
+    let mut values = Vec::new();
+    for entry in entries {
+        if reader.variable_name(&entry.key, "a variable") {
+            values.push((entry.key.clone(), entry.value.clone()));
+        }
+    }
+    Some(StepKind::Set(values))
+}
+
+/// `probe: GET /path`, or `{ request: …, stranger: ROLE }`.
+fn probe(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
+    let mut stranger = None;
+    let mut written = &entry.value;
+    if let Node::Map(entries, _) = &entry.value {
+        let as_step = entries.first().is_some_and(|e| requests::looks_like_request(&e.key.text));
+        if !as_step {
+            let fields = reader.fields(&entry.value, entry.key.span, &PROBE_FORM)?;
+            stranger = reader.text_at(fields, "stranger").cloned();
+            match fields.get("request") {
+                Some(node) => written = node,
+                None => {
+                    reader.missing(entry.key.span, "a probe", "request", "GET /path");
+                    return None;
+                }
+            }
+        }
+    }
+    let request = match written {
+        Node::Map(entries, _) if entries.len() == 1 => {
+            let first = &entries[0];
+            requests::read(reader, &first.key, Some(&first.value), first.key.span, true)?
+        }
+        Node::Scalar(text) if !text.is_null() => requests::read(reader, text, None, text.span, true)?,
+        other => {
+            let rule = "a probe is a request such as `GET /patients/{{ stranger.id }}/notes`";
+            reader.expected(entry.key.span, rule, other);
+            return None;
+        }
+    };
+    Some(StepKind::Probe { request: Box::new(request), stranger })
+}

@@ -1,0 +1,81 @@
+//! The file's text as it may be kept beside the results: literal secrets masked, `${}` left alone.
+//! In: the tree before `${}` is replaced. Out: text, and SHA-256 in hex.
+
+use crate::diagnostic::Span;
+use crate::syntax::{Node, Scalar, Style};
+use crate::value::Value;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// Whether values of this key are secret without being asked.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["password", "token", "secret", "authorization"].iter().any(|word| name.contains(word))
+}
+
+/// The text with every constant value of a secret key replaced by `***`.
+pub(super) fn masked(tree: &Node, text: &str) -> String {
+    let mut spans = Vec::new();
+    collect(tree, false, &mut spans);
+    spans.sort();
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for (span, replacement) in spans {
+        if span.start < done {
+            continue;
+        }
+        out.push_str(text.get(done..span.start).unwrap_or(""));
+        out.push_str(&replacement);
+        done = span.end;
+    }
+    out.push_str(text.get(done..).unwrap_or(""));
+    out
+}
+
+fn collect(node: &Node, secret: bool, spans: &mut Vec<(Span, String)>) {
+    match node {
+        Node::Scalar(scalar) if secret => spans.extend(mask(scalar)),
+        Node::Scalar(_) => {}
+        Node::List(items, _) => items.iter().for_each(|n| collect(n, secret, spans)),
+        Node::Map(entries, _) => {
+            for entry in entries {
+                // Under `save` the keys are names of variables and the values say where to look.
+                if entry.key.text == "save" || entry.key.text == "columns" {
+                    continue;
+                }
+                let inner = secret || is_secret_name(&entry.key.text);
+                collect(&entry.value, inner, spans);
+            }
+        }
+    }
+}
+
+fn mask(scalar: &Scalar) -> Option<(Span, String)> {
+    if scalar.text.contains("{{") || matches!(scalar.value(), Value::Null | Value::Bool(_)) {
+        return None;
+    }
+    let mut shown = String::from("***");
+    if let Some(at) = scalar.text.find("${") {
+        // The variable's name may be seen, its default may not.
+        let name = &scalar.text[at..];
+        let end = name.find([':', '}']).unwrap_or(name.len());
+        let bare = at == 0 && name[end..] == *"}";
+        if bare {
+            return None;
+        }
+        shown = format!("{}:-***}}", &name[..end]);
+    }
+    let quoted = scalar.style != Style::Plain || shown.starts_with('*') || shown.contains('{');
+    let shown = if quoted { format!("\"{shown}\"") } else { shown };
+    Some((scalar.span, shown))
+}
+
+/// SHA-256 in lower-case hex.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}

@@ -1,0 +1,13 @@
+//! The scenario language as a whole: text in, program or diagnostics out. One binary for the crate's tests.
+
+mod clinic;
+mod compiled;
+mod environment;
+mod file;
+mod mistakes;
+mod objectives;
+mod overrides;
+mod profiles;
+mod properties;
+mod stored;
+mod units;

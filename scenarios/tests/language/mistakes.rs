@@ -1,0 +1,350 @@
+//! One mistake at a time: each is found at its line and column, has its code, and says how to mend it.
+
+use crate::file::{self, FILE};
+
+/// What is replaced in the good file, by what, and the one diagnostic that must come of it.
+struct Case {
+    from: &'static str,
+    to: &'static str,
+    place: &'static str,
+    help: &'static str,
+}
+
+const fn case(from: &'static str, to: &'static str, place: &'static str, help: &'static str) -> Case {
+    Case { from, to, place, help }
+}
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    case("watertight: 1\n", "", "1:1 missing-key", "watertight: 1"),
+    case("watertight: 1", "watertight: 2", "1:13 bad-value", "the version of the language is 1"),
+    case("name: Model", "nmae: Model", "2:1 unknown-key", "name"),
+    case("expect: { status: 201 }", "expct: { status: 201 }", "30:11 unknown-key", "did you mean `expect`"),
+    case("timeout: 10s", "timeout: 10", "6:14 bad-value", "10s"),
+    case("timeout: 10s", "timeout: [10s]", "6:14 wrong-type", "`timeout` is one value, such as `2s`"),
+    case("timeout: 10s", "timeout: 0s", "6:14 bad-value", "`timeout` is at least 1ms"),
+    case("timeout: 10s", "timeuot: 10s", "6:5 unknown-key", "did you mean `timeout`"),
+    case("http://127.0.0.1:8001", "127.0.0.1:8001", "5:10 bad-url", "http://127.0.0.1:8001"),
+    case("http://127.0.0.1:8001", "http://127.0.0.1:99999", "5:10 bad-url", "write for example `http://127.0.0.1:8001`"),
+    case("http://127.0.0.1:8001", "http://me:secret@host", "5:10 bad-url", "write for example `http://127.0.0.1:8001`"),
+    case("count: 50", "count: \"50\"", "11:14 wrong-type", "remove the quotes"),
+    case("count: 50", "count: 0", "11:14 bad-value", "`count` is between 1 and 1000000"),
+    case("\"p-{{ index }}\"", "\"p-{{ idx }}\"", "12:27 unknown-variable", "index"),
+    case("owner.clinic", "owner.clinik", "14:16 unknown-variable", "did you mean `clinic`"),
+    case("owner.clinic == account.clinic", "owner.clinic", "14:16 wrong-type", "a condition is true or false"),
+    case("owner.clinic == account.clinic", "\"{{ owner.clinic == account.clinic }}\"", "14:16 bare-expression", "write `owner.clinic == account.clinic`"),
+    case("      patient: owner", "      patent: owner", "14:7 unknown-name", "did you mean `patient`"),
+    case("- think: 1s..4s", "- thnik: 1s..4s", "34:11 unknown-step", "did you mean `think`"),
+    case("- think: 1s..4s", "- think: 4s..1s", "34:18 bad-value", "`4s..1s` runs backwards: the smaller bound comes first"),
+    case("- think: 1s..4s", "- think: soon", "34:18 bad-value", "`soon` does not start with a number"),
+    case("- think: 1s..4s", "- think", "34:11 bad-step", "think: "),
+    case("- think: 1s..4s", "- websocket /ws:\n            steps: []", "34:11 not-yet", "`websocket` is part of the language but not built yet"),
+    case("- think: 1s..4s", "- poll: GET /x\n          until: last.status == 200\n          save: { zz: $.a }\n        - set: { q: \"{{ zz }}\" }", "34:11 not-yet", "`poll` is part of the language but not built yet"),
+    case("- think: 1s..4s", "- pace: 10s", "34:11 not-yet", "`pace` is part of the language but not built yet"),
+    case("- think: 1s..4s", "- call: log_on", "34:17 unknown-name", "did you mean `log_in`"),
+    case("- think: 1s..4s", "- get /a", "34:11 bad-step", "GET"),
+    case("- think: 1s..4s", "- GET a", "34:11 bad-step", "GET /a"),
+    case("- think: 1s..4s", "- GET /a b", "34:11 bad-step", "%20"),
+    case("- think: 1s..4s", "- GET https://example.org/", "34:11 not-yet", "`a whole URL as a request` is part of the language but not built yet"),
+    case("- think: 1s..4s", "- GET /a:\n          expect: { status: 200 }", "35:11 bad-step", "indent this key by four more spaces than the `-` of its request"),
+    case("- think: 1s..4s", "- while: mood < 3", "34:11 missing-key", "steps"),
+    case("- think: 1s..4s", "- set: { account: 1 }", "34:18 reserved-name", "choose another name"),
+    case("- think: 1s..4s", "- choose: [ { weight: 0, steps: [ GET /a ] } ]", "34:11 bad-value", "`choose` needs a branch with a weight above 0"),
+    case("repeat: 5", "repeat: five", "32:17 wrong-type", "`repeat` is a whole number"),
+    case("if: mood < 3", "if: mod < 3", "38:13 unknown-variable", "did you mean `mood`"),
+    case("if: mood < 3", "if: mood <", "38:19 expression-syntax", "complete the expression"),
+    case("if: mood < 3", "if: \"{{ mood < 3 }}\"", "38:13 bare-expression", "write `mood < 3`"),
+    case("{{ session }}/turns", "{{ sesion }}/turns", "35:29 unknown-variable", "did you mean `session`"),
+    case("{{ session }}/turns", "{{ session /turns", "35:26 unclosed-template", "put `}}` after the expression, or write `{{ '{{' }}` for the braces themselves"),
+    case("{{ account.id }}/crisis", "{{ account.ident }}/crisis", "39:36 unknown-variable", "id"),
+    case("save: { mood: $.mood }", "save: { mood: mood }", "37:27 bad-path", "$.mood"),
+    case("save: { mood: $.mood }", "save: { mood: \"$.mood[\" }", "37:27 bad-path", "write for example `$.items[0].id`"),
+    case("save: { mood: $.mood }", "save: { mood: { regex: \"(\" } }", "37:36 bad-pattern", "this pattern cannot be read: unclosed group"),
+    case("save: { mood: $.mood }", "save: { mood: { css: h1 } }", "37:29 not-yet", "`css` is part of the language but not built yet"),
+    case("save: { mood: $.mood }", "save: { mood: { json: $.a, header: b } }", "37:40 two-places", "a value is saved from one place, and this one has `json` already"),
+    case("expect: { status: 201 }", "expect: { status: \"201\" }", "30:29 quoted-status", "status: 201"),
+    case("expect: { status: 201 }", "expect: { status: 2000 }", "30:29 bad-value", "a status is between 100 and 599"),
+    case("expect: { status: 201 }", "expect: { status: ok }", "30:29 bad-value", "2xx"),
+    case("expect: { status: 201 }", "expect: { marker: mine }", "30:29 bad-value", "own"),
+    case("expect: { status: 201 }", "expect: { marker: latest }", "30:29 not-yet", "`marker: latest` is part of the language but not built yet"),
+    case("expect: { status: 201 }", "expect: { first_event: < 2s }", "30:21 not-yet", "`first_event` is part of the language but not built yet"),
+    case("expect: { status: 201 }", "expect: { body: hello }", "30:27 wrong-type", "contains"),
+    case("expect: { status: 201 }", "retry: { times: 2 }", "30:11 not-yet", "`retry` is part of the language but not built yet"),
+    case("expect: { status: 201 }", "body: two", "30:11 two-bodies", "remove one"),
+    case("authorization:", "\"author ization\":", "26:16 bad-name", "use letters, digits and `-`"),
+    case("as: patient", "as: patiant", "23:9 unknown-name", "did you mean `patient`"),
+    case("target: patient\n    before", "target: patients\n    before", "24:13 unknown-name", "did you mean `patient`"),
+    case("    target: patient\n    before", "    before", "17:7 no-target", "target: NAME"),
+    case("before: [ { call: log_in } ]", "before: { steps: [ { call: log_in } ], again: 5m }", "25:44 not-yet", "`again` is part of the language but not built yet"),
+    case("- probe: GET /patients/{{ stranger.id }}/progress", "- GET /patients/{{ stranger.id }}/progress", "41:26 unknown-variable", "probe"),
+    case("mix: { patient: 1 }", "mix: { patients: 1 }", "42:8 unknown-name", "patient"),
+    case("mix: { patient: 1 }", "mix: { patient: 0 }", "42:1 bad-value", "give at least one journey a share above 0"),
+    case("users: 10, for: 10m", "users: 51, for: 10m", "44:3 too-few-accounts", "reuse: wrap"),
+    case("users: 10, for: 10m", "users: 10", "44:3 missing-key", "for"),
+    case("users: 10, for: 10m", "for: 10m", "44:3 missing-key", "users"),
+    case("users: 10, for: 10m", "users: 10, arrivals: 5/s, for: 10m", "44:27 two-loads", "keep one of them"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, ramp: 11m", "44:43 bad-value", "`for` is 10m"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, max_users: 5", "44:37 bad-value", "`max_users` goes with `arrivals` only"),
+    case("users: 10, for: 10m", "arrivals: 5, for: 10m, max_users: 5", "44:26 bad-value", "5/s"),
+    case("users: 10, for: 10m", "preset: ladder, users: [1, 2], each: 1h", "44:24 not-yet", "`preset: ladder` is part of the language but not built yet"),
+    case("users: 10, for: 10m", "preset: sustaind", "44:24 bad-value", "did you mean `sustained`"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, faults: { abandon: 5% }", "44:37 not-yet", "`faults` is part of the language but not built yet"),
+    case("p95: < 200ms", "p95: 200ms", "46:39 bad-limit", "< 200ms"),
+    case("p95: < 200ms", "p95: < 200", "46:39 bad-limit", "200ms"),
+    case("p95: < 200ms", "p105: < 200ms", "46:34 bad-value", "`p105` is no percentile that can be judged: p50 to p99.99"),
+    case("p95: < 200ms", "p95 : < 200ms, p99: < 1s", "46:49 two-statistics", "entry of its own"),
+    case("p95: < 200ms", "p95: < 200ms, warn: { p95: < 300ms }", "46:54 bad-value", "a warning that comes after the miss warns nobody"),
+    case("p95: < 200ms", "first_event_p95: < 2s", "46:34 not-yet", "`first_event_p95` is part of the language but not built yet"),
+    case("p95: < 200ms", "eror: < 2%", "46:34 unknown-key", "errors"),
+    case("target: [patient]", "target: [ai]", "46:22 unknown-name", "patient"),
+    case("target: [patient]", "step: GET /nothing", "46:19 unknown-name", "there are `GET /patients/{{ account.id }}/progress`, `GET /patients/{{ stranger.id }}/progress`, `POST /auth/login`, `POST /patients/{{ account.id }}/crisis`, `POST /sessions`, `POST /sessions/{{ session }}/turns`"),
+    case("errors: < 1%", "errors: < 1", "47:15 bad-limit", "write for example `errors: < 1%`"),
+    case("errors: < 1%", "errors: < 150%", "47:15 bad-limit", "write for example `errors: < 1%`"),
+    case("errors: < 1%", "errors: \"> 1%\"", "47:15 odd-direction", "<"),
+    case("errors: < 1% }", "errors: < 1%, in: [sustaned] }", "47:26 unknown-name", "sustained"),
+    case("sla:", "gate: { isolation: required }\nsla:", "45:1 not-yet", "`gate` is part of the language but not built yet"),
+    case("sla:", "import: [ a.yaml ]\nsla:", "45:1 not-yet", "`import` is part of the language but not built yet"),
+    case("    as: patient", "\tas: patient", "23:1 tab", "spaces"),
+    case("name: Model", "name: Model\nname: Other", "3:1 duplicate-key", "remove one, or rename it"),
+    case("name: Model", "name: {{ x }}", "2:7 template-quotes", "quotes"),
+    case("name: Model", "name: {{ x }} and more", "2:7 template-quotes", "quotes"),
+    case("name: Model", "name: @home", "2:7 quotes", "quotes"),
+    case("name: Model", "name: `home`", "2:7 quotes", "quotes"),
+    case("name: Model", "name: *home", "2:7 quotes", "quotes"),
+    case("name: Model", "name: &home Model", "2:7 quotes", "quotes"),
+    case("name: Model", "name: !home", "2:7 quotes", "quotes"),
+    case("name: Model", "name: %home", "2:7 quotes", "quotes"),
+    case("name: Model", "name: >= 5", "2:7 quotes", "quotes"),
+    case("name: Model", "name: | x", "2:7 quotes", "quotes"),
+    case("name: Model", "name: 'the' model", "2:7 quotes", "quotes"),
+    case("name: Model", "name: \"the\" model", "2:7 quotes", "quotes"),
+    case("name: Model", "name: the: model", "2:10 quotes", "quotes"),
+    case("name: Model", "name: the model #1", "2:17 comment-in-text", "quote"),
+    case("name: Model", "name: [", "2:7 yaml", "close it, or put the text in quotes"),
+    case("errors: < 1%", "availability: >= 99.9%", "47:21 quotes", "quotes"),
+    case("errors: < 1%", "errors: > 1%", "47:15 quotes", "quotes"),
+    case("json: { story: forest }", "json: { story: {{ user.id }} }", "29:26 template-quotes", "quotes"),
+    case("json: { story: forest }", "json: { story: a {{ user.id }} }", "29:28 template-quotes", "quotes"),
+    case("json: { story: forest }", "json: { story: one, two }", "29:31 comma", "quotes"),
+    case("save: { session: $.session_id }", "save: { session: $.session_id[*].x }", "31:40 quotes", "quotes"),
+    case("before: [ { call: log_in } ]", "before: [ GET /a/{{ account.id }} ]", "25:22 template-quotes", "quotes"),
+    case("name: Model", "name: Model\n---\nname: Other", "3:1 several-documents", "remove the `---`, or make it a file of its own"),
+    case("${API:-", "${API", "5:10 environment", "write `${NAME}` or `${NAME:-default}`; `$${` stands for a literal `${`"),
+    case("${API:-http://127.0.0.1:8001}", "${API}", "5:10 unset-variable", "--env"),
+    case("${API:-", "${A-PI:-", "5:10 environment", "write `${NAME}` or `${NAME:-default}`; `$${` stands for a literal `${`"),
+    case("- think: 1s..4s", "- GET /a\n           - GET /b", "34:11 bad-step", "same indentation"),
+    case("- POST /sessions:", "- POST /sessions", "28:22 yaml", "end this line with a `:`"),
+    case("name: Model", "name: \"Model", "2:7 yaml", "close them"),
+    case("expect: { status: 201 }", "expect: { status: 201", "30:19 yaml", "close it"),
+    // Templates where nothing is worked out.
+    case("- think: 1s..4s", "- GET /a?{{ mood }}=1", "34:11 template-not-here", "after the `=`"),
+    case("expect: { status: 201 }", "query: { \"{{ token }}\": 1 }", "30:20 template-not-here", "write it out"),
+    case("expect: { status: 201 }", "name: \"a {{ token }}\"", "30:17 template-not-here", "write it out"),
+    case("expect: { status: 201 }", "tags: [ \"{{ token }}\" ]", "30:19 template-not-here", "write it out"),
+    case("{ story: forest }", "{ \"{{ token }}\": forest }", "29:19 template-not-here", "write it out"),
+    case("save: { mood: $.mood }", "save: { mood: { json: $.mood, default: \"{{ token }}\" } }", "37:52 template-not-here", "write it out"),
+    case("save: { mood: $.mood }", "save: { mood: { header: \"a b\" } }", "37:37 bad-name", "letters"),
+    case("- think: 1s..4s", "- group: \"{{ token }}\"\n          steps: [ GET /a ]", "34:18 template-not-here", "write it out"),
+];
+
+#[test]
+fn line_ends_and_byte_order_marks_change_nothing() {
+    for text in [FILE.replace('\n', "\r\n"), format!("\u{feff}{FILE}")] {
+        let found = file::diagnostics(&text);
+        assert!(found.is_empty(), "{}", file::rendered(&text));
+        let spoilt = text.replacen("name: Model", "nmae: Model", 1);
+        let found = file::diagnostics(&spoilt);
+        assert_eq!((found.len(), found[0].line, found[0].column), (1, 2, 1));
+    }
+}
+
+#[test]
+fn each_mistake_alone_has_its_place_its_code_and_its_help() {
+    for case in CASES {
+        let shown = format!("{:?} -> {:?}", case.from, case.to);
+        assert!(FILE.contains(case.from), "{shown}");
+        let text = FILE.replacen(case.from, case.to, 1);
+        let found = file::diagnostics(&text);
+        let rendered = file::rendered(&text);
+        assert_eq!(found.len(), 1, "{shown}\n{rendered}");
+        let one = &found[0];
+        let place = format!("{}:{} {}", one.line, one.column, one.code);
+        assert_eq!(place, case.place, "{shown}\n{rendered}");
+        let said = format!("{} {}", one.message, one.help.as_deref().unwrap_or(""));
+        assert!(said.contains(case.help), "{shown}\n{rendered}");
+        assert!(rendered.contains(&format!("model.yaml:{}:{}", one.line, one.column)));
+    }
+}
+
+#[test]
+fn ten_mistakes_in_one_file_are_ten_diagnostics_in_file_order() {
+    let mut text = FILE.to_owned();
+    for (from, to) in [
+        ("timeout: 10s", "timeout: 10"),
+        ("count: 50", "count: \"50\""),
+        ("as: patient", "as: patiant"),
+        ("status: 201", "status: \"201\""),
+        ("think: 1s..4s", "think: 4s..1s"),
+        ("{{ session }}/turns", "{{ sesion }}/turns"),
+        ("if: mood < 3", "if: mod < 3"),
+        ("mix: { patient: 1 }", "mix: { patients: 1 }"),
+        ("for: 10m", "fro: 10m, for: 10m"),
+        ("errors: < 1%", "errors: 1%"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let found = file::diagnostics(&text);
+    let places: Vec<String> = found.iter().map(|d| format!("{}:{} {}", d.line, d.column, d.code)).collect();
+    insta::assert_snapshot!(places.join("\n"), @r#"
+    6:14 bad-value
+    11:14 wrong-type
+    23:9 unknown-name
+    30:29 quoted-status
+    34:18 bad-value
+    35:29 unknown-variable
+    38:13 unknown-variable
+    42:8 unknown-name
+    44:27 unknown-key
+    47:15 bad-limit
+    "#);
+}
+
+#[test]
+fn a_diagnostic_reads_like_rustcs() {
+    let text = FILE.replacen("expect: { status: 201 }", "expct: { status: 201 }", 1);
+    insta::assert_snapshot!(file::rendered(&text), @r#"
+    error[unknown-key]: a request has no key `expct`
+      --> model.yaml:30:11
+       |
+    30 |           expct: { status: 201 }
+       |           ^^^^^
+       |
+       = help: did you mean `expect`?
+    "#);
+}
+
+#[test]
+fn a_diagnostic_inside_a_fragment_names_the_journey() {
+    let text = FILE.replacen("account.password", "account.passwort", 1);
+    insta::assert_snapshot!(file::rendered(&text), @r#"
+    error[unknown-variable]: role `patient` has no column `passwort`
+      --> model.yaml:18:57
+       |
+    18 |         json: { user: "{{ account.id }}", password: "{{ account.passwort }}" }
+       |                                                         ^^^^^^^^^^^^^^^^
+       |
+       = note: called from journey `patient`
+       = help: did you mean `password`?
+    "#);
+}
+
+#[test]
+fn a_cycle_of_fragments_names_its_path() {
+    let text =
+        FILE.replacen("fragments:\n", "fragments:\n  a:\n    - call: b\n  b:\n    - call: c\n  c:\n    - call: a\n", 1);
+    let text = text.replacen("before: [ { call: log_in } ]", "before: [ { call: log_in }, { call: a } ]", 1);
+    insta::assert_snapshot!(file::rendered(&text), @r#"
+    error[cycle]: fragments call each other in a circle: `a` → `b` → `c` → `a`
+      --> model.yaml:21:13
+       |
+    21 |     - call: a
+       |             ^
+       |
+       = note: called from journey `patient`
+       = help: use `repeat` or `while` to do something again
+    "#);
+}
+
+#[test]
+fn warnings_do_not_stop_the_file() {
+    for (from, to, code) in [
+        ("errors: < 1%", "errors: \"> 1%\"", "odd-direction"),
+        ("name: Model", "name: the model #1", "comment-in-text"),
+        ("fragments:\n", "fragments:\n  unused: [ GET /a ]\n", "unused"),
+        ("- GET /patients/{{ account.id }}/progress: { expect: { marker: own } }", "- GET /x", "no-control"),
+    ] {
+        let text = FILE.replacen(from, to, 1);
+        let (_, warnings) = file::parsed(&text).expect("a warning is no error");
+        let codes: Vec<&str> = warnings.iter().map(|w| w.code).collect();
+        assert_eq!(codes, [code], "{from} -> {to}");
+    }
+}
+
+/// Steps that come later.
+#[rustfmt::skip]
+const LATER_STEPS: &[&str] = &[
+    "websocket /ws: { steps: [] }",
+    "parallel: [ GET /a ]",
+    "poll: GET /a",
+    "for_each: panel",
+    "pace: 10s",
+    "join: room",
+    "leave: room",
+    "rendezvous: { name: a }",
+    "switch_account: next",
+    "log: \"x\"",
+    "stop: iteration",
+    "GET /a: { retry: { times: 2 } }",
+    "GET /a: { auth: { bearer: x } }",
+    "GET /a: { echo: { send: a } }",
+    "GET /a: { revokes: token }",
+    "GET /a: { events: { text: x } }",
+    "GET /a: { abandon: { chance: 5% } }",
+    "GET /a: { redirects: 3 }",
+    "GET /a: { multipart: {} }",
+    "GET /a: { expect: { event_gap: < 1s } }",
+    "GET /a: { save: { c: { cookie: sid } } }",
+    "\"GET /{{ marker('room') }}\"",
+    "\"GET {{ session }}\"",
+];
+
+/// What is replaced, and by what comes later.
+#[rustfmt::skip]
+const LATER: &[(&str, &str)] = &[
+    ("timeout: 10s", "watch: /metrics"),
+    ("timeout: 10s", "http: 2"),
+    ("timeout: 10s", "proxy: x"),
+    ("timeout: 10s", "tls: { cert: a.pem }"),
+    ("timeout: 10s", "source_addresses: [a]"),
+    ("mix:", "setup: []\nmix:"),
+    ("mix:", "teardown: []\nmix:"),
+    ("mix:", "import: []\nmix:"),
+    ("mix:", "gate: {}\nmix:"),
+    ("mix:", "waivers: []\nmix:"),
+    ("as: patient", "as: patient\n    cookies: per_iteration"),
+    ("for: 10m", "for: 10m, network: {}"),
+    ("for: 10m", "for: 10m, at: {}"),
+    ("for: 10m", "for: 10m, extends: x"),
+    ("for: 10m", "for: 10m, connections: per_iteration"),
+    ("for: 10m", "for: 10m, cool_down: 10s"),
+    ("users: 10, for: 10m", "preset: chaos"),
+    ("users: 10, for: 10m", "preset: canary"),
+    ("users: 10, for: 10m", "preset: capacity, arrivals: 1/s..4/s"),
+    ("users: 10, for", "arrivals: 1/s..4/s, max_users: 9, for"),
+    ("errors: < 1%", "errors: < 1%, each: 10s"),
+    ("errors: < 1%", "abort_when: errors > 50% over 10s"),
+    ("errors: < 1%", "watch: \"a.b\", growth: < 5% per 24h"),
+    ("errors: < 1%", "regress: { p95: < 10% }"),
+    ("errors: < 1%", "service_p95: < 1s"),
+    ("errors: < 1%", "connect_p95: < 1s"),
+    ("errors: < 1%", "dropped: < 1%"),
+    ("errors: < 1%", "uptime: \">= 99%\""),
+    ("errors: < 1%", "recovery: < 10s"),
+    ("errors: < 1%", "containment: {}"),
+];
+
+#[test]
+fn what_the_language_names_and_cannot_do_yet_is_refused_by_name() {
+    let step = |s: &&str| ("- think: 1s..4s", format!("- {s}"));
+    let elsewhere = LATER.iter().map(|(from, to)| (*from, (*to).to_owned()));
+    for (from, to) in LATER_STEPS.iter().map(step).chain(elsewhere) {
+        let text = FILE.replacen(from, &to, 1);
+        let found = file::diagnostics(&text);
+        assert!(!found.is_empty(), "{to}");
+        for one in &found {
+            assert_eq!(one.code, "not-yet", "{to}\n{}", file::rendered(&text));
+            assert!(one.message.ends_with("is part of the language but not built yet"), "{}", one.message);
+        }
+    }
+}
