@@ -1,0 +1,91 @@
+//! What a request and its answer are to a virtual user: plain data, the same in a real run and in simulation.
+//! In: the client. Out: read by checks, saves, the scanner and the recorder.
+
+use crate::clock::Nanos;
+use crate::failure::Transport;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+/// A rendered request.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    /// Index into `Program::requests`.
+    pub request: usize,
+    /// Index into `Program::targets`.
+    pub target: usize,
+    /// Method.
+    pub method: Method,
+    /// Path and query.
+    pub uri: Uri,
+    /// Headers without `host`, `content-length` and cookies.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Body; empty for none.
+    pub body: Vec<u8>,
+    /// Time limit, ns.
+    pub timeout_ns: u64,
+}
+
+/// How the exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A whole answer.
+    Complete,
+    /// None, or half of one.
+    Failed(Transport),
+    /// Not within the request's time limit.
+    TimedOut,
+    /// The run ended first.
+    Cut,
+    /// Our own machine could not (descriptors, ports).
+    GeneratorError,
+}
+
+/// The times of one exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// When a connection was there, t_r; the due time if it was there already.
+    pub ready: Nanos,
+    /// When the request was handed to the connection, t_s; `None` if it never was.
+    pub sent: Option<Nanos>,
+    /// Last byte, or when it was given up, t_c.
+    pub done: Nanos,
+    /// How long connecting took, if a connection was made for this request.
+    pub connect: Option<Nanos>,
+}
+
+/// The connection that an answer came on, for evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Via {
+    /// Our port.
+    pub local_port: u16,
+    /// Number of the request on this connection, from 1.
+    pub ordinal: u32,
+    /// When the connection was made.
+    pub since: Nanos,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    /// How it ended.
+    pub ending: Ending,
+    /// Whether any byte of the request may have been written.
+    pub delivered: bool,
+    /// Status; 0 if no head came.
+    pub status: u16,
+    /// Reason phrase, if it is not the usual one.
+    pub reason: &'a [u8],
+    /// Headers.
+    pub headers: &'a HeaderMap,
+    /// Body after decoding; what there is of it when the exchange broke off.
+    pub body: &'a [u8],
+    /// Content codings taken off, outermost first.
+    pub codings: &'a [super::decode::Coding],
+    /// Times.
+    pub times: Times,
+    /// Connection.
+    pub via: Via,
+    /// Bytes sent, as far as known.
+    pub bytes_sent: u64,
+    /// Bytes received before decoding, as far as known.
+    pub bytes_received: u64,
+}

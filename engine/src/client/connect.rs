@@ -1,0 +1,257 @@
+//! Connecting: resolve, TCP, TLS, HTTP/1.1 handshake; failures told apart into the target's and our own.
+//! In: a target. Out: an open [`Connection`] that its user polls itself.
+
+use super::exchange::Wire;
+use crate::clock::Nanos;
+use crate::failure::Transport;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Bytes over one connection. Shared between the connection, which hyper owns, and its user.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Traffic {
+    /// Bytes (read, written) so far.
+    pub fn so_far(&self) -> (u64, u64) {
+        (self.read.load(Relaxed), self.written.load(Relaxed))
+    }
+}
+
+/// An open connection.
+pub struct Connection {
+    /// Sends requests.
+    pub sender: http1::SendRequest<Full<Bytes>>,
+    /// Does the reading and writing when polled.
+    pub driver: Pin<Box<http1::Connection<TokioIo<Stream>, Full<Bytes>>>>,
+    /// The driver has ended; it must not be polled again.
+    pub ended: bool,
+    /// Bytes over it.
+    pub traffic: Arc<Traffic>,
+    /// Requests sent on it.
+    pub ordinal: u32,
+    /// When it was opened.
+    pub since: Nanos,
+    /// Our port.
+    pub local_port: u16,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("local_port", &self.local_port).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Lets the connection work; notes its end.
+    pub fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.ended && self.driver.as_mut().poll(cx).is_ready() {
+            self.ended = true;
+        }
+    }
+
+    /// Whether a request can be sent on it.
+    pub fn is_usable(&self) -> bool {
+        !self.ended && !self.sender.is_closed()
+    }
+}
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// The target or the network.
+    Target(Transport),
+    /// Our own machine: descriptors or ports ran out.
+    Ours,
+}
+
+/// Opens a connection to target `index`.
+pub async fn connect(wire: &Wire, index: usize) -> Result<Connection, ConnectError> {
+    let target = &wire.targets[index];
+    let limit = Duration::from_nanos(target.connect_timeout_ns);
+    match tokio::time::timeout(limit, open(wire, index)).await {
+        Ok(result) => result,
+        Err(_) => Err(ConnectError::Target(Transport::ConnectTimeout)),
+    }
+}
+
+async fn open(wire: &Wire, index: usize) -> Result<Connection, ConnectError> {
+    let target = &wire.targets[index];
+    let tcp = tcp(&wire.addresses(index).await?).await?;
+    // Without Nagle a small request leaves at once; a socket that refuses the option still works.
+    let _ = tcp.set_nodelay(true);
+    let local_port = tcp.local_addr().map_or(0, |a| a.port());
+    let traffic = Arc::new(Traffic::default());
+    let plain = Counted { tcp, traffic: Arc::clone(&traffic) };
+    let stream = match &target.tls {
+        None => Stream::Plain(plain),
+        Some(config) => {
+            let name = ServerName::try_from(target.host.clone()).map_err(|_| ConnectError::Target(Transport::Tls))?;
+            let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
+            let tls = connector.connect(name, plain).await.map_err(|_| ConnectError::Target(Transport::Tls))?;
+            Stream::Tls(Box::new(tls))
+        }
+    };
+    let (sender, driver) = http1::Builder::new()
+        .max_headers(wire.limits.headers)
+        .max_buf_size(wire.limits.head_bytes)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| ConnectError::Target(Transport::Broken))?;
+    let since = wire.clock.now();
+    Ok(Connection { sender, driver: Box::pin(driver), ended: false, traffic, ordinal: 0, since, local_port })
+}
+
+/// Tries the addresses in order.
+async fn tcp(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+    let mut last = ConnectError::Target(Transport::Dns);
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(tcp) => return Ok(tcp),
+            Err(error) => last = classify(&error),
+        }
+    }
+    Err(last)
+}
+
+fn classify(error: &io::Error) -> ConnectError {
+    #[cfg(unix)]
+    if let Some(libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::ENOBUFS | libc::EADDRINUSE | libc::ENOMEM) =
+        error.raw_os_error()
+    {
+        return ConnectError::Ours;
+    }
+    ConnectError::Target(match error.kind() {
+        io::ErrorKind::ConnectionRefused => Transport::Refused,
+        io::ErrorKind::ConnectionReset => Transport::Reset,
+        io::ErrorKind::TimedOut => Transport::ConnectTimeout,
+        _ => Transport::Connect,
+    })
+}
+
+/// The bytes under HTTP: plain or encrypted.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP.
+    Plain(Counted),
+    /// TLS over TCP.
+    Tls(Box<tokio_rustls::client::TlsStream<Counted>>),
+}
+
+/// A TCP stream that counts.
+#[derive(Debug)]
+pub struct Counted {
+    tcp: TcpStream,
+    traffic: Arc<Traffic>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        self.traffic.read.fetch_add((buf.filled().len() - before) as u64, Relaxed);
+        result
+    }
+}
+
+impl Counted {
+    fn count_written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(n)) = result {
+            self.traffic.written.fetch_add(n as u64, Relaxed);
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.count_written(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.count_written(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_read(cx, buf),
+            Self::Tls(s) => Pin::new(s).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_write(cx, buf),
+            Self::Tls(s) => Pin::new(s).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_write_vectored(cx, bufs),
+            Self::Tls(s) => Pin::new(s).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(s) => s.is_write_vectored(),
+            Self::Tls(s) => s.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_flush(cx),
+            Self::Tls(s) => Pin::new(s).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_shutdown(cx),
+            Self::Tls(s) => Pin::new(s).poll_shutdown(cx),
+        }
+    }
+}

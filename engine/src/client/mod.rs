@@ -1,0 +1,9 @@
+//! The HTTP client of one virtual user: its connections, polled in the user's own task.
+//! In: a rendered request and its due time. Out: an answer with its four times, or a named failure.
+
+pub mod answer;
+pub mod connect;
+pub mod cookies;
+pub mod decode;
+pub mod exchange;
+pub mod tls;

@@ -1,0 +1,136 @@
+//! What can go wrong with a request, as small values; named only when counted.
+//! In: the client's and the checks' findings. Out: the kinds that tables and `errors` show.
+
+use scenarios::program::{Condition, Program, Request};
+
+/// What the network or the target did instead of answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// The address could not be resolved.
+    Dns,
+    /// Nobody listens there.
+    Refused,
+    /// No connection within `connect_timeout`.
+    ConnectTimeout,
+    /// Any other failure to connect.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// The connection was reset.
+    Reset,
+    /// The connection was closed before the whole answer was there.
+    Closed,
+    /// Bytes that are no HTTP.
+    Malformed,
+    /// The head is larger than the limit.
+    HeadTooLarge,
+    /// The body (or what it decodes to) is larger than the limit.
+    BodyTooLarge,
+    /// The content coding is broken or unknown.
+    Coding,
+    /// Anything else on an open connection.
+    Broken,
+}
+
+impl Transport {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dns => "name not resolved",
+            Self::Refused => "connection refused",
+            Self::ConnectTimeout => "connect timeout",
+            Self::Connect => "connect failed",
+            Self::Tls => "tls handshake failed",
+            Self::Reset => "connection reset",
+            Self::Closed => "connection closed early",
+            Self::Malformed => "malformed answer",
+            Self::HeadTooLarge => "answer head too large",
+            Self::BodyTooLarge => "answer body too large",
+            Self::Coding => "broken content coding",
+            Self::Broken => "connection broken",
+        }
+    }
+}
+
+/// Why a request failed. Indexes refer to the request's lists in the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Failure {
+    /// The answer never came whole.
+    Transport(Transport),
+    /// Not in time.
+    TimedOut,
+    /// An unexpected status.
+    Status(u16),
+    /// `expect.json[i]`.
+    Json(u16),
+    /// `expect.contains[i]`.
+    Contains(u16),
+    /// `expect.matches[i]`.
+    Matches(u16),
+    /// `expect.headers[i]`.
+    Header(u16),
+    /// Slower than `expect.under`.
+    Slow,
+    /// `expect.that` is not true.
+    That,
+    /// `expect.marker`: none came back.
+    Marker,
+    /// `saves[i]` found nothing.
+    Save(u16),
+    /// `identities[i]` found nothing.
+    Identity(u16),
+    /// A template or condition of the scenario could not be evaluated.
+    Scenario,
+}
+
+impl Failure {
+    /// The name under which it is counted. `request` is where it happened, if in a request.
+    pub fn name(self, program: &Program, request: Option<usize>) -> String {
+        let of = |f: &dyn Fn(&Request) -> Option<String>| {
+            request.and_then(|r| program.requests.get(r)).and_then(f).unwrap_or_else(|| "?".into())
+        };
+        match self {
+            Self::Transport(transport) => transport.name().into(),
+            Self::TimedOut => "timeout".into(),
+            Self::Status(status) => format!("status {status}"),
+            Self::Json(i) => {
+                format!(
+                    "check json {}",
+                    of(&|r| r.expect.json.get(usize::from(i)).map(|(p, c)| format!("{}{}", p.text(), describe(c))))
+                )
+            }
+            Self::Contains(_) => "check body contains".into(),
+            Self::Matches(i) => {
+                format!(
+                    "check body matches {}",
+                    of(&|r| r.expect.matches.get(usize::from(i)).map(|m| m.as_str().to_owned()))
+                )
+            }
+            Self::Header(i) => {
+                format!("check header {}", of(&|r| r.expect.headers.get(usize::from(i)).map(|(n, _)| n.clone())))
+            }
+            Self::Slow => "slower than `under`".into(),
+            Self::That => "check that".into(),
+            Self::Marker => "marker missing".into(),
+            Self::Save(i) => {
+                format!("nothing to save as {}", of(&|r| r.saves.get(usize::from(i)).map(|s| s.name.clone())))
+            }
+            Self::Identity(i) => {
+                format!(
+                    "identity missing at {}",
+                    of(&|r| r.identities.get(usize::from(i)).map(|x| x.path.text().to_owned()))
+                )
+            }
+            Self::Scenario => "scenario: expression failed".into(),
+        }
+    }
+}
+
+fn describe(condition: &Condition) -> &'static str {
+    match condition {
+        Condition::Exists(true) => " exists",
+        Condition::Exists(false) => " is absent",
+        Condition::Matches(_) => " matches",
+        Condition::Equals(_) | Condition::Compare(..) => "",
+    }
+}

@@ -1,0 +1,147 @@
+//! The header of a run: what is known before it starts, stored so that the run can be judged without its scenario file.
+
+use crate::Setup;
+use crate::clock::Clock;
+use crate::isolation::entitlement::exemptions;
+use crate::run_result::{RunHeader, StepHeader, TargetHeader};
+use scenarios::objective::{Comparison, Objective, Stat};
+use scenarios::program::{Load, Profile, Program};
+use std::collections::BTreeMap;
+
+/// Facts of a run that its caller knows and the engine does not.
+#[derive(Debug, Clone, Default)]
+pub struct HeaderFacts {
+    /// Path of the scenario file as given.
+    pub file: String,
+    /// Version of the binary.
+    pub version: String,
+    /// Command line, secrets masked.
+    pub command: Vec<String>,
+    /// Factor by which the profile was scaled.
+    pub scaled: Option<f64>,
+    /// Notes that the report must show.
+    pub notes: Vec<String>,
+    /// SHA-256 (hex) of the scenario and its data files.
+    pub digests: BTreeMap<String, String>,
+}
+
+/// Puts a header together.
+pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock, workers: usize) -> RunHeader {
+    let facts = setup.facts.clone();
+    let started_unix_ns = clock.zero_unix_ns();
+    RunHeader {
+        format: 1,
+        id: run_id(setup.seed, started_unix_ns),
+        scenario: program.name.clone(),
+        file: facts.file,
+        profile: profile.name.clone(),
+        seed: setup.seed,
+        started_unix_ns,
+        version: facts.version,
+        command: facts.command,
+        workers,
+        planned_ns: profile.load.duration_ns(),
+        warm_up_ns: profile.warm_up_ns,
+        scaled: facts.scaled,
+        open: matches!(profile.load, Load::Open { .. }),
+        load: describe(&profile.load, profile.warm_up_ns),
+        users: profile.load.most_users(),
+        isolation_required: profile.isolation_required,
+        targets: program
+            .targets
+            .iter()
+            .map(|t| TargetHeader { name: t.name.clone(), url: without_credentials(&t.url) })
+            .collect(),
+        journeys: program.journeys.iter().map(|j| j.name.clone()).collect(),
+        steps: steps(program),
+        groups: program.groups.iter().map(|g| (g.journey, g.name.clone())).collect(),
+        objectives: program.objectives.clone(),
+        notes: facts.notes,
+        exemptions: exemptions(program),
+        digests: facts.digests,
+        machine: machine(),
+    }
+}
+
+/// The response-time limits of each step that are counted exactly, ns ascending; aligned with `within`.
+pub fn step_limits(program: &Program) -> Vec<Vec<u64>> {
+    program.steps.iter().enumerate().map(|(i, step)| limits(&program.objectives, i, step.probe)).collect()
+}
+
+fn steps(program: &Program) -> Vec<StepHeader> {
+    program
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| StepHeader {
+            journey: step.journey,
+            name: step.name.clone(),
+            target: step.target,
+            probe: step.probe,
+            declared_control: step.control.is_some(),
+            limits_ns: limits(&program.objectives, index, step.probe),
+        })
+        .collect()
+}
+
+/// The percentile limits that a step's samples are counted against, exactly.
+fn limits(objectives: &[Objective], step: usize, probe: bool) -> Vec<u64> {
+    let mut limits: Vec<u64> = objectives
+        .iter()
+        .filter(|o| !probe && matches!(o.stat, Stat::Percentile(_)))
+        .filter(|o| o.of.is_everything() || o.of.step_ids.contains(&step))
+        .flat_map(|o| std::iter::once(&o.limit).chain(&o.warn))
+        // `within` counts what is strictly below; "at most T" is below the next nanosecond.
+        .map(|limit| limit.value as u64 + u64::from(matches!(limit.op, Comparison::AtMost | Comparison::More)))
+        .collect();
+    limits.sort_unstable();
+    limits.dedup();
+    limits
+}
+
+fn run_id(seed: u64, started_unix_ns: u64) -> String {
+    let hash = blake3::hash(format!("{seed} {started_unix_ns} {}", std::process::id()).as_bytes());
+    hash.to_hex()[..12].to_owned()
+}
+
+/// A URL may carry a name and a password; neither belongs in a report.
+fn without_credentials(text: &str) -> String {
+    match url::Url::parse(text) {
+        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
+            // Both can only fail for URLs without a host, which targets are not.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn describe(load: &Load, warm_up_ns: u64) -> String {
+    let seconds = |ns: u64| {
+        let s = ns as f64 / 1e9;
+        if s >= 120.0 { format!("{} min", (s / 6.0).round() / 10.0) } else { format!("{s} s") }
+    };
+    let stages = load.stages();
+    let unit = match load {
+        Load::Closed(_) => "users",
+        Load::Open { .. } => "arrivals/s",
+    };
+    let mut text = match stages {
+        [one] => format!("{} {unit} for {}", one.level, seconds(one.duration_ns - warm_up_ns.min(one.duration_ns))),
+        _ => {
+            let levels: Vec<_> = stages.iter().map(|s| s.level.to_string()).collect();
+            format!("{} {unit} in {} stages, {}", levels.join(" → "), stages.len(), seconds(load.duration_ns()))
+        }
+    };
+    if warm_up_ns > 0 {
+        text.push_str(&format!(" after {} of warm-up", seconds(warm_up_ns)));
+    }
+    text
+}
+
+fn machine() -> String {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    format!("{} {} {}, {processors} processors", std::env::consts::OS, kernel.trim(), std::env::consts::ARCH)
+}

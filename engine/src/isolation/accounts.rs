@@ -1,0 +1,104 @@
+//! What all workers know of each account: whether it took part, and when it wrote its latest markers.
+//! In: a note per marker planted. Out: the owner's side of a leak's evidence. Written by one worker, read by any.
+
+use crate::clock::{MILLISECOND, Nanos};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// Markers remembered per account.
+const REMEMBERED: usize = 8;
+
+/// State of all accounts of a run.
+#[derive(Debug)]
+pub struct Accounts {
+    rows: Vec<Account>,
+}
+
+/// State of one account.
+#[derive(Debug, Default)]
+struct Account {
+    seen: AtomicBool,
+    /// Virtual user that plays it, plus one.
+    user: AtomicU32,
+    count: AtomicU32,
+    /// `count (16 bits) | time in ms (48 bits)`; each a single word, so that a reader never sees half a note.
+    recent: [AtomicU64; REMEMBERED],
+    /// Its latest request: `step + 1 (16 bits) | time in ms (48 bits)`.
+    latest: AtomicU64,
+}
+
+impl Accounts {
+    /// State for `count` accounts.
+    pub fn new(count: usize) -> Self {
+        Self { rows: (0..count).map(|_| Account::default()).collect() }
+    }
+
+    /// Notes that `user` plays the account; answers whether it is the account's first appearance.
+    pub fn appear(&self, account: u32, user: u32) -> bool {
+        let Some(row) = self.rows.get(account as usize) else {
+            return false;
+        };
+        row.user.store(user + 1, Relaxed);
+        !row.seen.swap(true, Relaxed)
+    }
+
+    /// The virtual user that plays the account.
+    pub fn user_of(&self, account: u32) -> Option<u32> {
+        self.rows.get(account as usize)?.user.load(Relaxed).checked_sub(1)
+    }
+
+    /// Notes that the account made a request of `step`.
+    pub fn note_request(&self, account: u32, step: usize, now: Nanos) {
+        if let Some(row) = self.rows.get(account as usize) {
+            row.latest.store((step as u64 + 1) << 48 | (now / MILLISECOND) & 0xffff_ffff_ffff, Relaxed);
+        }
+    }
+
+    /// Step and time (ms since the start of the load) of the account's latest request.
+    pub fn latest_request(&self, account: u32) -> Option<(usize, u64)> {
+        let note = self.rows.get(account as usize)?.latest.load(Relaxed);
+        Some((((note >> 48) as usize).checked_sub(1)?, note & 0xffff_ffff_ffff))
+    }
+
+    /// The next running number for a marker of this account; its time is remembered.
+    pub fn count_marker(&self, account: u32, now: Nanos) -> u16 {
+        let Some(row) = self.rows.get(account as usize) else {
+            return 0;
+        };
+        let count = row.count.fetch_add(1, Relaxed) as u16 & 0x7fff;
+        let note = u64::from(count) << 48 | (now / MILLISECOND) & 0xffff_ffff_ffff;
+        row.recent[usize::from(count) % REMEMBERED].store(note, Relaxed);
+        count
+    }
+
+    /// When the account wrote its marker number `count`, in ms since the start of the load, if still remembered.
+    pub fn written_ms(&self, account: u32, count: u16) -> Option<u64> {
+        let note = self.rows.get(account as usize)?.recent[usize::from(count) % REMEMBERED].load(Relaxed);
+        (note != 0 && (note >> 48) as u16 == count).then_some(note & 0xffff_ffff_ffff)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_markers_are_remembered_and_older_ones_are_not_mixed_up() {
+        let accounts = Accounts::new(2);
+        for i in 0..20 {
+            assert_eq!(accounts.count_marker(1, (i + 1) * MILLISECOND), i as u16);
+        }
+        assert_eq!(accounts.written_ms(1, 19), Some(20));
+        assert_eq!(accounts.written_ms(1, 12), Some(13));
+        assert_eq!(accounts.written_ms(1, 11), None);
+        assert_eq!(accounts.written_ms(0, 0), None);
+        assert_eq!(accounts.written_ms(9, 0), None);
+    }
+
+    #[test]
+    fn an_account_appears_once() {
+        let accounts = Accounts::new(1);
+        assert!(accounts.appear(0, 4));
+        assert!(!accounts.appear(0, 4));
+        assert_eq!(accounts.user_of(0), Some(4));
+    }
+}

@@ -1,0 +1,10 @@
+//! Isolation: markers that name their owner, a scanner that finds them, and who may see what.
+//! In: answers. Out: findings with their evidence, and counts that say what a silence is worth.
+
+pub mod accounts;
+pub mod calibration;
+pub mod credentials;
+pub mod entitlement;
+pub mod identity;
+pub mod marker;
+pub mod scanner;

@@ -1,0 +1,184 @@
+//! Program to run result: schedule → virtual users → workers → recorder. Measures, never judges.
+//! In: a compiled program, a profile, a seed. Out: [`run_result::RunResult`], and events while it runs.
+
+pub mod client;
+pub mod clock;
+mod excerpt;
+pub mod failure;
+mod header;
+pub mod isolation;
+pub mod load;
+pub mod preflight;
+pub mod record;
+pub mod run;
+pub mod run_result;
+pub mod simulate;
+mod timer;
+pub mod user;
+mod worker;
+
+pub use header::{HeaderFacts, step_limits};
+pub use preflight::{PreflightError, preflight};
+pub use record::collector::{Observer, Unobserved};
+pub use record::interval::Interval;
+pub use record::journal::read;
+pub use run::Stop;
+
+use client::exchange::{Limits, Wire};
+use clock::Clock;
+use isolation::calibration::calibrate;
+use record::Recorder;
+use record::collector::{Handover, collect, queue};
+use record::fold::Fold;
+use record::journal::Journal;
+use run::Run;
+use run_result::{Ending, RunHeader, RunResult};
+use scenarios::program::Program;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How a program is to be run.
+#[derive(Debug)]
+pub struct Setup {
+    /// Index of the profile.
+    pub profile: usize,
+    /// Facts for the header that the engine cannot know.
+    pub facts: HeaderFacts,
+    /// Seed of every random stream.
+    pub seed: u64,
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Key of the markers: drawn once per invocation.
+    pub key: [u8; 32],
+    /// Where the run is stored while it goes; the folder exists. `None`: nowhere.
+    pub folder: Option<PathBuf>,
+    /// Ends the run from outside.
+    pub stop: Arc<Stop>,
+    /// Health requests made before.
+    pub health_requests: u64,
+}
+
+/// Why a run could not be.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The set-up is impossible, in a sentence.
+    #[error("{0}")]
+    Setup(String),
+    /// The results folder cannot be written.
+    #[error("the results folder {folder} cannot be written: {source}")]
+    Folder {
+        /// Which.
+        folder: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A worker thread could not start.
+    #[error("a worker cannot start: {0}")]
+    Worker(std::io::Error),
+}
+
+/// What a run came to: the result, and whether all of it could be stored.
+#[derive(Debug)]
+pub struct Finished {
+    /// All that was measured.
+    pub result: RunResult,
+    /// Why something could not be stored, if so.
+    pub store_error: Option<String>,
+}
+
+/// Time for all workers to be ready before the load starts.
+const READY: Duration = Duration::from_millis(100);
+
+/// Runs a profile to its end. Blocks; `observer` is called on this thread.
+///
+/// # Errors
+/// The run could not start. What a target does is never an error here.
+pub fn run(program: &Arc<Program>, setup: Setup, observer: &mut dyn Observer) -> Result<Finished, RunError> {
+    let profile = program
+        .profiles
+        .get(setup.profile)
+        .cloned()
+        .ok_or_else(|| RunError::Setup(format!("there is no profile number {}", setup.profile)))?;
+    let clock = Clock::starting_in(READY);
+    let workers = setup.workers.clamp(1, profile.load.most_users().max(1));
+    let header = header::header(program, &profile, &setup, &clock, workers);
+    let run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
+        .map_err(RunError::Setup)?;
+    let run = Arc::new(run);
+    let mut journal = match &setup.folder {
+        None => Journal::none(),
+        Some(folder) => Journal::create(folder, &header)
+            .map_err(|source| RunError::Folder { folder: folder.display().to_string(), source })?,
+    };
+    raise_descriptor_limit();
+    let (handover, messages) = queue();
+    let threads = start_workers(&run, &header, workers, &setup.stop, &handover)?;
+    drop(handover);
+    let mut fold = Fold::new(header);
+    store_aside(&run, setup.health_requests, &mut fold, &mut journal);
+    fold = collect(&messages, workers, fold, &mut journal, observer);
+    store_aside(&run, 0, &mut fold, &mut journal);
+    let failed = threads.into_iter().find_map(|t| t.join().ok().and_then(Result::err));
+    if let Some(error) = failed {
+        return Err(RunError::Worker(error));
+    }
+    let ending = match (setup.stop.reason(), setup.stop.is_asked()) {
+        (Some(reason), _) => Ending::Aborted(reason),
+        (None, true) => Ending::Interrupted,
+        (None, false) => Ending::Finished,
+    };
+    journal.end(&ending);
+    let (errors, first) = journal.errors();
+    let store_error = first.map(|e| format!("{errors} writes to the results folder failed: {e}"));
+    let mut result = fold.finish(ending);
+    result.health.store_errors = errors;
+    Ok(Finished { result, store_error })
+}
+
+fn start_workers(
+    run: &Arc<Run>,
+    header: &RunHeader,
+    workers: usize,
+    stop: &Arc<Stop>,
+    handover: &Handover,
+) -> Result<Vec<JoinHandle<std::io::Result<()>>>, RunError> {
+    let targets = &run.program.targets;
+    let tls = Wire::tls_configs(targets).map_err(RunError::Setup)?;
+    let limits_ns = Arc::new(header.steps.iter().map(|s| s.limits_ns.clone()).collect::<Vec<_>>());
+    (0..workers)
+        .map(|index| {
+            let recorder = Recorder::new(
+                Arc::clone(&run.program),
+                Arc::clone(&limits_ns),
+                run.profile.warm_up_ns,
+                handover.clone(),
+            );
+            let (run, stop, tls) = (Arc::clone(run), Arc::clone(stop), tls.clone());
+            // The wire is made on its own thread: it is not shared with any other.
+            Wire::new(run.clock, &run.program.targets, &tls, Limits::default()).map_err(RunError::Setup)?;
+            std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || worker::work(run, &tls, recorder, &stop, index, workers))
+                .map_err(RunError::Worker)
+        })
+        .collect()
+}
+
+/// Stores what belongs to no worker: health checks before the load, and the calibration at its start and end.
+fn store_aside(run: &Run, health: u64, fold: &mut Fold, journal: &mut Journal) {
+    let mut aside = Interval::new(fold.latest_second(), &run.program);
+    let calibration = calibrate(&run.scanner, &run.mint);
+    aside.isolation.injected = calibration.injected;
+    aside.isolation.found = calibration.found;
+    aside.overhead.health = health;
+    journal.interval(&aside);
+    fold.add(&aside);
+}
+
+/// Many users need many descriptors; a limit that cannot be raised shows up as generator errors.
+fn raise_descriptor_limit() {
+    #[cfg(unix)]
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+}

@@ -1,0 +1,88 @@
+//! Closed load: in which windows of time the user of an index is active.
+//! In: stages whose level is a number of users, and a user's index. Out: `[start, stop)` windows.
+
+use crate::clock::Nanos;
+use scenarios::program::Stage;
+
+/// The windows in which user `index` (0-based) plays: while the level is above its index.
+/// On a ramp from a to b users, user i starts when the straight line passes i, so that starts are evenly spread.
+pub fn windows(stages: &[Stage], index: usize) -> Vec<(Nanos, Nanos)> {
+    let rank = index as f64;
+    let mut windows: Vec<(Nanos, Nanos)> = Vec::new();
+    let mut open: Option<Nanos> = None;
+    let mut start = 0;
+    let mut from = 0.0;
+    for stage in stages {
+        let was_on = from > rank;
+        let is_on = stage.level > rank;
+        if was_on != is_on {
+            // The moment at which the ramp's straight line passes the user's rank.
+            let share = if stage.ramp_ns == 0 { 0.0 } else { (rank - from) / (stage.level - from) };
+            let at = start + (share * stage.ramp_ns as f64).round() as Nanos;
+            match open.take() {
+                Some(since) => windows.push((since, at)),
+                None => open = Some(at),
+            }
+        }
+        from = stage.level;
+        start += stage.duration_ns;
+    }
+    if let Some(since) = open {
+        windows.push((since, start));
+    }
+    windows.retain(|(a, b)| b > a);
+    windows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(level: f64, duration_ns: u64, ramp_ns: u64) -> Stage {
+        Stage { level, duration_ns, ramp_ns }
+    }
+
+    fn check(stages: &[Stage], index: usize, expected: &[(u64, u64)]) {
+        assert_eq!(windows(stages, index), expected, "user {index} of {stages:?}");
+    }
+
+    #[test]
+    fn all_at_once_without_a_ramp() {
+        check(&[stage(3.0, 100, 0)], 0, &[(0, 100)]);
+        check(&[stage(3.0, 100, 0)], 2, &[(0, 100)]);
+        check(&[stage(3.0, 100, 0)], 3, &[]);
+    }
+
+    #[test]
+    fn a_ramp_spreads_the_starts_evenly() {
+        for i in 0..10 {
+            check(&[stage(10.0, 1000, 100)], i, &[(i as u64 * 10, 1000)]);
+        }
+    }
+
+    #[test]
+    fn a_spike_plays_the_upper_users_once() {
+        let spike = [stage(5.0, 30, 0), stage(100.0, 60, 0), stage(5.0, 30, 0)];
+        check(&spike, 4, &[(0, 120)]);
+        check(&spike, 5, &[(30, 90)]);
+        check(&spike, 99, &[(30, 90)]);
+    }
+
+    #[test]
+    fn a_ramp_down_stops_the_last_first() {
+        let down = [stage(10.0, 100, 0), stage(0.0, 100, 100)];
+        check(&down, 9, &[(0, 110)]);
+        check(&down, 0, &[(0, 200)]);
+    }
+
+    #[test]
+    fn two_spikes_are_two_windows() {
+        let twice = [stage(2.0, 10, 0), stage(1.0, 10, 0), stage(2.0, 10, 0)];
+        check(&twice, 1, &[(0, 10), (20, 30)]);
+    }
+
+    #[test]
+    fn zero_users_never_play() {
+        check(&[stage(0.0, 100, 0)], 0, &[]);
+    }
+}

@@ -1,0 +1,7 @@
+//! The load: who plays what, when users start and stop, when iterations arrive. Pure functions of profile and index.
+//! In: stages and mix of the program. Out: users, windows of activity (closed), arrival times (open).
+
+pub mod arrivals;
+pub mod closed;
+pub mod deal;
+pub mod floor;

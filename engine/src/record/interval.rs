@@ -1,0 +1,364 @@
+//! One second of a run: counters and histograms that add without loss. The unit that is merged over workers,
+//! stored as a line of `intervals.jsonl`, and folded into the run result.
+
+use crate::run_result::{Counts, ErrorCount, IsolationStep, Iterations, LeakKey, Overhead, Times, WorkerHealth};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::serialization::{Deserializer as HdrDeserializer, Serializer as HdrSerializer, V2DeflateSerializer};
+use scenarios::program::Program;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::collections::BTreeMap;
+
+/// What happened in one second (`second` counts from the start of the load).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Interval {
+    /// Which second.
+    pub second: u64,
+    /// Steps that had anything, by index.
+    pub steps: BTreeMap<usize, StepInterval>,
+    /// Groups that ended, by index.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<usize, Recording>,
+    /// Iterations.
+    pub iterations: Iterations,
+    /// Arrivals that found no free user.
+    pub dropped: u64,
+    /// Of those: with a healthy worker, so the target is to blame.
+    pub dropped_by_target: u64,
+    /// Starts that the schedule asked for.
+    pub asked: u64,
+    /// Of those: begun.
+    pub started: u64,
+    /// Users playing at the end.
+    pub users: u64,
+    /// Requests in flight at the end.
+    pub in_flight: u64,
+    /// Latest outcome of the measured part, ns since the start of the load.
+    pub last_ns: u64,
+    /// Lag of each send.
+    pub lag: Recording,
+    /// Response times of the warm-up.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub warm_up: Recording,
+    /// Requests outside the figures.
+    pub overhead: Overhead,
+    /// By worker index.
+    pub workers: BTreeMap<usize, WorkerHealth>,
+    /// Errors by step and kind.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "error_list")]
+    pub errors: Vec<ErrorCount>,
+    /// Leaks by group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<(LeakKey, u64)>,
+    /// Isolation counters without a step.
+    pub isolation: IsolationInterval,
+    /// Who used each target in this second; not stored, only the number of shared targets is.
+    #[serde(skip)]
+    pub targets: Vec<TargetUse>,
+    /// Targets that at least two accounts used in this second.
+    pub shared_targets: u64,
+}
+
+/// Isolation counters of a second that belong to no step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IsolationInterval {
+    /// Markers planted.
+    pub planted: u64,
+    /// Accounts seen for the first time.
+    pub new_accounts: u64,
+    /// Markers of an earlier run.
+    pub residue: u64,
+    /// Probes without a judgement.
+    pub probes_indeterminate: u64,
+    /// Probes skipped.
+    pub probes_skipped: u64,
+    /// Credentials forgotten.
+    pub credential_evictions: u64,
+    /// Calibration: put in.
+    pub injected: u64,
+    /// Calibration: found.
+    pub found: u64,
+}
+
+/// Which accounts used a target in a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetUse {
+    /// None.
+    #[default]
+    Nobody,
+    /// One account.
+    One(u32),
+    /// Two or more.
+    Many,
+}
+
+/// One step's second.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StepInterval {
+    /// Counters.
+    pub counts: Counts,
+    /// Response times: ok, and lower bounds.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub response: Recording,
+    /// Timed-out and unfinished ones alone.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub lower_bounds: Recording,
+    /// Service times.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub service: Recording,
+    /// Response times of failed answers.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub failed_response: Recording,
+    /// Connecting.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub connect: Recording,
+    /// Ok answers below each of the step's limits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<u64>,
+    /// Isolation counters.
+    pub isolation: IsolationStep,
+}
+
+impl StepInterval {
+    /// Counts an ok answer's response time against the step's limits.
+    pub fn count_within(&mut self, limits_ns: &[u64], response: u64) {
+        if self.within.len() < limits_ns.len() {
+            self.within.resize(limits_ns.len(), 0);
+        }
+        for (within, limit) in self.within.iter_mut().zip(limits_ns) {
+            *within += u64::from(response < *limit);
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.counts.add(&other.counts);
+        self.response.add(&other.response);
+        self.lower_bounds.add(&other.lower_bounds);
+        self.service.add(&other.service);
+        self.failed_response.add(&other.failed_response);
+        self.connect.add(&other.connect);
+        if self.within.len() < other.within.len() {
+            self.within.resize(other.within.len(), 0);
+        }
+        for (mine, theirs) in self.within.iter_mut().zip(&other.within) {
+            *mine += theirs;
+        }
+        self.isolation.scanned += other.isolation.scanned;
+        self.isolation.controlled += other.isolation.controlled;
+        self.isolation.after_others += other.isolation.after_others;
+        self.isolation.after_others_controlled += other.isolation.after_others_controlled;
+    }
+}
+
+impl Interval {
+    /// An empty second of `program`.
+    pub fn new(second: u64, program: &Program) -> Self {
+        Self { second, targets: vec![TargetUse::Nobody; program.targets.len()], ..Self::default() }
+    }
+
+    /// The step's part, made when it is first needed.
+    pub fn step(&mut self, index: usize) -> &mut StepInterval {
+        self.steps.entry(index).or_default()
+    }
+
+    /// Adds another worker's part of the same second.
+    pub fn add(&mut self, other: &Self) {
+        for (index, step) in &other.steps {
+            self.step(*index).add(step);
+        }
+        for (index, times) in &other.groups {
+            self.groups.entry(*index).or_default().add(times);
+        }
+        self.iterations.started += other.iterations.started;
+        self.iterations.completed += other.iterations.completed;
+        self.iterations.gave_up += other.iterations.gave_up;
+        self.iterations.cut += other.iterations.cut;
+        self.iterations.failed_before += other.iterations.failed_before;
+        self.dropped += other.dropped;
+        self.dropped_by_target += other.dropped_by_target;
+        self.asked += other.asked;
+        self.started += other.started;
+        self.users += other.users;
+        self.in_flight += other.in_flight;
+        self.last_ns = self.last_ns.max(other.last_ns);
+        self.lag.add(&other.lag);
+        self.warm_up.add(&other.warm_up);
+        self.overhead.add(&other.overhead);
+        self.workers.extend(other.workers.iter().map(|(k, v)| (*k, *v)));
+        for error in &other.errors {
+            match self.errors.iter_mut().find(|e| e.step == error.step && e.kind == error.kind) {
+                Some(mine) => mine.count += error.count,
+                None => self.errors.push(error.clone()),
+            }
+        }
+        for (key, count) in &other.leaks {
+            match self.leaks.iter_mut().find(|(k, _)| k == key) {
+                Some((_, mine)) => *mine += count,
+                None => self.leaks.push((key.clone(), *count)),
+            }
+        }
+        self.isolation.add(&other.isolation);
+        for (mine, theirs) in self.targets.iter_mut().zip(&other.targets) {
+            match theirs {
+                TargetUse::Nobody => {}
+                TargetUse::One(account) => mine.note(*account),
+                TargetUse::Many => *mine = TargetUse::Many,
+            }
+        }
+    }
+
+    /// Settles what is only known when all workers' parts are in.
+    pub fn close(&mut self) {
+        self.shared_targets = self.targets.iter().filter(|t| **t == TargetUse::Many).count() as u64;
+        self.errors.sort_by(|a, b| (a.step, &a.kind).cmp(&(b.step, &b.kind)));
+        self.leaks.sort();
+    }
+
+    /// Response times over all steps but probes.
+    pub fn response(&self, is_probe: impl Fn(usize) -> bool) -> Times {
+        let mut sum = Times::default();
+        for (index, step) in &self.steps {
+            if !is_probe(*index) {
+                step.response.add_to(&mut sum);
+            }
+        }
+        sum
+    }
+}
+
+impl IsolationInterval {
+    fn add(&mut self, other: &Self) {
+        self.planted += other.planted;
+        self.new_accounts += other.new_accounts;
+        self.residue += other.residue;
+        self.probes_indeterminate += other.probes_indeterminate;
+        self.probes_skipped += other.probes_skipped;
+        self.credential_evictions += other.credential_evictions;
+        self.injected += other.injected;
+        self.found += other.found;
+    }
+}
+
+impl Overhead {
+    /// Adds `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.setup += other.setup;
+        self.teardown += other.teardown;
+        self.health += other.health;
+        self.scrapes += other.scrapes;
+        self.warm_up += other.warm_up;
+        self.redirect_hops += other.redirect_hops;
+    }
+}
+
+/// Times of a second: nothing until the first sample. Stored as `{h, min, max, sum}`, `h` being the histogram in
+/// HdrHistogram's V2 format, deflated, base64; times in ns, the histogram's values in µs.
+#[derive(Clone, Debug, Default)]
+pub struct Recording(Option<Box<Times>>);
+
+impl Recording {
+    /// Whether it holds no sample.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Adds one sample.
+    pub fn record(&mut self, ns: u64) {
+        self.0.get_or_insert_default().record(ns);
+    }
+
+    /// The times, if any.
+    pub fn times(&self) -> Option<&Times> {
+        self.0.as_deref()
+    }
+
+    /// Number of samples.
+    pub fn count(&self) -> u64 {
+        self.times().map_or(0, Times::count)
+    }
+
+    /// Adds `other`.
+    pub fn add(&mut self, other: &Self) {
+        match (&mut self.0, &other.0) {
+            (_, None) => {}
+            (Some(mine), Some(theirs)) => mine.add(theirs),
+            (mine @ None, Some(theirs)) => *mine = Some(theirs.clone()),
+        }
+    }
+
+    /// Adds all of it to `sum`.
+    pub fn add_to(&self, sum: &mut Times) {
+        if let Some(times) = self.times() {
+            sum.add(times);
+        }
+    }
+
+    /// The histogram in V2 format, deflated, base64.
+    pub fn encoded(&self) -> String {
+        let mut bytes = Vec::new();
+        if let Some(times) = self.times() {
+            V2DeflateSerializer::new()
+                .serialize(&times.histogram, &mut bytes)
+                .expect("writing a histogram to memory cannot fail");
+        }
+        STANDARD.encode(bytes)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    h: String,
+    min: u64,
+    max: u64,
+    sum: u64,
+}
+
+impl Serialize for Recording {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let stored = self.times().map(|times| Stored {
+            h: self.encoded(),
+            min: times.min_ns,
+            max: times.max_ns,
+            sum: u64::try_from(times.sum_ns).unwrap_or(u64::MAX),
+        });
+        stored.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Recording {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Some(stored) = Option::<Stored>::deserialize(deserializer)? else {
+            return Ok(Self(None));
+        };
+        let bytes = STANDARD.decode(&stored.h).map_err(de::Error::custom)?;
+        let read: hdrhistogram::Histogram<u64> = HdrDeserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .map_err(|e| de::Error::custom(format!("histogram: {e}")))?;
+        // The house's fixed shape, whatever shape a foreign file claims.
+        let mut histogram = crate::run_result::new_histogram();
+        histogram.add(&read).map_err(|e| de::Error::custom(format!("histogram: {e:?}")))?;
+        let times = Times { histogram, min_ns: stored.min, max_ns: stored.max, sum_ns: u128::from(stored.sum) };
+        if times.min_ns > times.max_ns {
+            return Err(de::Error::custom("histogram: its smallest value is above its largest"));
+        }
+        Ok(Self(Some(Box::new(times))))
+    }
+}
+
+mod error_list {
+    //! Errors as `[step, kind, count]`, to keep lines short.
+    use super::{Deserialize, Deserializer, ErrorCount, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(errors: &[ErrorCount], serializer: S) -> Result<S::Ok, S::Error> {
+        let list: Vec<_> = errors.iter().map(|e| (e.step, &e.kind, e.count)).collect();
+        list.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ErrorCount>, D::Error> {
+        let list = Vec::<(usize, String, u64)>::deserialize(deserializer)?;
+        Ok(list.into_iter().map(|(step, kind, count)| ErrorCount { step, kind, count }).collect())
+    }
+}

@@ -1,0 +1,291 @@
+//! The recorder: what one worker writes down while a second goes by. No lock, no message, no allocation per sample
+//! (a histogram is made at the first sample of its kind in a second).
+//! In: samples of virtual users. Out: one [`Interval`] a second, handed over as a batch.
+
+pub mod collector;
+pub mod fold;
+pub mod interval;
+pub mod journal;
+
+use crate::client::answer::Times;
+use crate::clock::{Nanos, SECOND};
+use crate::failure::Failure;
+use crate::run_result::{ErrorCount, FailureRecord, IsolationStep, LeakKey, LeakRecord};
+use collector::{Handover, Message};
+use interval::{Interval, StepInterval, TargetUse};
+use scenarios::expr::EvalError;
+use scenarios::program::Program;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How a request counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// As expected.
+    Ok,
+    /// Answered otherwise, or broken.
+    Failed,
+    /// Not in time.
+    TimedOut,
+    /// Cut by the end of the run.
+    Unfinished,
+    /// Our own machine could not.
+    GeneratorError,
+}
+
+/// One finished request.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// Step index.
+    pub step: usize,
+    /// How it counts.
+    pub class: Class,
+    /// Intended start, t_i.
+    pub due: Nanos,
+    /// The other times.
+    pub times: Times,
+    /// Whether any byte of it was written.
+    pub delivered: bool,
+    /// Bytes sent and received.
+    pub bytes: (u64, u64),
+}
+
+/// Full evidence records that one worker hands over in a second; counts are never capped.
+const MOST_LEAK_RECORDS: u32 = 50;
+const MOST_FAILURE_RECORDS: u32 = 20;
+
+/// One worker's recorder.
+#[derive(Debug)]
+pub struct Recorder {
+    program: Arc<Program>,
+    limits_ns: Arc<Vec<Vec<u64>>>,
+    warm_up_ns: Nanos,
+    handover: Handover,
+    now: Interval,
+    errors: HashMap<(usize, Option<usize>, Failure), u64>,
+    leaks: HashMap<LeakKey, u64>,
+    leak_records: u32,
+    failure_records: u32,
+    /// Users that play at this moment.
+    pub users: u64,
+    /// Requests in flight at this moment.
+    pub in_flight: u64,
+    /// By step: accounts of this worker whose own marker came back there; the strangers that probes may ask for.
+    pub controls: Vec<Vec<u32>>,
+}
+
+impl Recorder {
+    /// A recorder; `limits_ns` are the response-time limits counted exactly, by step.
+    pub fn new(program: Arc<Program>, limits_ns: Arc<Vec<Vec<u64>>>, warm_up_ns: Nanos, handover: Handover) -> Self {
+        let now = Interval::new(0, &program);
+        let controls = vec![Vec::new(); program.steps.len()];
+        Self {
+            program,
+            limits_ns,
+            warm_up_ns,
+            handover,
+            now,
+            errors: HashMap::new(),
+            leaks: HashMap::new(),
+            leak_records: 0,
+            failure_records: 0,
+            users: 0,
+            in_flight: 0,
+            controls,
+        }
+    }
+
+    /// Whether something due at `due` is judged (not warm-up).
+    pub fn is_measured(&self, due: Nanos) -> bool {
+        due >= self.warm_up_ns
+    }
+
+    /// A request fell due.
+    pub fn planned(&mut self, step: usize, due: Nanos) {
+        if self.is_measured(due) {
+            self.now.step(step).counts.planned += 1;
+        }
+        self.in_flight += 1;
+    }
+
+    /// The schedule of a closed load asked for an iteration, and it began.
+    pub fn asked_and_started(&mut self) {
+        self.now.asked += 1;
+        self.now.started += 1;
+    }
+
+    /// An arrival of an open load: whether it found a free user, and whether it was handed over on time.
+    /// One that found none with the schedule kept is the target's fault: its users were not answered.
+    pub fn arrival(&mut self, due: Nanos, found: bool, on_time: bool) {
+        self.now.asked += 1;
+        self.now.started += u64::from(found || on_time);
+        if !found && self.is_measured(due) {
+            self.now.dropped += 1;
+            self.now.dropped_by_target += u64::from(on_time);
+        }
+    }
+
+    /// A request came to its end.
+    pub fn sample(&mut self, sample: &Sample) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let response = sample.times.done.saturating_sub(sample.due);
+        if let Some(sent) = sample.times.sent {
+            self.now.lag.record(sent.saturating_sub(sample.due.max(sample.times.ready)));
+        }
+        if !self.is_measured(sample.due) {
+            self.now.overhead.warm_up += u64::from(sample.delivered);
+            if sample.class == Class::Ok {
+                self.now.warm_up.record(response);
+            }
+            return;
+        }
+        self.now.last_ns = self.now.last_ns.max(sample.times.done);
+        let limits = &self.limits_ns[sample.step];
+        let step = self.now.step(sample.step);
+        if let Some(connect) = sample.times.connect {
+            step.connect.record(connect);
+        }
+        count(step, sample);
+        match sample.class {
+            Class::Ok => {
+                step.response.record(response);
+                let sent = sample.times.sent.unwrap_or(sample.due);
+                step.service.record(sample.times.done.saturating_sub(sent));
+                step.count_within(limits, response);
+            }
+            Class::TimedOut | Class::Unfinished => {
+                step.response.record(response);
+                step.lower_bounds.record(response);
+            }
+            Class::Failed => step.failed_response.record(response),
+            Class::GeneratorError => {}
+        }
+    }
+
+    /// Names why a request of `step` failed (`request`: index into the program's requests).
+    pub fn failure(&mut self, step: usize, request: usize, failure: Failure, due: Nanos) {
+        if self.is_measured(due) {
+            *self.errors.entry((step, Some(request), failure)).or_default() += 1;
+        }
+    }
+
+    /// An operation between requests could not be evaluated: counted with the journey's first step.
+    pub fn scenario_error(&mut self, journey: usize, user: u32, error: &EvalError, due: Nanos) {
+        let Some(step) = self.program.steps.iter().position(|s| s.journey == journey) else {
+            return;
+        };
+        if self.is_measured(due) {
+            *self.errors.entry((step, None, Failure::Scenario)).or_default() += 1;
+        }
+        if self.wants_failure_record() {
+            self.failure_record(FailureRecord {
+                t_s: due as f64 / SECOND as f64,
+                user: u64::from(user),
+                journey: self.program.journeys[journey].name.clone(),
+                step: "between requests".into(),
+                kind: Failure::Scenario.name(&self.program, None),
+                request: String::new(),
+                detail: error.0.clone(),
+            });
+        }
+    }
+
+    /// Whether a further sample of a failure is wanted in this second.
+    pub fn wants_failure_record(&self) -> bool {
+        self.failure_records < MOST_FAILURE_RECORDS
+    }
+
+    /// Hands over a sample of a failed request.
+    pub fn failure_record(&mut self, record: FailureRecord) {
+        self.failure_records += 1;
+        self.handover.send(Message::Failure(record));
+    }
+
+    /// A leak: counted always, its evidence handed over while there are few.
+    pub fn leak(&mut self, key: LeakKey, evidence: impl FnOnce() -> LeakRecord) {
+        if self.leak_records < MOST_LEAK_RECORDS {
+            self.leak_records += 1;
+            self.handover.send(Message::Leak(key.clone(), Box::new(evidence())));
+        }
+        *self.leaks.entry(key).or_default() += 1;
+    }
+
+    /// An answer was scanned to its end.
+    pub fn scanned(&mut self, step: usize, controlled: bool, after_others: bool) {
+        let seen: &mut IsolationStep = &mut self.now.step(step).isolation;
+        seen.scanned += 1;
+        seen.controlled += u64::from(controlled);
+        seen.after_others += u64::from(after_others);
+        seen.after_others_controlled += u64::from(after_others && controlled);
+    }
+
+    /// An account used a target.
+    pub fn target_used(&mut self, target: usize, account: u32) {
+        self.now.targets[target].note(account);
+    }
+
+    /// A group of steps came to its end.
+    pub fn group(&mut self, group: usize, start: Nanos, end: Nanos) {
+        if self.is_measured(start) {
+            self.now.groups.entry(group).or_default().record(end.saturating_sub(start));
+        }
+    }
+
+    /// The counters of the present second that have no other rule.
+    pub fn interval(&mut self) -> &mut Interval {
+        &mut self.now
+    }
+
+    /// Closes the present second and opens `second`.
+    pub fn turn(&mut self, second: u64) {
+        let mut done = std::mem::replace(&mut self.now, Interval::new(second, &self.program));
+        done.users = self.users;
+        done.in_flight = self.in_flight;
+        done.errors = self
+            .errors
+            .drain()
+            .map(|((step, request, failure), count)| ErrorCount {
+                step,
+                kind: failure.name(&self.program, request),
+                count,
+            })
+            .collect();
+        done.leaks = self.leaks.drain().collect();
+        self.leak_records = 0;
+        self.failure_records = 0;
+        self.handover.send(Message::Interval(Box::new(done)));
+    }
+
+    /// Says that this worker records nothing more.
+    pub fn finish(mut self, second: u64) {
+        self.turn(second);
+        self.handover.send(Message::Done);
+    }
+}
+
+fn count(step: &mut StepInterval, sample: &Sample) {
+    let counts = &mut step.counts;
+    match sample.class {
+        Class::Ok => counts.ok += 1,
+        Class::Failed => counts.failed += 1,
+        Class::TimedOut => counts.timed_out += 1,
+        Class::Unfinished => counts.unfinished += 1,
+        Class::GeneratorError => counts.generator_errors += 1,
+    }
+    if !sample.delivered && sample.class != Class::GeneratorError {
+        counts.not_delivered += 1;
+    }
+    counts.bytes_sent += sample.bytes.0;
+    counts.bytes_received += sample.bytes.1;
+}
+
+impl TargetUse {
+    /// Adds one account to what is known.
+    pub fn note(&mut self, account: u32) {
+        *self = match *self {
+            Self::Nobody => Self::One(account),
+            Self::One(first) if first == account => Self::One(first),
+            _ => Self::Many,
+        };
+    }
+}

@@ -1,0 +1,600 @@
+//! The run result: all that was measured, and nothing judged. Folded from stored intervals, so that a
+//! finished run, a killed run and a run read back from disk go through the same code.
+//! In: `fold`. Out: read by `reports`.
+
+use hdrhistogram::Histogram;
+use scenarios::objective::Objective;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What is known of a run before it starts; stored as `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunHeader {
+    /// Format of the results folder: 1.
+    pub format: u32,
+    /// Run id: lower-case text, unique per invocation and profile.
+    pub id: String,
+    /// Scenario name.
+    pub scenario: String,
+    /// Path of the scenario file as given on the command line.
+    pub file: String,
+    /// Profile name.
+    pub profile: String,
+    /// Seed of every random stream.
+    pub seed: u64,
+    /// Start of the load, nanoseconds since 1970 UTC.
+    pub started_unix_ns: u64,
+    /// Version of watertight.
+    pub version: String,
+    /// The command line, secrets masked.
+    pub command: Vec<String>,
+    /// Worker threads.
+    pub workers: usize,
+    /// Planned length with warm-up, without graceful stop, ns.
+    pub planned_ns: u64,
+    /// Warm-up, ns; 0 for none.
+    pub warm_up_ns: u64,
+    /// Factor by which the profile was scaled (`--quick`, `--time-scale`); `None`: as written.
+    pub scaled: Option<f64>,
+    /// Whether the load is open (arrivals) rather than closed (users).
+    pub open: bool,
+    /// The load in words: `20 users for 20s`.
+    pub load: String,
+    /// Most virtual users.
+    pub users: usize,
+    /// `isolation: required`.
+    pub isolation_required: bool,
+    /// Targets by index.
+    pub targets: Vec<TargetHeader>,
+    /// Journeys by index.
+    pub journeys: Vec<String>,
+    /// Steps by index.
+    pub steps: Vec<StepHeader>,
+    /// Groups by index: (journey, name).
+    pub groups: Vec<(usize, String)>,
+    /// Objectives of the file (all profiles; the judge picks).
+    pub objectives: Vec<Objective>,
+    /// Notes that the report must show (say: the practice clinic was started).
+    pub notes: Vec<String>,
+    /// What was let through on purpose (`may_see` …), in words.
+    pub exemptions: Vec<String>,
+    /// SHA-256 (hex) of the scenario text and of each data file.
+    pub digests: BTreeMap<String, String>,
+    /// Operating system, processor count, kernel: for provenance.
+    pub machine: String,
+}
+
+/// A target in the header.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetHeader {
+    /// Name.
+    pub name: String,
+    /// Base URL without credentials.
+    pub url: String,
+}
+
+/// A step in the header.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepHeader {
+    /// Journey index.
+    pub journey: usize,
+    /// Name.
+    pub name: String,
+    /// Target index.
+    pub target: usize,
+    /// Probes are outside the time objectives.
+    pub probe: bool,
+    /// Whether a positive control is declared (`expect: { marker: … }`).
+    pub declared_control: bool,
+    /// Response-time limits of the objectives that this step belongs to, ns ascending; `within` is aligned with it.
+    pub limits_ns: Vec<u64>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "how", content = "why")]
+pub enum Ending {
+    /// As planned.
+    Finished,
+    /// Ctrl-C or SIGTERM.
+    Interrupted,
+    /// An abort rule or `--fail-fast` ended it, with the reason.
+    Aborted(String),
+    /// No end was ever written: the process was killed or the machine stopped.
+    Killed,
+}
+
+/// Counters of one step, or a sum of steps. `sent()` is never stored: the law `sent = ok + … ` holds by construction,
+/// while `planned` is counted on its own when a request falls due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Requests that fell due.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub planned: u64,
+    /// Answered as expected.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ok: u64,
+    /// Answered otherwise, or broken.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub failed: u64,
+    /// Not answered in time.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub timed_out: u64,
+    /// Given up on purpose (a fault).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub abandoned: u64,
+    /// Cut by the end of the run.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unfinished: u64,
+    /// Of those above: no byte of the request was written.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub not_delivered: u64,
+    /// Due, but our own generator could not (descriptors, ports).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub generator_errors: u64,
+    /// Bytes of requests (heads and bodies as far as known).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub bytes_sent: u64,
+    /// Bytes of answers (heads as far as known, bodies before decoding).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub bytes_received: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+impl Counts {
+    /// Attempts: ok + failed + timed out + abandoned + unfinished.
+    pub fn sent(&self) -> u64 {
+        self.ok + self.failed + self.timed_out + self.abandoned + self.unfinished
+    }
+
+    /// Adds `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.planned += other.planned;
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.timed_out += other.timed_out;
+        self.abandoned += other.abandoned;
+        self.unfinished += other.unfinished;
+        self.not_delivered += other.not_delivered;
+        self.generator_errors += other.generator_errors;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+    }
+}
+
+/// Times of one kind: an HDR histogram in microseconds (3 significant digits, 1 µs to 60 min, saturating)
+/// with exact extremes and sum.
+#[derive(Clone, Debug)]
+pub struct Times {
+    /// Values in µs.
+    pub histogram: Histogram<u64>,
+    /// Smallest, ns; `u64::MAX` when empty.
+    pub min_ns: u64,
+    /// Largest, ns; 0 when empty.
+    pub max_ns: u64,
+    /// Exact sum, ns.
+    pub sum_ns: u128,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { histogram: new_histogram(), min_ns: u64::MAX, max_ns: 0, sum_ns: 0 }
+    }
+}
+
+/// Largest time that a histogram tells apart: 60 minutes, in µs.
+pub const MAX_US: u64 = 3_600_000_000;
+
+/// A histogram of the house's fixed shape: 1 µs to 60 min, 3 significant digits.
+pub fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, MAX_US, 3).expect("constant bounds are valid")
+}
+
+impl Times {
+    /// Number of samples.
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// Adds one sample.
+    pub fn record(&mut self, ns: u64) {
+        self.histogram.saturating_record(((ns + 500) / 1000).max(1));
+        self.min_ns = self.min_ns.min(ns);
+        self.max_ns = self.max_ns.max(ns);
+        self.sum_ns += u128::from(ns);
+    }
+
+    /// Adds all of `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.histogram.add(&other.histogram).expect("both have the house's fixed shape");
+        self.min_ns = self.min_ns.min(other.min_ns);
+        self.max_ns = self.max_ns.max(other.max_ns);
+        self.sum_ns += other.sum_ns;
+    }
+
+    /// Percentile `p` (0..=100) in ns, `None` when empty. Never beyond the exact extremes.
+    pub fn percentile_ns(&self, p: f64) -> Option<u64> {
+        if self.histogram.is_empty() {
+            return None;
+        }
+        let us = self.histogram.value_at_percentile(p);
+        Some((us * 1000).clamp(self.min_ns, self.max_ns))
+    }
+
+    /// Exact mean in ns, `None` when empty.
+    pub fn mean_ns(&self) -> Option<f64> {
+        (self.count() > 0).then(|| self.sum_ns as f64 / self.count() as f64)
+    }
+}
+
+/// Everything measured of one step (or merged over steps).
+#[derive(Clone, Debug, Default)]
+pub struct StepTotals {
+    /// Counters.
+    pub counts: Counts,
+    /// Response time: ok answers, and timed-out and unfinished ones with their time so far.
+    pub response: Times,
+    /// The timed-out and unfinished ones alone: true times are at least these.
+    pub lower_bounds: Times,
+    /// Service time of the same ok answers.
+    pub service: Times,
+    /// Response time of failed answers.
+    pub failed_response: Times,
+    /// Connecting (DNS, TCP, TLS), one sample per connection made.
+    pub connect: Times,
+    /// For each of the step's `limits_ns`: how many of `response` are below it (strictly), lower bounds counted only if
+    /// they are a true miss (that is: never counted as within).
+    pub within: Vec<u64>,
+}
+
+impl StepTotals {
+    /// Adds `other` of the same step (`within` aligned).
+    pub fn add(&mut self, other: &Self) {
+        self.counts.add(&other.counts);
+        self.response.add(&other.response);
+        self.lower_bounds.add(&other.lower_bounds);
+        self.service.add(&other.service);
+        self.failed_response.add(&other.failed_response);
+        self.connect.add(&other.connect);
+        self.within.resize(self.within.len().max(other.within.len()), 0);
+        for (mine, theirs) in self.within.iter_mut().zip(&other.within) {
+            *mine += theirs;
+        }
+    }
+
+    /// Whether percentile `p` of `response` falls among lower bounds, so that it reads "≥".
+    pub fn is_at_least(&self, p: f64) -> bool {
+        match (self.response.percentile_ns(p), self.lower_bounds.count()) {
+            (Some(v), 1..) => self.lower_bounds.min_ns <= v,
+            _ => false,
+        }
+    }
+}
+
+/// Iterations. `started = completed + gave_up + cut`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Iterations {
+    /// Begun.
+    pub started: u64,
+    /// Came to their end.
+    pub completed: u64,
+    /// A step failed.
+    pub gave_up: u64,
+    /// Ended by the end of the run.
+    pub cut: u64,
+    /// Of `gave_up`: `before` failed.
+    pub failed_before: u64,
+}
+
+/// Requests outside the figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Overhead {
+    /// Run-wide set-up.
+    pub setup: u64,
+    /// Run-wide tear-down.
+    pub teardown: u64,
+    /// Health checks.
+    pub health: u64,
+    /// Scrapes of watched targets.
+    pub scrapes: u64,
+    /// During warm-up (delivered ones).
+    pub warm_up: u64,
+    /// Further requests of one sample.
+    pub redirect_hops: u64,
+}
+
+/// One point of the timeline: one second, or `every_s` seconds of a long run.
+#[derive(Clone, Debug, Default)]
+pub struct Point {
+    /// Start, seconds since the end of the warm-up (negative inside it).
+    pub t_s: f64,
+    /// Length in seconds.
+    pub every_s: f64,
+    /// Sum over all steps. `planned` is by due time, the others by completion.
+    pub counts: Counts,
+    /// Arrivals that found no free user.
+    pub dropped: u64,
+    /// Users active at the end of the interval.
+    pub users: u64,
+    /// Requests in flight at the end of the interval.
+    pub in_flight: u64,
+    /// Percentiles of response time over all steps but probes, ns: p50, p95, p99, max; `None` without samples.
+    pub response_ns: Option<[u64; 4]>,
+    /// Leaks proven in it.
+    pub leaks: u64,
+    /// Per step (by index): counters and `within`, for windows and blocks.
+    pub steps: Vec<PointStep>,
+}
+
+/// One step's share of a [`Point`].
+#[derive(Clone, Debug, Default)]
+pub struct PointStep {
+    /// Counters.
+    pub counts: Counts,
+    /// Samples of `response`.
+    pub responses: u64,
+    /// Sum of `response`, ns.
+    pub response_sum_ns: u64,
+    /// Aligned with the step's `limits_ns`.
+    pub within: Vec<u64>,
+}
+
+/// A kind of error of one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorCount {
+    /// Step index.
+    pub step: usize,
+    /// Named kind: `status 503`, `connection refused`, `check json $.id`.
+    pub kind: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// What is known of the generator itself.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// Lag of every send: t_s − max(t_i, t_r).
+    pub lag: Times,
+    /// By worker.
+    pub workers: Vec<WorkerHealth>,
+    /// Arrivals or iteration starts that the schedule asked for so far.
+    pub asked: u64,
+    /// Of those: started (late or not), or dropped because of the target.
+    pub started: u64,
+    /// Drops while the workers were healthy: the target's.
+    pub dropped_by_target: u64,
+    /// Intervals that could not be stored (disk full); the run went on.
+    pub store_errors: u64,
+}
+
+/// One worker thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkerHealth {
+    /// Wall time observed, ns.
+    pub wall_ns: u64,
+    /// CPU time of the thread, ns.
+    pub cpu_ns: u64,
+    /// Time ready to run but without a processor, ns (Linux; else 0).
+    pub queue_wait_ns: u64,
+    /// Sum of pauses of the worker's loop of at least 250 ms each, ns.
+    pub gaps_ns: u64,
+    /// Largest busy share of any single second.
+    pub busy_max: f64,
+}
+
+/// What the isolation check saw.
+#[derive(Clone, Debug, Default)]
+pub struct Isolation {
+    /// By step index.
+    pub steps: Vec<IsolationStep>,
+    /// Leaks by group, most frequent first; proven and suspect.
+    pub groups: Vec<LeakGroup>,
+    /// Markers planted.
+    pub planted: u64,
+    /// Accounts that took part.
+    pub accounts: u64,
+    /// Markers of an earlier run that came back.
+    pub residue: u64,
+    /// Probes that could not be judged (429, 5xx, time-out) and probes skipped for want of a control.
+    pub probes_indeterminate: u64,
+    /// Probes skipped because no stranger had a positive control yet.
+    pub probes_skipped: u64,
+    /// Credential values evicted from the per-account memory.
+    pub credential_evictions: u64,
+    /// Known foreign markers put through the scanner.
+    pub injected: u64,
+    /// Of those: found.
+    pub found: u64,
+    /// Target-minutes in which at least two accounts were active.
+    pub target_minutes: f64,
+}
+
+/// Isolation counters of one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IsolationStep {
+    /// Answers scanned to their end.
+    pub scanned: u64,
+    /// Of those: held an authenticated marker that the reader may see.
+    pub controlled: u64,
+    /// Scanned to the end after another account had used the target.
+    pub after_others: u64,
+    /// Of `after_others`: held a marker that the reader may see.
+    pub after_others_controlled: u64,
+}
+
+/// One group of leaks: same detector, step and mechanism.
+#[derive(Clone, Debug)]
+pub struct LeakGroup {
+    /// Detector, tier and step of the group.
+    pub key: LeakKey,
+    /// How often; never capped.
+    pub count: u64,
+    /// First seen, seconds since the end of the warm-up.
+    pub first_s: f64,
+    /// The first examples, oldest first; at most 20.
+    pub examples: Vec<LeakRecord>,
+}
+
+/// What makes leaks one group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LeakKey {
+    /// Detector: `foreign-marker`, `identity`, `credential`, `probe` …
+    pub detector: String,
+    /// How sure.
+    pub tier: Tier,
+    /// The reader's step index.
+    pub step: usize,
+    /// Where it was found: `body`, `header`, `status line`.
+    pub place: String,
+}
+
+/// How sure a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// Gates.
+    Proven,
+    /// Shown apart, never gates.
+    Suspect,
+    /// A risk without a proof.
+    Risk,
+}
+
+/// Evidence of one leak; one line of `leaks.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeakRecord {
+    /// Detector.
+    pub detector: String,
+    /// How sure.
+    pub tier: Tier,
+    /// Number of the group in this run.
+    pub group: usize,
+    /// Who received it.
+    pub reader: Party,
+    /// Whose it was.
+    pub owner: Party,
+    /// Seconds since the start of the load (warm-up included).
+    pub t_s: f64,
+    /// `body`, `header x-user`, `status line`.
+    #[serde(rename = "where")]
+    pub place: String,
+    /// Decoders passed on the way, outermost first: `gzip`, `upper-case`.
+    pub decode: Vec<String>,
+    /// Byte offset in the decoded part.
+    pub offset: u64,
+    /// At most 256 bytes around the marker, secrets masked.
+    pub excerpt: String,
+    /// The connection: local port, ordinal of the request on it.
+    pub connection: String,
+    /// Why the reader was not entitled to it.
+    pub why: String,
+    /// What the signature suggests.
+    pub hint: String,
+}
+
+/// One of the two users of a leak.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Party {
+    /// Virtual user index, if one of this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<u64>,
+    /// Account as people know it.
+    pub account: String,
+    /// Role.
+    pub kind: String,
+    /// Journey.
+    pub journey: String,
+    /// Step.
+    pub step: String,
+    /// The request: method, path with values, status, trace id, when.
+    pub request: String,
+}
+
+/// A sample of a failed request; one line of `failures.jsonl` (the first 100 of each kind).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FailureRecord {
+    /// Seconds since the start of the load.
+    pub t_s: f64,
+    /// Virtual user index.
+    pub user: u64,
+    /// Journey.
+    pub journey: String,
+    /// Step.
+    pub step: String,
+    /// Named kind.
+    pub kind: String,
+    /// Method and path as sent.
+    pub request: String,
+    /// What was expected and what came, secrets masked, at most 256 bytes of body.
+    pub detail: String,
+}
+
+/// Totals of a group of steps timed as one.
+#[derive(Clone, Debug, Default)]
+pub struct GroupTotals {
+    /// From the first due time to the last completion, think time inside included.
+    pub times: Times,
+}
+
+/// All that was measured.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// What was known before the start.
+    pub header: RunHeader,
+    /// How it ended.
+    pub ending: Ending,
+    /// Length of the measured part (without warm-up), from its start to the last outcome, s.
+    pub duration_s: f64,
+    /// By step index.
+    pub steps: Vec<StepTotals>,
+    /// By group index.
+    pub groups: Vec<GroupTotals>,
+    /// Iterations of the measured part.
+    pub iterations: Iterations,
+    /// Arrivals that found no free user.
+    pub dropped: u64,
+    /// Requests outside the figures.
+    pub overhead: Overhead,
+    /// Errors by step and kind, most frequent first.
+    pub errors: Vec<ErrorCount>,
+    /// At most 3,600 points, in order of time.
+    pub timeline: Vec<Point>,
+    /// Response times inside the warm-up, all steps: shown apart.
+    pub warm_up: Times,
+    /// The generator.
+    pub health: Health,
+    /// The isolation check.
+    pub isolation: Isolation,
+}
+
+impl RunResult {
+    /// Sum over all steps.
+    pub fn totals(&self) -> Counts {
+        let mut sum = Counts::default();
+        for step in &self.steps {
+            sum.add(&step.counts);
+        }
+        sum
+    }
+
+    /// Merges the given steps (all when `ids` is empty), probes left out of the times.
+    pub fn merged(&self, ids: &[usize]) -> StepTotals {
+        let mut sum = StepTotals::default();
+        for (i, step) in self.steps.iter().enumerate() {
+            if (ids.is_empty() || ids.contains(&i)) && !self.header.steps[i].probe {
+                // `within` is aligned per step, so it is not merged here.
+                sum.add(&StepTotals { within: Vec::new(), ..step.clone() });
+            }
+        }
+        sum
+    }
+}

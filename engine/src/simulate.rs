@@ -1,0 +1,382 @@
+//! Simulation: a whole profile in virtual time, with a scripted target. The same virtual users, schedules, recorder
+//! and fold as in a real run; exact to the nanosecond, and the same seed gives the same result.
+//! In: a program, a profile, a seed, a [`Script`]. Out: [`RunResult`].
+
+use crate::Setup;
+use crate::client::answer::{Answer, Ending as Exchange, Outgoing, Times, Via};
+use crate::clock::{Clock, Nanos, SECOND};
+use crate::header;
+use crate::load::closed;
+use crate::load::floor::{Floor, Taken, own_arrivals};
+use crate::record::Recorder;
+use crate::record::collector::{Message, queue};
+use crate::record::fold::Fold;
+use crate::run::Run;
+use crate::run_result::{Ending, RunResult};
+use crate::user::{Effect, Input, VirtualUser};
+use http::HeaderMap;
+use scenarios::program::{Load, Program};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+/// A scripted answer.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// Time from sending to the last byte; `None`: never.
+    pub after: Option<Nanos>,
+    /// How it ends, if it ends in time.
+    pub ending: Exchange,
+    /// Status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// A 200 without a body.
+    pub fn ok(after: Nanos) -> Self {
+        Self {
+            after: Some(after),
+            ending: Exchange::Complete,
+            status: 200,
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+        }
+    }
+}
+
+/// A scripted target.
+pub trait Script {
+    /// The answer to a request that is sent at `now`.
+    fn answer(&mut self, request: &Outgoing, now: Nanos) -> Reply;
+}
+
+impl<F: FnMut(&Outgoing, Nanos) -> Reply> Script for F {
+    fn answer(&mut self, request: &Outgoing, now: Nanos) -> Reply {
+        self(request, now)
+    }
+}
+
+/// Plays a profile of `program` in virtual time.
+///
+/// # Errors
+/// A request that HTTP cannot say, in a sentence.
+pub fn simulate(
+    program: &Arc<Program>,
+    profile: usize,
+    seed: u64,
+    script: &mut dyn Script,
+) -> Result<RunResult, String> {
+    let clock = Clock::simulated();
+    let plan = program.profiles.get(profile).cloned().ok_or_else(|| format!("there is no profile number {profile}"))?;
+    let setup = Setup {
+        profile,
+        facts: header::HeaderFacts::default(),
+        seed,
+        workers: 1,
+        key: *blake3::hash(&seed.to_le_bytes()).as_bytes(),
+        folder: None,
+        stop: Arc::default(),
+        health_requests: 0,
+    };
+    let mut head = header::header(program, &plan, &setup, &clock, 1);
+    // A process number and the time of day have no place in a simulation.
+    head.id = format!("{seed:012x}");
+    let run = Run::new(Arc::clone(program), plan, clock, seed, head.id.clone(), setup.key)?;
+    let (handover, messages) = queue();
+    let limits = Arc::new(header::step_limits(program));
+    let recorder = Recorder::new(Arc::clone(program), limits, run.profile.warm_up_ns, handover);
+    let fold = Fold::new(head);
+    Ok(Simulation::new(Arc::new(run), recorder, messages, fold, script).play())
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// A user's window opens.
+    Enter(usize),
+    /// A user's next iteration of a closed load, due then.
+    Begin(usize),
+    /// The next arrival of an open load.
+    Arrival(usize),
+    /// A wait is over.
+    Wake(usize),
+    /// An answer is there.
+    Done(usize),
+    /// A user of an open load is free again after its pause.
+    Free(usize),
+    /// No new iterations.
+    Stop,
+    /// What is left is cut.
+    Cut,
+}
+
+struct Seat {
+    user: VirtualUser,
+    windows: VecDeque<(Nanos, Nanos)>,
+    /// End of the present window.
+    until: Nanos,
+    /// In flight: when it was sent, and what will come.
+    reply: Option<(Nanos, Reply)>,
+    playing: bool,
+}
+
+struct Simulation<'a> {
+    run: Arc<Run>,
+    recorder: Recorder,
+    messages: Receiver<Message>,
+    fold: Fold,
+    script: &'a mut dyn Script,
+    seats: Vec<Seat>,
+    floor: Floor,
+    events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
+    order: u64,
+    second: u64,
+    stopping: bool,
+    open: bool,
+}
+
+impl<'a> Simulation<'a> {
+    fn new(
+        run: Arc<Run>,
+        recorder: Recorder,
+        messages: Receiver<Message>,
+        fold: Fold,
+        script: &'a mut dyn Script,
+    ) -> Self {
+        let seats = run
+            .seats
+            .iter()
+            .enumerate()
+            .map(|(index, seat)| Seat {
+                user: VirtualUser::new(Arc::clone(&run), seat.journey, index as u32, seat.account),
+                windows: match &run.profile.load {
+                    Load::Closed(stages) => closed::windows(stages, index).into(),
+                    Load::Open { .. } => VecDeque::new(),
+                },
+                until: Nanos::MAX,
+                reply: None,
+                playing: false,
+            })
+            .collect();
+        let floor = Floor::new(&run.seats, run.program.journeys.len(), 0, 1);
+        let open = matches!(run.profile.load, Load::Open { .. });
+        Self {
+            run,
+            recorder,
+            messages,
+            fold,
+            script,
+            seats,
+            floor,
+            events: BinaryHeap::new(),
+            order: 0,
+            second: 0,
+            stopping: false,
+            open,
+        }
+    }
+
+    fn play(mut self) -> RunResult {
+        let run = Arc::clone(&self.run);
+        let end = run.profile.load.duration_ns();
+        self.at(end, Event::Stop);
+        self.at(end.saturating_add(run.profile.graceful_stop_ns), Event::Cut);
+        let mut arrivals = match &run.profile.load {
+            Load::Closed(_) => None,
+            Load::Open { stages, spacing, .. } => {
+                Some(own_arrivals(&run.program, &run.seats, (stages, *spacing, run.seed), 0, 1))
+            }
+        };
+        for user in 0..self.seats.len() {
+            if let Some((start, _)) = self.seats[user].windows.front() {
+                self.at(*start, Event::Enter(user));
+            }
+        }
+        if let Some((due, journey)) = arrivals.as_mut().and_then(Iterator::next) {
+            self.at(due, Event::Arrival(journey));
+        }
+        while let Some(Reverse((now, _, event))) = self.events.pop() {
+            self.turn_to(now / SECOND);
+            if event == Event::Cut {
+                break;
+            }
+            if let Event::Arrival(journey) = event {
+                self.arrive(journey, now);
+                if let Some((due, journey)) = arrivals.as_mut().and_then(Iterator::next) {
+                    self.at(due, Event::Arrival(journey));
+                }
+            } else {
+                self.happen(now, event);
+            }
+        }
+        self.finish(end + run.profile.graceful_stop_ns)
+    }
+
+    fn at(&mut self, time: Nanos, event: Event) {
+        self.order += 1;
+        self.events.push(Reverse((time, self.order, event)));
+    }
+
+    fn turn_to(&mut self, second: u64) {
+        while self.second < second {
+            self.second += 1;
+            self.recorder.turn(self.second);
+            self.drain();
+        }
+    }
+
+    /// Folds what the recorder handed over, so that the queue never fills.
+    fn drain(&mut self) {
+        for message in self.messages.try_iter() {
+            match message {
+                Message::Interval(mut interval) => {
+                    interval.close();
+                    self.fold.add(&interval);
+                }
+                Message::Leak(key, record) => self.fold.leak(&key, *record),
+                Message::Failure(_) | Message::Done => {}
+            }
+        }
+    }
+
+    fn happen(&mut self, now: Nanos, event: Event) {
+        match event {
+            Event::Enter(user) => {
+                let Some((_, until)) = self.seats[user].windows.pop_front() else {
+                    return;
+                };
+                self.seats[user].until = until;
+                self.enter(user);
+                self.begin(user, now, now);
+            }
+            Event::Begin(user) => self.begin(user, now, now),
+            Event::Wake(user) => self.step(user, now, Input::Wake),
+            Event::Done(user) => self.answer(user, now, None),
+            Event::Free(user) => self.free(user, now),
+            Event::Stop => {
+                self.stopping = true;
+                for user in self.floor.idle().collect::<Vec<_>>() {
+                    self.step(user, now, Input::Leave);
+                }
+            }
+            Event::Arrival(_) | Event::Cut => {}
+        }
+    }
+
+    fn enter(&mut self, user: usize) {
+        self.seats[user].playing = true;
+        self.recorder.users += 1;
+    }
+
+    fn begin(&mut self, user: usize, due: Nanos, now: Nanos) {
+        if due >= self.seats[user].until || self.stopping {
+            self.step(user, now, Input::Leave);
+        } else {
+            self.recorder.asked_and_started();
+            self.step(user, now, Input::Begin(due));
+        }
+    }
+
+    fn arrive(&mut self, journey: usize, due: Nanos) {
+        let taken = self.floor.take(journey);
+        self.recorder.arrival(due, taken.is_some(), true);
+        let user = match taken {
+            None => return,
+            Some(Taken::Idle(user)) => user,
+            Some(Taken::Fresh(user)) => {
+                self.enter(user);
+                user
+            }
+        };
+        self.step(user, due, Input::Begin(due));
+    }
+
+    fn free(&mut self, user: usize, now: Nanos) {
+        if self.stopping {
+            self.step(user, now, Input::Leave);
+        } else {
+            self.floor.give_back(self.run.seats[user].journey, user);
+        }
+    }
+
+    fn step(&mut self, user: usize, now: Nanos, input: Input<'_>) {
+        let effect = self.seats[user].user.step(now, input, &mut self.recorder);
+        self.effect(user, now, effect);
+    }
+
+    fn effect(&mut self, user: usize, now: Nanos, effect: Effect) {
+        match effect {
+            Effect::Wait(until) => self.at(until, Event::Wake(user)),
+            Effect::Send(_) => {
+                let request = &self.seats[user].user.outgoing;
+                let limit = request.timeout_ns;
+                let reply = self.script.answer(request, now);
+                let after = reply.after.filter(|after| *after <= limit).unwrap_or(limit);
+                self.seats[user].reply = Some((now, reply));
+                self.at(now + after, Event::Done(user));
+            }
+            Effect::IterationOver(next) if self.open => self.at(next.max(now), Event::Free(user)),
+            Effect::IterationOver(next) => {
+                let wake = next.max(now).min(self.seats[user].until.max(now));
+                if wake < next || next <= now {
+                    self.begin(user, next, now);
+                } else {
+                    self.at(next, Event::Begin(user));
+                }
+            }
+            Effect::Gone => {
+                self.seats[user].playing = false;
+                self.recorder.users -= 1;
+                if let Some((start, _)) = self.seats[user].windows.front() {
+                    self.at((*start).max(now), Event::Enter(user));
+                }
+            }
+        }
+    }
+
+    /// The answer in flight comes to its end; `cut` ends it early.
+    fn answer(&mut self, user: usize, now: Nanos, cut: Option<Exchange>) {
+        let Some((sent, reply)) = self.seats[user].reply.take() else {
+            return;
+        };
+        let limit = self.seats[user].user.outgoing.timeout_ns;
+        let in_time = reply.after.is_some_and(|after| after <= limit);
+        let ending = cut.unwrap_or(if in_time { reply.ending } else { Exchange::TimedOut });
+        let whole = ending == Exchange::Complete;
+        let answer = Answer {
+            ending,
+            delivered: true,
+            status: if whole { reply.status } else { 0 },
+            reason: &[],
+            headers: &reply.headers,
+            body: if whole { &reply.body } else { &[] },
+            codings: &[],
+            times: Times { ready: sent, sent: Some(sent), done: now, connect: None },
+            via: Via::default(),
+            bytes_sent: 0,
+            bytes_received: reply.body.len() as u64,
+        };
+        if cut.is_some() {
+            self.seats[user].user.cut_in_flight(&answer, &mut self.recorder);
+        } else {
+            let effect = self.seats[user].user.step(now, Input::Answer(&answer), &mut self.recorder);
+            self.effect(user, now, effect);
+        }
+    }
+
+    fn finish(mut self, end: Nanos) -> RunResult {
+        for user in 0..self.seats.len() {
+            if self.seats[user].reply.is_some() {
+                self.answer(user, end, Some(Exchange::Cut));
+            } else if self.seats[user].playing {
+                self.seats[user].user.cut(&mut self.recorder);
+            }
+        }
+        self.turn_to(self.second + 1);
+        self.fold.finish(Ending::Finished)
+    }
+}

@@ -1,0 +1,224 @@
+//! Judging an answer: what was expected, what is saved. A failed check is data, never an error of ours.
+//! In: a complete answer. Out: how it counts, and the first thing that was wrong.
+
+use super::VirtualUser;
+use super::isolation::Seen;
+use crate::client::answer::Answer;
+use crate::failure::Failure;
+use crate::record::{Class, Recorder};
+use scenarios::expr::EvalError;
+use scenarios::program::{CompareOp, Condition, Control, Request, Save, SaveSource};
+use scenarios::value::Value;
+use serde_json::Value as Json;
+use std::cmp::Ordering;
+
+/// The first thing that was wrong, and what came instead.
+pub(super) struct Wrong(pub Failure, pub String);
+
+impl VirtualUser {
+    /// Judges a complete answer and takes from it what is to be saved.
+    pub(super) fn judge(
+        &mut self,
+        request: usize,
+        answer: &Answer<'_>,
+        seen: Seen,
+        recorder: &mut Recorder,
+    ) -> (Class, Option<Failure>, String) {
+        let run = std::sync::Arc::clone(&self.run);
+        let plan = &run.program.requests[request];
+        match self.check(plan, request, answer, seen, recorder) {
+            Ok(()) => (Class::Ok, None, String::new()),
+            Err(Wrong(failure, detail)) => (Class::Failed, Some(failure), detail),
+        }
+    }
+
+    fn check(
+        &mut self,
+        plan: &Request,
+        request: usize,
+        answer: &Answer<'_>,
+        seen: Seen,
+        recorder: &mut Recorder,
+    ) -> Result<(), Wrong> {
+        check_status(plan, answer.status)?;
+        if let Some(limit) = plan.expect.under_ns
+            && self.last_latency_ns > limit
+        {
+            return Err(Wrong(Failure::Slow, format!("{:.1} ms", self.last_latency_ns as f64 / 1e6)));
+        }
+        self.check_headers(plan, answer, recorder)?;
+        self.check_body(plan, answer, recorder)?;
+        let json = needs_json(plan).then(|| serde_json::from_slice::<Json>(answer.body).unwrap_or(Json::Null));
+        let json = json.as_ref().unwrap_or(&Json::Null);
+        self.check_json(plan, json, answer, recorder)?;
+        let controlled = match plan.expect.marker {
+            None => true,
+            Some(Control::Own) => seen.own,
+            Some(Control::Permitted) => seen.own || seen.permitted,
+        };
+        if !controlled {
+            return Err(Wrong(Failure::Marker, "no marker came back that the user may see".into()));
+        }
+        self.check_identities(plan, request, json, answer, recorder)?;
+        self.save(plan, json, answer)?;
+        self.check_that(plan, answer, recorder)?;
+        self.check_credentials(plan, answer, recorder);
+        Ok(())
+    }
+
+    fn check_headers(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) -> Result<(), Wrong> {
+        for (i, (name, condition)) in plan.expect.headers.iter().enumerate() {
+            let value = answer.headers.get(name).map(|v| Value::text(String::from_utf8_lossy(v.as_bytes())));
+            self.hold(condition, value.as_ref(), answer, recorder)
+                .map_err(|came| Wrong(Failure::Header(i as u16), came))?;
+        }
+        Ok(())
+    }
+
+    fn check_body(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) -> Result<(), Wrong> {
+        for (i, template) in plan.expect.contains.iter().enumerate() {
+            let mut text = Vec::new();
+            template
+                .write_text(&mut self.scope(answer.times.done, Some(answer), recorder), &mut text)
+                .map_err(scenario)?;
+            if !text.is_empty() && !contains(answer.body, &text) {
+                return Err(Wrong(
+                    Failure::Contains(i as u16),
+                    format!("`{}` is not there", String::from_utf8_lossy(&text)),
+                ));
+            }
+        }
+        for (i, pattern) in plan.expect.matches.iter().enumerate() {
+            if !pattern.is_match(answer.body) {
+                return Err(Wrong(Failure::Matches(i as u16), String::new()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_json(
+        &mut self,
+        plan: &Request,
+        json: &Json,
+        answer: &Answer<'_>,
+        recorder: &mut Recorder,
+    ) -> Result<(), Wrong> {
+        for (i, (path, condition)) in plan.expect.json.iter().enumerate() {
+            let value = path.find(json);
+            self.hold(condition, value.as_ref(), answer, recorder)
+                .map_err(|came| Wrong(Failure::Json(i as u16), came))?;
+        }
+        Ok(())
+    }
+
+    fn check_that(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) -> Result<(), Wrong> {
+        let Some(that) = &plan.expect.that else {
+            return Ok(());
+        };
+        match that.eval_condition(&mut self.scope(answer.times.done, Some(answer), recorder)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Wrong(Failure::That, String::new())),
+            Err(error) => Err(Wrong(Failure::That, error.0)),
+        }
+    }
+
+    /// Whether a condition holds of a value that may be absent; if not, what came.
+    fn hold(
+        &mut self,
+        condition: &Condition,
+        value: Option<&Value>,
+        answer: &Answer<'_>,
+        recorder: &mut Recorder,
+    ) -> Result<(), String> {
+        let came = || value.map_or_else(|| "nothing there".into(), |v| format!("came: {v}"));
+        let expected = match condition {
+            Condition::Exists(wanted) => {
+                return if value.is_some() == *wanted { Ok(()) } else { Err(came()) };
+            }
+            Condition::Matches(pattern) => {
+                let fits = value.is_some_and(|v| pattern.is_match(&v.to_string()));
+                return if fits { Ok(()) } else { Err(came()) };
+            }
+            Condition::Equals(template) | Condition::Compare(_, template) => {
+                template.eval(&mut self.scope(answer.times.done, Some(answer), recorder)).map_err(|e| e.0)?
+            }
+        };
+        let Some(value) = value else {
+            return Err(format!("expected {expected}; nothing there"));
+        };
+        let order = compare(value, &expected);
+        let holds = match condition {
+            Condition::Compare(CompareOp::Not, _) => order != Some(Ordering::Equal),
+            Condition::Compare(CompareOp::Less, _) => order == Some(Ordering::Less),
+            Condition::Compare(CompareOp::AtMost, _) => {
+                matches!(order, Some(Ordering::Less | Ordering::Equal))
+            }
+            Condition::Compare(CompareOp::More, _) => order == Some(Ordering::Greater),
+            Condition::Compare(CompareOp::AtLeast, _) => {
+                matches!(order, Some(Ordering::Greater | Ordering::Equal))
+            }
+            _ => order == Some(Ordering::Equal),
+        };
+        if holds { Ok(()) } else { Err(format!("expected {expected}; {}", came())) }
+    }
+
+    fn save(&mut self, plan: &Request, json: &Json, answer: &Answer<'_>) -> Result<(), Wrong> {
+        for (i, save) in plan.saves.iter().enumerate() {
+            match find(save, json, answer).or_else(|| save.default.clone()) {
+                Some(value) => self.slots[usize::from(save.slot)] = value,
+                None => return Err(Wrong(Failure::Save(i as u16), String::new())),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn scenario(error: EvalError) -> Wrong {
+    Wrong(Failure::Scenario, error.0)
+}
+
+/// The status against what is expected. For a probe being refused is right.
+fn check_status(plan: &Request, status: u16) -> Result<(), Wrong> {
+    let accepted = if !plan.expect.status.is_empty() {
+        plan.expect.status.iter().any(|(low, high)| (*low..=*high).contains(&status))
+    } else {
+        status < 400 || plan.probe.is_some() && matches!(status, 401 | 403 | 404)
+    };
+    if accepted { Ok(()) } else { Err(Wrong(Failure::Status(status), String::new())) }
+}
+
+fn needs_json(plan: &Request) -> bool {
+    !plan.expect.json.is_empty()
+        || !plan.identities.is_empty()
+        || plan.saves.iter().any(|s| matches!(s.source, SaveSource::Json(_)))
+}
+
+fn find(save: &Save, json: &Json, answer: &Answer<'_>) -> Option<Value> {
+    match &save.source {
+        SaveSource::Json(path) => path.find(json),
+        SaveSource::Header(name) => {
+            answer.headers.get(name).map(|v| Value::text(String::from_utf8_lossy(v.as_bytes())))
+        }
+        SaveSource::Regex(pattern) => {
+            let captures = pattern.captures(answer.body)?;
+            let found = captures.get(1).or_else(|| captures.get(0))?;
+            Some(Value::text(String::from_utf8_lossy(found.as_bytes())))
+        }
+    }
+}
+
+/// Numbers by value, text with text; what cannot be compared is unequal and in no order.
+fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+    match (a, b) {
+        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
+        (Value::Int(a), Value::Float(b)) => (*a as f64).partial_cmp(b),
+        (Value::Float(a), Value::Int(b)) => a.partial_cmp(&(*b as f64)),
+        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
+        (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
+        (a, b) => (a == b).then_some(Ordering::Equal),
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(haystack, needle).is_some()
+}

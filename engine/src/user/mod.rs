@@ -1,0 +1,493 @@
+//! The virtual user: a synchronous state machine. It takes time as an argument, does no I/O and knows no async,
+//! so that the same machine runs on the network and in virtual time.
+//! In: [`Input`]s with the present time. Out: [`Effect`]s for whoever runs it, samples for the recorder.
+
+mod checks;
+mod isolation;
+mod render;
+mod scope;
+
+pub use render::Prepared;
+
+use crate::client::answer::{Answer, Ending, Outgoing};
+use crate::clock::{Nanos, SECOND};
+use crate::failure::Failure;
+use crate::record::{Class, Recorder, Sample};
+use crate::run::Run;
+use crate::run_result::FailureRecord;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_distr::{Distribution, Exp, Normal};
+use rand_pcg::Pcg64;
+use scenarios::expr::EvalError;
+use scenarios::program::{DataOrder, Delay, Journey, Op, Pc};
+use scenarios::value::Value;
+use scope::UserScope;
+use std::sync::Arc;
+
+/// What happens to a virtual user.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// An iteration starts; it was due then.
+    Begin(Nanos),
+    /// The time waited for has come.
+    Wake,
+    /// The request's outcome.
+    Answer(&'a Answer<'a>),
+    /// The user's time is over: play `after` and go.
+    Leave,
+}
+
+/// What a virtual user wants done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Send [`VirtualUser::outgoing`], due at the time given.
+    Send(Nanos),
+    /// Call again with [`Input::Wake`] at this time.
+    Wait(Nanos),
+    /// The iteration is over; the next one of a closed load is due then.
+    IterationOver(Nanos),
+    /// `after` has been played (or there was none).
+    Gone,
+}
+
+/// Operations run without waiting before a scenario counts as running in circles.
+const MOST_OPS_AT_ONCE: u32 = 100_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Idle,
+    Before,
+    Steps,
+    After,
+}
+
+/// One virtual user.
+#[derive(Debug)]
+pub struct VirtualUser {
+    run: Arc<Run>,
+    journey: usize,
+    /// Index over all users of the profile.
+    index: u32,
+    /// Global account number; anonymous users have numbers behind the accounts.
+    account: u32,
+    head: [u8; crate::isolation::marker::HEAD],
+    id: Value,
+    random: Pcg64,
+    slots: Vec<Value>,
+    counters: Vec<u64>,
+    rows: Vec<usize>,
+    group_starts: Vec<(usize, Nanos)>,
+    section: Section,
+    pc: Pc,
+    /// Whether `before` has been played.
+    ready: bool,
+    appeared: bool,
+    iteration: u64,
+    iteration_due: Nanos,
+    /// When the next request is due: the end of what came before it.
+    due: Nanos,
+    failures_in_a_row: u32,
+    requests_sent: u32,
+    client_ids: u64,
+    last_status: u16,
+    last_latency_ns: Nanos,
+    stranger: Option<u32>,
+    /// By step: whether an own marker has come back there.
+    controls: Vec<bool>,
+    /// The step that is rendered, for markers.
+    outgoing_step: u16,
+    /// The request to send, after [`Effect::Send`].
+    pub outgoing: Outgoing,
+}
+
+impl VirtualUser {
+    /// The user of `index` in its journey, playing `account`.
+    pub fn new(run: Arc<Run>, journey: usize, index: u32, account: u32) -> Self {
+        let plan: &Journey = &run.program.journeys[journey];
+        let random = Pcg64::seed_from_u64(run.seed ^ (u64::from(index) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Self {
+            journey,
+            index,
+            account,
+            head: run.mint.head(crate::isolation::marker::Kind::Account, account),
+            id: Value::text(format!("{}-{index}", run.id)),
+            random,
+            slots: vec![Value::Null; plan.slots],
+            counters: vec![0; plan.counters],
+            rows: vec![0; run.program.data.len()],
+            group_starts: Vec::new(),
+            section: Section::Idle,
+            pc: 0,
+            ready: false,
+            appeared: false,
+            iteration: 0,
+            iteration_due: 0,
+            due: 0,
+            failures_in_a_row: 0,
+            requests_sent: 0,
+            client_ids: 0,
+            last_status: 0,
+            last_latency_ns: 0,
+            stranger: None,
+            controls: vec![false; run.program.steps.len()],
+            outgoing_step: 0,
+            outgoing: Outgoing::default(),
+            run,
+        }
+    }
+
+    /// Moves on from `input` to the next effect.
+    pub fn step(&mut self, now: Nanos, input: Input<'_>, recorder: &mut Recorder) -> Effect {
+        match input {
+            Input::Begin(due) => self.begin(due, recorder),
+            Input::Wake => {}
+            Input::Answer(answer) => {
+                if let Some(effect) = self.answered(answer, recorder) {
+                    return effect;
+                }
+            }
+            Input::Leave => {
+                if !self.ready {
+                    self.leave();
+                    return Effect::Gone;
+                }
+                self.section = Section::After;
+                self.pc = self.plan().after;
+                self.due = self.due.max(now);
+            }
+        }
+        self.proceed(now, recorder)
+    }
+
+    /// The run ended in the middle of an iteration.
+    pub fn cut(&mut self, recorder: &mut Recorder) {
+        if matches!(self.section, Section::Before | Section::Steps) && recorder.is_measured(self.iteration_due) {
+            recorder.interval().iterations.cut += 1;
+        }
+        self.leave();
+    }
+
+    /// The run ended while a request was in flight: it counts as unfinished, what came of it is scanned.
+    pub fn cut_in_flight(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) {
+        let section = self.section;
+        let due = self.iteration_due;
+        self.answered(answer, recorder);
+        if matches!(section, Section::Before | Section::Steps) && recorder.is_measured(due) {
+            recorder.interval().iterations.cut += 1;
+        }
+        self.leave();
+    }
+
+    fn plan(&self) -> &Journey {
+        &self.run.program.journeys[self.journey]
+    }
+
+    fn leave(&mut self) {
+        self.section = Section::Idle;
+        self.ready = false;
+        self.slots.fill(Value::Null);
+    }
+
+    fn begin(&mut self, due: Nanos, recorder: &mut Recorder) {
+        if !self.appeared {
+            self.appeared = true;
+            if self.run.accounts.appear(self.account, self.index) {
+                recorder.interval().isolation.new_accounts += 1;
+            }
+        }
+        self.due = due;
+        self.iteration_due = due;
+        if recorder.is_measured(due) {
+            recorder.interval().iterations.started += 1;
+        }
+        self.draw_rows();
+        self.group_starts.clear();
+        (self.section, self.pc) =
+            if self.ready { (Section::Steps, self.plan().steps) } else { (Section::Before, self.plan().before) };
+    }
+
+    fn draw_rows(&mut self) {
+        for (table, row) in self.run.program.data.iter().zip(&mut self.rows) {
+            let count = table.rows.len().max(1);
+            *row = match table.order {
+                DataOrder::Random => self.random.random_range(0..count),
+                DataOrder::InOrder => (self.index as usize + self.iteration as usize) % count,
+            };
+        }
+    }
+
+    /// Runs operations until one needs the outside.
+    fn proceed(&mut self, now: Nanos, recorder: &mut Recorder) -> Effect {
+        let run = Arc::clone(&self.run);
+        let journey = &run.program.journeys[self.journey];
+        for _ in 0..MOST_OPS_AT_ONCE {
+            let op = &journey.ops[self.pc as usize];
+            self.pc += 1;
+            match self.operate(op, now, recorder) {
+                Ok(None) => {}
+                Ok(Some(effect)) => return effect,
+                Err(error) => {
+                    recorder.scenario_error(self.journey, self.index, &error, self.due);
+                    return self.give_up(now, recorder);
+                }
+            }
+        }
+        let error = EvalError("the journey runs in circles without a request or a pause".into());
+        recorder.scenario_error(self.journey, self.index, &error, self.due);
+        self.give_up(now, recorder)
+    }
+
+    fn operate(&mut self, op: &Op, now: Nanos, recorder: &mut Recorder) -> Result<Option<Effect>, EvalError> {
+        match op {
+            Op::Request(request) => return Ok(self.request(*request, now, recorder)),
+            Op::Think(delay) => {
+                self.due += self.draw(*delay);
+                return Ok((self.due > now).then_some(Effect::Wait(self.due)));
+            }
+            Op::Set { slot, value } => {
+                let value = value.eval(&mut self.scope(now, None, recorder))?;
+                self.slots[usize::from(*slot)] = value;
+            }
+            Op::Jump(to) => self.pc = *to,
+            Op::JumpUnless { condition, to } => {
+                if !condition.eval_condition(&mut self.scope(now, None, recorder))? {
+                    self.pc = *to;
+                }
+            }
+            Op::Count { counter, times } => {
+                let times = match times.eval(&mut self.scope(now, None, recorder))? {
+                    Value::Int(n) => u64::try_from(n).unwrap_or(0),
+                    other => {
+                        return Err(EvalError(format!("repeat wants a whole number, not {}", other.type_name())));
+                    }
+                };
+                self.counters[*counter] = times;
+            }
+            Op::Round { counter, done } => match self.counters[*counter].checked_sub(1) {
+                Some(rest) => self.counters[*counter] = rest,
+                None => self.pc = *done,
+            },
+            Op::Choose(branches) => {
+                let total: u64 = branches.iter().map(|(weight, _)| u64::from(*weight)).sum();
+                let mut ticket = self.random.random_range(0..total.max(1));
+                for (weight, to) in branches {
+                    match ticket.checked_sub(u64::from(*weight)) {
+                        Some(rest) => ticket = rest,
+                        None => {
+                            self.pc = *to;
+                            break;
+                        }
+                    }
+                }
+            }
+            Op::GroupStart(group) => self.group_starts.push((*group, self.due)),
+            Op::GroupEnd(group) => {
+                if let Some(at) = self.group_starts.iter().rposition(|(g, _)| g == group) {
+                    let (_, start) = self.group_starts.remove(at);
+                    recorder.group(*group, start, self.due);
+                }
+            }
+            Op::End => return Ok(self.section_over(recorder)),
+        }
+        Ok(None)
+    }
+
+    fn section_over(&mut self, recorder: &mut Recorder) -> Option<Effect> {
+        match self.section {
+            Section::Before => {
+                self.ready = true;
+                self.section = Section::Steps;
+                self.pc = self.plan().steps;
+                None
+            }
+            Section::Steps => {
+                self.failures_in_a_row = 0;
+                if recorder.is_measured(self.iteration_due) {
+                    recorder.interval().iterations.completed += 1;
+                }
+                self.iteration += 1;
+                self.section = Section::Idle;
+                Some(Effect::IterationOver(self.due))
+            }
+            Section::After | Section::Idle => {
+                self.leave();
+                Some(Effect::Gone)
+            }
+        }
+    }
+
+    fn request(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Option<Effect> {
+        let run = Arc::clone(&self.run);
+        let plan = &run.program.requests[request];
+        self.stranger = None;
+        if let Some(probe) = &plan.probe {
+            self.stranger = self.draw_stranger(probe, recorder);
+            if self.stranger.is_none() {
+                recorder.interval().isolation.probes_skipped += 1;
+                return None;
+            }
+        }
+        recorder.planned(plan.step, self.due);
+        match self.render(request, now, recorder) {
+            Ok(()) => {
+                self.requests_sent += 1;
+                run.accounts.note_request(self.account, plan.step, self.due);
+                Some(Effect::Send(self.due))
+            }
+            Err(error) => {
+                // Due, counted, but nothing could be written: the scenario's own fault, named as such.
+                let due = self.due;
+                self.due = due.max(now);
+                let times = crate::client::answer::Times { ready: due, sent: None, done: self.due, connect: None };
+                recorder.sample(&Sample {
+                    step: plan.step,
+                    class: Class::Failed,
+                    due,
+                    times,
+                    delivered: false,
+                    bytes: (0, 0),
+                });
+                recorder.failure(plan.step, request, Failure::Scenario, due);
+                self.note_failure(request, Failure::Scenario, &error.0, None, recorder);
+                if plan.continue_on_failure { None } else { Some(self.give_up(now, recorder)) }
+            }
+        }
+    }
+
+    /// Takes in an answer. `None`: go on with the next operation.
+    fn answered(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) -> Option<Effect> {
+        let run = Arc::clone(&self.run);
+        let request = self.outgoing.request;
+        let plan = &run.program.requests[request];
+        let due = self.due;
+        let done = answer.times.done;
+        self.last_status = answer.status;
+        self.last_latency_ns = done.saturating_sub(due);
+        let control = self.scan(plan, answer, recorder);
+        let (class, failure, detail) = match answer.ending {
+            Ending::Complete => self.judge(request, answer, control, recorder),
+            Ending::Failed(transport) => (Class::Failed, Some(Failure::Transport(transport)), String::new()),
+            Ending::TimedOut => (Class::TimedOut, Some(Failure::TimedOut), String::new()),
+            Ending::Cut => (Class::Unfinished, None, String::new()),
+            Ending::GeneratorError => (Class::GeneratorError, None, String::new()),
+        };
+        recorder.sample(&Sample {
+            step: plan.step,
+            class,
+            due,
+            times: answer.times,
+            delivered: answer.delivered,
+            bytes: (answer.bytes_sent, answer.bytes_received),
+        });
+        self.due = done;
+        if let Some(failure) = failure {
+            recorder.failure(plan.step, request, failure, due);
+            self.note_failure(request, failure, &detail, Some(answer), recorder);
+        }
+        match class {
+            Class::Ok | Class::Unfinished => None,
+            _ if plan.continue_on_failure => None,
+            _ => Some(self.give_up(done, recorder)),
+        }
+    }
+
+    /// A step failed: the user gives up this iteration, as a person would, and waits before the next.
+    fn give_up(&mut self, now: Nanos, recorder: &mut Recorder) -> Effect {
+        if self.section == Section::After {
+            self.leave();
+            return Effect::Gone;
+        }
+        if recorder.is_measured(self.iteration_due) {
+            let iterations = &mut recorder.interval().iterations;
+            iterations.gave_up += 1;
+            iterations.failed_before += u64::from(self.section == Section::Before);
+        }
+        self.iteration += 1;
+        self.section = Section::Idle;
+        let (first, most) = self.plan().after_failure_ns;
+        let wait = first.saturating_mul(1 << self.failures_in_a_row.min(20)).min(most);
+        self.failures_in_a_row += 1;
+        Effect::IterationOver(self.due.max(now) + wait)
+    }
+
+    fn draw(&mut self, delay: Delay) -> Nanos {
+        let drawn = match delay {
+            Delay::Fixed(t) => return t,
+            Delay::Uniform(a, b) => return self.random.random_range(a.min(b)..=b.max(a)),
+            Delay::Normal { mean_ns, deviation_ns } => {
+                Normal::new(mean_ns, deviation_ns).map_or(mean_ns, |d| d.sample(&mut self.random))
+            }
+            Delay::Exponential(mean_ns) => Exp::new(1.0 / mean_ns).map_or(mean_ns, |d| d.sample(&mut self.random)),
+        };
+        // A day is longer than any person thinks; it also keeps sums of times far from overflow.
+        drawn.clamp(0.0, 86_400.0 * SECOND as f64) as Nanos
+    }
+
+    fn scope<'a>(
+        &'a mut self,
+        now: Nanos,
+        answer: Option<&'a Answer<'a>>,
+        recorder: &'a mut Recorder,
+    ) -> UserScope<'a> {
+        UserScope::new(self, now, answer, recorder)
+    }
+
+    fn random_bits(&mut self) -> u64 {
+        self.random.next_u64()
+    }
+
+    fn note_failure(
+        &self,
+        request: usize,
+        failure: Failure,
+        detail: &str,
+        answer: Option<&Answer<'_>>,
+        recorder: &mut Recorder,
+    ) {
+        if !recorder.wants_failure_record() {
+            return;
+        }
+        let program = &self.run.program;
+        let step = &program.steps[program.requests[request].step];
+        let mut detail = detail.to_owned();
+        if let Some(answer) = answer.filter(|a| a.status != 0) {
+            let body = crate::excerpt::around(answer.body, 0, 0);
+            detail.push_str(&format!("{}status {}: {body}", if detail.is_empty() { "" } else { "; " }, answer.status));
+        }
+        recorder.failure_record(FailureRecord {
+            t_s: self.due as f64 / SECOND as f64,
+            user: u64::from(self.index),
+            journey: program.journeys[step.journey].name.clone(),
+            step: step.name.clone(),
+            kind: failure.name(program, Some(request)),
+            request: self.request_line(request),
+            detail: self.mask(&detail),
+        });
+    }
+
+    /// Method and path as sent, secrets masked.
+    fn request_line(&self, request: usize) -> String {
+        let plan = &self.run.program.requests[request];
+        self.mask(&format!("{} {}", plan.method, self.outgoing.uri))
+    }
+
+    /// Replaces what is secret in `text`: the account's secret columns and saved secrets.
+    fn mask(&self, text: &str) -> String {
+        let program = &self.run.program;
+        let mut masked = text.to_owned();
+        let mut hide = |value: &Value| {
+            if let Value::Text(secret) = value
+                && secret.len() >= 4
+            {
+                masked = masked.replace(&**secret, "***");
+            }
+        };
+        if let Some((role, row)) = program.account(self.account as usize) {
+            row.iter().zip(&program.roles[role].secret).filter(|(_, secret)| **secret).for_each(|(v, _)| hide(v));
+        }
+        for slot in &self.run.secret_slots[self.journey] {
+            hide(&self.slots[usize::from(*slot)]);
+        }
+        masked
+    }
+}

@@ -1,0 +1,201 @@
+//! Rendering a request: templates to bytes. What is constant was made once, when the run was set up.
+//! In: a request of the program and the user's variables. Out: [`VirtualUser::outgoing`].
+
+use super::VirtualUser;
+use crate::clock::Nanos;
+use crate::record::Recorder;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Uri, header};
+use scenarios::expr::{EvalError, Scope, Template};
+use scenarios::program::{Body, Request};
+use std::io::Write;
+
+/// The parts of a request that never change.
+#[derive(Debug)]
+pub struct Prepared {
+    method: Method,
+    /// Path and query, when no template is in them.
+    uri: Option<Uri>,
+    /// Headers; `None` where a template must be rendered.
+    headers: Vec<(HeaderName, Option<HeaderValue>)>,
+    /// Headers that are sent unless the scenario names them.
+    defaults: Vec<(HeaderName, HeaderValue)>,
+}
+
+const USER_AGENT: &str = concat!("watertight/", env!("CARGO_PKG_VERSION"));
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+impl Prepared {
+    /// Prepares `request`.
+    ///
+    /// # Errors
+    /// A method, header name or constant part that HTTP does not allow, in a sentence.
+    pub fn new(request: &Request) -> Result<Self, String> {
+        let method =
+            Method::from_bytes(request.method.as_bytes()).map_err(|_| format!("`{}` is no method", request.method))?;
+        let mut headers = Vec::new();
+        for (name, template) in &request.headers {
+            let name_ = HeaderName::try_from(name).map_err(|_| format!("`{name}` is no header name"))?;
+            let value = match template.as_constant() {
+                None => None,
+                Some(value) => Some(
+                    HeaderValue::try_from(value.to_string())
+                        .map_err(|_| format!("header `{name}`: its value holds a line break or control character"))?,
+                ),
+            };
+            headers.push((name_, value));
+        }
+        let constant =
+            request.path.as_constant().filter(|_| request.query.iter().all(|(_, t)| t.as_constant().is_some()));
+        let uri = match constant {
+            Some(_) => Some(uri(request, &mut Constant).map_err(|e| e.0)?),
+            None => None,
+        };
+        let mut defaults = vec![
+            (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
+            (header::ACCEPT, HeaderValue::from_static("*/*")),
+            (header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, br, zstd")),
+        ];
+        let content_type = match request.body {
+            Body::Empty => None,
+            Body::Json(_) => Some("application/json"),
+            Body::Form(_) => Some("application/x-www-form-urlencoded"),
+            Body::Text(_) => Some("text/plain; charset=utf-8"),
+        };
+        defaults.extend(content_type.map(|t| (header::CONTENT_TYPE, HeaderValue::from_static(t))));
+        defaults.retain(|(name, _)| headers.iter().all(|(n, _)| n != name));
+        Ok(Self { method, uri, headers, defaults })
+    }
+}
+
+impl VirtualUser {
+    /// Renders `request` into [`VirtualUser::outgoing`].
+    pub(super) fn render(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Result<(), EvalError> {
+        let run = std::sync::Arc::clone(&self.run);
+        let (plan, prepared) = (&run.program.requests[request], &run.prepared[request]);
+        self.outgoing_step = plan.step as u16;
+        let mut body = std::mem::take(&mut self.outgoing.body);
+        let mut headers = std::mem::take(&mut self.outgoing.headers);
+        body.clear();
+        headers.clear();
+        headers.extend(prepared.defaults.iter().cloned());
+        let trace = self.traceparent();
+        let mut scope = self.scope(now, None, recorder);
+        let uri = match &prepared.uri {
+            Some(uri) => uri.clone(),
+            None => uri(plan, &mut scope)?,
+        };
+        let mut has_trace = false;
+        for ((name, value), (_, template)) in prepared.headers.iter().zip(&plan.headers) {
+            has_trace |= *name == TRACEPARENT;
+            let value = match value {
+                Some(value) => value.clone(),
+                None => header_value(name, template, &mut scope)?,
+            };
+            headers.push((name.clone(), value));
+        }
+        write_body(&plan.body, &mut scope, &mut body)?;
+        if !has_trace {
+            headers.push((TRACEPARENT.clone(), trace));
+        }
+        self.outgoing.request = request;
+        self.outgoing.target = plan.target;
+        self.outgoing.method = prepared.method.clone();
+        self.outgoing.uri = uri;
+        self.outgoing.headers = headers;
+        self.outgoing.body = body;
+        self.outgoing.timeout_ns = plan.timeout_ns;
+        Ok(())
+    }
+
+    /// W3C trace context: run, user and request number, so that evidence can be found in the target's traces.
+    fn traceparent(&self) -> HeaderValue {
+        let mut text = Vec::with_capacity(55);
+        // Writing to a Vec cannot fail; the bytes are all hexadecimal digits and dashes.
+        let _ = write!(text, "00-{:016x}{:08x}{:08x}-", self.run.trace, self.index, self.requests_sent + 1);
+        let _ = write!(text, "{:08x}{:08x}-01", self.index.wrapping_add(1), self.requests_sent + 1);
+        HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+}
+
+fn header_value(name: &HeaderName, template: &Template, scope: &mut dyn Scope) -> Result<HeaderValue, EvalError> {
+    let mut text = Vec::new();
+    template.write_text(scope, &mut text)?;
+    HeaderValue::from_maybe_shared(Bytes::from(text))
+        .map_err(|_| EvalError(format!("header `{name}`: its value holds a line break or control character")))
+}
+
+fn uri(plan: &Request, scope: &mut dyn Scope) -> Result<Uri, EvalError> {
+    let mut text = Vec::with_capacity(64);
+    plan.path.write_percent_encoded(scope, &mut text)?;
+    let mut separator = if text.contains(&b'?') { b'&' } else { b'?' };
+    for (name, value) in &plan.query {
+        text.push(separator);
+        separator = b'&';
+        percent_encode(name.as_bytes(), &mut text);
+        text.push(b'=');
+        let mut plain = Vec::new();
+        value.write_text(scope, &mut plain)?;
+        percent_encode(&plain, &mut text);
+    }
+    if text.first() != Some(&b'/') {
+        return Err(EvalError(format!("the path `{}` does not start with `/`", String::from_utf8_lossy(&text))));
+    }
+    Uri::from_maybe_shared(Bytes::from(text.clone()))
+        .map_err(|e| EvalError(format!("the path `{}` is no valid URI: {e}", String::from_utf8_lossy(&text))))
+}
+
+fn write_body(body: &Body, scope: &mut dyn Scope, out: &mut Vec<u8>) -> Result<(), EvalError> {
+    match body {
+        Body::Empty => Ok(()),
+        Body::Json(json) => json.write(scope, out),
+        Body::Text(text) => text.write_text(scope, out),
+        Body::Form(fields) => {
+            for (name, value) in fields {
+                if !out.is_empty() {
+                    out.push(b'&');
+                }
+                percent_encode(name.as_bytes(), out);
+                out.push(b'=');
+                let mut plain = Vec::new();
+                value.write_text(scope, &mut plain)?;
+                percent_encode(&plain, out);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Percent-encodes all but RFC 3986's unreserved characters.
+fn percent_encode(text: &[u8], out: &mut Vec<u8>) {
+    for &c in text {
+        if c.is_ascii_alphanumeric() || b"-._~".contains(&c) {
+            out.push(c);
+        } else {
+            out.push(b'%');
+            out.push(b"0123456789ABCDEF"[usize::from(c >> 4)]);
+            out.push(b"0123456789ABCDEF"[usize::from(c & 15)]);
+        }
+    }
+}
+
+/// A scope for templates that are known to be constant.
+struct Constant;
+
+impl Scope for Constant {
+    fn load(&mut self, _place: &scenarios::expr::Place) -> scenarios::value::Value {
+        scenarios::value::Value::Null
+    }
+    fn random_bits(&mut self) -> u64 {
+        0
+    }
+    fn marker(&mut self, _audience: Option<&str>) -> String {
+        String::new()
+    }
+    fn now_ms(&mut self) -> i64 {
+        0
+    }
+    fn client_id(&mut self) -> String {
+        String::new()
+    }
+}

@@ -1,0 +1,108 @@
+//! What a virtual user's expressions see: its variables, its account's row, its random stream, the present answer.
+
+use super::VirtualUser;
+use crate::client::answer::Answer;
+use crate::clock::Nanos;
+use crate::isolation::marker::{Kind, LENGTH, MOST_OWNERS};
+use crate::record::Recorder;
+use scenarios::expr::{Last, Place, Scope};
+use scenarios::value::Value;
+
+/// A virtual user while an expression is evaluated.
+pub struct UserScope<'a> {
+    user: &'a mut VirtualUser,
+    now: Nanos,
+    answer: Option<&'a Answer<'a>>,
+    recorder: &'a mut Recorder,
+}
+
+impl<'a> UserScope<'a> {
+    pub fn new(
+        user: &'a mut VirtualUser,
+        now: Nanos,
+        answer: Option<&'a Answer<'a>>,
+        recorder: &'a mut Recorder,
+    ) -> Self {
+        Self { user, now, answer, recorder }
+    }
+
+    fn row(&self, account: u32, column: usize) -> Value {
+        self.user
+            .run
+            .program
+            .account(account as usize)
+            .and_then(|(_, row)| row.get(column).cloned())
+            .unwrap_or_default()
+    }
+
+    fn last(&self, what: Last) -> Value {
+        match (what, self.answer) {
+            (Last::Status, _) => Value::Int(i64::from(self.user.last_status)),
+            (Last::Latency, _) => Value::Float(self.user.last_latency_ns as f64 / 1e6),
+            (Last::Body, Some(answer)) => Value::text(String::from_utf8_lossy(answer.body)),
+            (Last::Json, Some(answer)) => {
+                serde_json::from_slice(answer.body).map_or(Value::Null, |json| Value::from_json(&json))
+            }
+            (Last::Headers, Some(answer)) => Value::Map(
+                answer
+                    .headers
+                    .iter()
+                    .map(|(n, v)| (n.as_str().into(), Value::text(String::from_utf8_lossy(v.as_bytes()))))
+                    .collect(),
+            ),
+            (_, None) => Value::Null,
+        }
+    }
+}
+
+impl Scope for UserScope<'_> {
+    fn load(&mut self, place: &Place) -> Value {
+        let user = &*self.user;
+        match place {
+            Place::Slot(slot) => user.slots[usize::from(*slot)].clone(),
+            Place::Account(column) => self.row(user.account, *column),
+            Place::Stranger(column) => user.stranger.map_or(Value::Null, |s| self.row(s, *column)),
+            Place::Data { table, column } => {
+                user.run.program.data[*table].rows[user.rows[*table]].get(*column).cloned().unwrap_or_default()
+            }
+            Place::UserId => user.id.clone(),
+            Place::UserIndex => Value::Int(i64::from(user.index)),
+            Place::UserIteration => Value::Int(user.iteration as i64),
+            Place::RunId => Value::text(&user.run.id),
+            Place::Last(what) => self.last(*what),
+            Place::Owner(_) | Place::Index | Place::Marker => Value::Null,
+        }
+    }
+
+    fn random_bits(&mut self) -> u64 {
+        self.user.random_bits()
+    }
+
+    fn marker(&mut self, audience: Option<&str>) -> String {
+        let user = &*self.user;
+        let step = user.outgoing_step;
+        let count = user.run.accounts.count_marker(user.account, self.now);
+        let word: [u8; LENGTH] = match audience {
+            None => user.run.mint.marker(&user.head, step, count),
+            Some(name) => {
+                let number = (user.run.mint.digest(name.as_bytes()) as u32) % MOST_OWNERS;
+                user.run.mint.marker(&user.run.mint.head(Kind::Audience, number), step, count)
+            }
+        };
+        self.recorder.interval().isolation.planted += 1;
+        word.iter().map(|c| char::from(*c)).collect()
+    }
+
+    fn now_ms(&mut self) -> i64 {
+        self.user.run.clock.unix_ms(self.now)
+    }
+
+    fn client_id(&mut self) -> String {
+        self.user.client_ids += 1;
+        let bits = u128::from(self.random_bits()) << 64 | u128::from(self.random_bits());
+        // Version 4, variant 1, as RFC 9562 lays them out.
+        let bits = bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+        let hex = format!("{bits:032x}");
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+}

@@ -1,0 +1,202 @@
+//! Isolation: what is found, what is not an alarm, and what a silence is worth; against a scripted target.
+
+use super::{assert_laws, play};
+use engine::client::answer::Outgoing;
+use engine::clock::{MILLISECOND, Nanos};
+use engine::run_result::{RunResult, Tier};
+use engine::simulate::Reply;
+use std::collections::HashMap;
+
+const SCENARIO: &str = "watertight: 1
+name: isolation
+targets: { t: 'http://127.0.0.1:1' }
+roles:
+  patient:
+    accounts: { count: 20, values: { id: 'p-{{ index }}', clinic: '{{ index % 2 }}' } }
+  clinician:
+    accounts: { count: 4, values: { id: 'c-{{ index }}', clinic: '{{ index % 2 }}' } }
+    may_see: { patient: owner.clinic == account.clinic }
+journeys:
+  patient:
+    as: patient
+    target: t
+    before:
+      - POST /login:
+          json: { user: '{{ account.id }}' }
+          save: { token: { json: $.token, credential: true } }
+    steps:
+      - POST /notes/{{ account.id }}: { json: { note: 'hello {{ marker }}' } }
+      - GET /notes/{{ account.id }}: { expect: { marker: own }, identity: { $.id: '{{ account.id }}' } }
+      - probe: GET /notes/{{ stranger.id }}
+      - think: 1s
+  clinician:
+    as: clinician
+    target: t
+    steps:
+      - GET /clinic/{{ account.clinic }}: { expect: { marker: permitted } }
+      - think: 1s
+mix: { patient: 5, clinician: 1 }
+profiles: { p: { users: USERS, for: 30s } }
+";
+
+/// A small hospital in memory, right unless a defect is switched on.
+struct Hospital {
+    defect: &'static str,
+    notes: HashMap<String, String>,
+    latest: String,
+    requests: u64,
+}
+
+impl Hospital {
+    fn new(defect: &'static str) -> Self {
+        Self { defect, notes: HashMap::new(), latest: String::new(), requests: 0 }
+    }
+
+    fn answer(&mut self, request: &Outgoing) -> Reply {
+        self.requests += 1;
+        let path = request.uri.path().to_owned();
+        let id = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let is_probe = request.request == 3;
+        let mut reply = Reply::ok(MILLISECOND);
+        let text = match (request.method.as_str(), self.defect) {
+            ("POST", "one-token") if path == "/login" => r#"{"token":"same-for-all"}"#.to_owned(),
+            ("POST", _) if path == "/login" => format!("{{\"token\":\"token-{}\"}}", self.requests),
+            ("POST", _) => {
+                self.latest = id.clone();
+                self.notes.insert(id, body);
+                "{}".into()
+            }
+            (_, "latest-copy") if !is_probe && path.starts_with("/notes") => {
+                format!("{{\"id\":\"{id}\",\"notes\":{}}}", self.note(&self.latest.clone()))
+            }
+            (_, "wrong-person") if !is_probe && path.starts_with("/notes") => {
+                format!("{{\"id\":\"p-0\",\"notes\":{}}}", self.note(&id))
+            }
+            (_, defect) if is_probe => {
+                if defect == "open-door" {
+                    format!("{{\"notes\":{}}}", self.note(&id))
+                } else if defect == "open-empty" {
+                    "{}".into()
+                } else {
+                    reply.status = 403;
+                    "{}".into()
+                }
+            }
+            (_, defect) if path.starts_with("/clinic") => {
+                let clinic: usize = id.parse().unwrap_or(0);
+                let wanted = if defect == "other-clinic" { 1 - clinic } else { clinic };
+                let notes: Vec<_> = (wanted..20).step_by(2).map(|i| self.note(&format!("p-{i}"))).collect();
+                format!("[{}]", notes.join(","))
+            }
+            (_, "in-a-header") => {
+                let value = self.note(&self.latest.clone()).to_ascii_uppercase();
+                reply.headers.insert("x-debug", value.parse().expect("JSON is printable"));
+                format!("{{\"id\":\"{id}\",\"notes\":{}}}", self.note(&id))
+            }
+            _ => format!("{{\"id\":\"{id}\",\"notes\":{}}}", self.note(&id)),
+        };
+        reply.body = text.into_bytes();
+        reply
+    }
+
+    fn note(&self, id: &str) -> String {
+        self.notes.get(id).cloned().unwrap_or_else(|| "null".into())
+    }
+}
+
+fn visit(defect: &'static str, users: &str) -> RunResult {
+    let mut hospital = Hospital::new(defect);
+    let result =
+        play(&SCENARIO.replace("USERS", users), 1, move |request: &Outgoing, _: Nanos| hospital.answer(request));
+    assert_laws(&result);
+    result
+}
+
+fn found(result: &RunResult) -> Vec<(&str, Tier)> {
+    result.isolation.groups.iter().map(|g| (g.key.detector.as_str(), g.key.tier)).collect()
+}
+
+#[test]
+fn a_right_hospital_raises_nothing_and_the_silence_means_something() {
+    let result = visit("none", "12");
+    assert_eq!(found(&result), []);
+    assert!(result.isolation.planted > 100);
+    assert_eq!(result.isolation.accounts, 12);
+    let own = result.header.steps.iter().position(|s| s.declared_control).expect("declared");
+    let coverage = result.isolation.steps[own];
+    assert_eq!(coverage.scanned, coverage.controlled);
+    assert!(coverage.after_others > 100);
+    assert!(result.errors.iter().all(|e| e.kind == "marker missing"), "{:?}", result.errors);
+}
+
+#[test]
+fn each_leak_is_named_with_both_sides() {
+    for (defect, detector, tier) in [
+        ("latest-copy", "foreign-marker", Tier::Proven),
+        ("in-a-header", "foreign-marker", Tier::Proven),
+        ("other-clinic", "foreign-marker", Tier::Proven),
+        ("wrong-person", "identity", Tier::Proven),
+        ("one-token", "credential", Tier::Proven),
+        ("open-door", "probe", Tier::Proven),
+        ("open-empty", "probe", Tier::Suspect),
+    ] {
+        let result = visit(defect, "12");
+        let found = found(&result);
+        assert!(found.contains(&(detector, tier)), "{defect}: {found:?}");
+        assert!(found.iter().all(|f| *f == (detector, tier)), "{defect}: {found:?}");
+        let group = &result.isolation.groups[0];
+        assert!(group.count >= group.examples.len() as u64);
+        let leak = &group.examples[0];
+        assert_ne!(leak.reader.account, leak.owner.account, "{defect}");
+        for party in [&leak.reader, &leak.owner] {
+            assert!(party.user.is_some() && !party.request.is_empty() && !party.step.is_empty(), "{defect}: {party:?}");
+        }
+    }
+}
+
+#[test]
+fn one_user_alone_raises_nothing_where_the_defect_needs_two() {
+    for defect in ["none", "latest-copy", "in-a-header", "one-token", "open-door"] {
+        let result = visit(defect, "1");
+        assert_eq!(found(&result), [], "{defect}");
+    }
+}
+
+#[test]
+fn what_i_sent_myself_is_no_leak() {
+    // A search that repeats its question: the clinician asks for a text that holds a patient's marker.
+    let text = "watertight: 1
+name: echo
+targets: { t: 'http://127.0.0.1:1' }
+roles: { u: { accounts: { count: 4, values: { id: 'u-{{ index }}' } } } }
+journeys:
+  j:
+    as: u
+    target: t
+    steps:
+      - POST /notes: { json: { note: '{{ marker }}' } }
+      - GET /shared: { save: { found: $.note } }
+      - GET /search: { query: { q: '{{ found }}' } }
+      - think: 1s
+profiles: { p: { users: 3, for: 5s } }
+";
+    let mut latest = String::from("none");
+    let result = play(text, 1, move |request: &Outgoing, _: Nanos| {
+        let mut reply = Reply::ok(MILLISECOND);
+        reply.body = match request.uri.path() {
+            "/notes" => {
+                let json: serde_json::Value = serde_json::from_slice(&request.body).expect("we sent JSON");
+                latest = json["note"].as_str().unwrap_or_default().to_owned();
+                b"{}".to_vec()
+            }
+            "/shared" => format!("{{\"note\":\"{latest}\"}}").into_bytes(),
+            _ => {
+                format!("{{\"error\":\"nothing like {} here\"}}", request.uri.query().unwrap_or_default()).into_bytes()
+            }
+        };
+        reply
+    });
+    let steps: Vec<_> = result.isolation.groups.iter().map(|g| result.header.steps[g.key.step].name.as_str()).collect();
+    assert!(steps.iter().all(|s| *s == "GET /shared"), "only the answer that first brought it is a leak: {steps:?}");
+}
