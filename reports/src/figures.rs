@@ -1,0 +1,183 @@
+//! Figures as people read them, and text from strangers made harmless.
+//! In: base units (ns, fractions, counts) and text that a hostile server may have chosen. Out: short strings.
+
+use scenarios::objective::Stat;
+
+/// A time in the unit that needs no exponent: `0.42 ms`, `812 ms`, `5.94 s`, `3 min 20 s`, `24 h 0 min`.
+pub fn time(ns: f64) -> String {
+    let ms = ns / 1e6;
+    // The thresholds are where rounding would otherwise print `1000 ms` or `60.00 s`.
+    if ms == 0.0 {
+        "0 ms".into()
+    } else if ms < 9.995 {
+        format!("{ms:.2} ms")
+    } else if ms < 99.95 {
+        format!("{ms:.1} ms")
+    } else if ms < 999.5 {
+        format!("{ms:.0} ms")
+    } else if ms < 59_995.0 {
+        format!("{:.2} s", ms / 1e3)
+    } else {
+        duration(ms / 1e3)
+    }
+}
+
+/// A time in at most eight characters, for narrow columns: minutes stay seconds (`3600 s`).
+pub fn short_time(ns: f64) -> String {
+    if ns < 59_995e6 { time(ns) } else { format!("{:.0} s", ns / 1e9) }
+}
+
+/// A length of time in whole units: `45 s`, `2 min`, `3 min 20 s`, `24 h 10 min`; below 10 s with one digit.
+pub fn duration(seconds: f64) -> String {
+    if seconds < 9.95 {
+        let text = format!("{seconds:.1}");
+        return format!("{} s", text.strip_suffix(".0").unwrap_or(&text));
+    }
+    let whole = seconds.round() as u64;
+    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
+    match (hours, minutes, rest) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, 0) => format!("{m} min"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, 0, _) => format!("{h} h"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}
+
+/// A count with thousands separated: `48,211`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count with its noun: `1 request`, `2 requests`.
+pub fn counted(n: u64, noun: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", count(n))
+}
+
+/// A fraction as percent with as many digits as it needs: `0%`, `0.031%`, `1.25%`, `99.93%`.
+pub fn share(fraction: f64) -> String {
+    let percent = fraction * 100.0;
+    let distance = percent.min(100.0 - percent).abs();
+    let digits = if distance == 0.0 || distance >= 10.0 {
+        1
+    } else if distance >= 0.1 {
+        2
+    } else if distance >= 0.01 {
+        3
+    } else {
+        4
+    };
+    let text = format!("{percent:.digits$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}%")
+}
+
+/// A rate: `0.42/s`, `12.5/s`, `1,204/s`.
+pub fn rate(per_second: f64) -> String {
+    if per_second < 9.995 {
+        format!("{per_second:.2}/s")
+    } else if per_second < 999.5 {
+        format!("{per_second:.1}/s")
+    } else {
+        format!("{}/s", count(per_second.round() as u64))
+    }
+}
+
+/// A figure of `stat` given in its base unit.
+pub fn of_stat(stat: Stat, value: f64) -> String {
+    if stat.is_time() {
+        time(value)
+    } else if stat == Stat::Rate {
+        rate(value)
+    } else {
+        share(value)
+    }
+}
+
+/// The size of a difference of two figures of `stat`; shares differ in percentage points.
+pub fn difference(stat: Stat, value: f64) -> String {
+    of_stat(stat, value.abs()).replace('%', " pp")
+}
+
+/// A tiny share as people can picture it: `1 in 4,100`.
+pub fn one_in(fraction: f64) -> String {
+    if fraction <= 0.0 {
+        return "none".into();
+    }
+    format!("1 in {}", count((1.0 / fraction).floor().max(1.0) as u64))
+}
+
+/// UTC time of a run start: `2026-11-21T02:00:00Z`.
+pub fn utc(unix_ns: u64) -> String {
+    let seconds = i64::try_from(unix_ns / 1_000_000_000).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| "unknown".into(), |t| t.to_string())
+}
+
+/// Text from outside on one line: control characters and those that turn the direction of writing become visible
+/// escapes, so that a server cannot paint over a terminal or reorder a report.
+pub fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push('␊'),
+            '\r' => out.push('␍'),
+            '\t' => out.push(' '),
+            c if c.is_control() || is_invisible(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Direction marks, zero-width characters, byte-order marks.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{061c}')
+}
+
+/// `text` in at most `width` characters, the cut marked by `…`.
+pub fn fit(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.into();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
+/// Words into lines of at most `width` characters, every line after the first indented by `indent` blanks. A word longer
+/// than a line is cut.
+pub fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
+    let most = width.saturating_sub(indent).max(1);
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split_whitespace().flat_map(|w| pieces(w, most)) {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > width {
+            lines.push(" ".repeat(indent));
+            used = indent;
+        } else if used > 0 {
+            if let Some(line) = lines.last_mut() {
+                line.push(' ');
+            }
+            used += 1;
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push_str(&word);
+        }
+        used += length;
+    }
+    lines
+}
+
+fn pieces(word: &str, most: usize) -> Vec<String> {
+    let chars: Vec<char> = word.chars().collect();
+    chars.chunks(most).map(|c| c.iter().collect()).collect()
+}

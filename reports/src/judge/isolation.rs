@@ -1,0 +1,158 @@
+//! Isolation judged: zero leaks is a statement only with opportunities, a positive control and a calibrated scanner.
+//! In: run result. Out: [`IsolationVerdict`].
+
+use crate::figures::{self, count, counted};
+use crate::verdict::{IsolationState, IsolationVerdict};
+use engine::run_result::{Isolation, IsolationStep, RunResult, Tier};
+use std::collections::BTreeMap;
+
+/// A declared control below this share makes its step unobservable.
+const CONTROL_SHARE: f64 = 0.95;
+/// −ln 0.05: with none seen in N, at most 3/N at 95 % (the rule of three).
+const RULE_OF_THREE: f64 = 3.0;
+
+/// Judges isolation.
+pub fn judge(result: &RunResult) -> IsolationVerdict {
+    let isolation = &result.isolation;
+    let (by_step, gaps) = coverage(result);
+    let opportunities: u64 = by_step.iter().sum();
+    let leaks = occurrences(isolation, &[Tier::Proven]);
+    let state = if leaks > 0 {
+        IsolationState::Leaking
+    } else if why_unproven(isolation, opportunities, &gaps).is_some() {
+        IsolationState::Unproven
+    } else {
+        IsolationState::Intact
+    };
+    let is_bounded = leaks == 0 && opportunities > 0;
+    let has_minutes = is_bounded && isolation.target_minutes > 0.0;
+    let mut verdict = IsolationVerdict {
+        state,
+        statement: String::new(),
+        leaks,
+        suspects: occurrences(isolation, &[Tier::Suspect]),
+        risks: occurrences(isolation, &[Tier::Risk]),
+        opportunities,
+        opportunities_by_step: by_step,
+        bound95: is_bounded.then(|| (RULE_OF_THREE / opportunities as f64).min(1.0)),
+        bound95_minutes: has_minutes.then(|| RULE_OF_THREE / isolation.target_minutes),
+        by_detector: by_detector(isolation, &[Tier::Proven]),
+        unproven_by_detector: by_detector(isolation, &[Tier::Suspect, Tier::Risk]),
+        gaps,
+        injected: isolation.injected,
+        found: isolation.found,
+    };
+    verdict.statement = statement(result, &verdict);
+    verdict
+}
+
+fn occurrences(isolation: &Isolation, tiers: &[Tier]) -> u64 {
+    let groups = isolation.groups.iter();
+    groups.filter(|g| tiers.contains(&g.key.tier)).map(|g| g.count).sum()
+}
+
+fn by_detector(isolation: &Isolation, tiers: &[Tier]) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
+    for group in &isolation.groups {
+        if tiers.contains(&group.key.tier) {
+            *sums.entry(group.key.detector.clone()).or_default() += group.count;
+        }
+    }
+    sums
+}
+
+/// Opportunities by step, and the steps that were played but could not be observed.
+fn coverage(result: &RunResult) -> (Vec<u64>, Vec<String>) {
+    let mut gaps = Vec::new();
+    let mut opportunities = Vec::with_capacity(result.steps.len());
+    for (i, header) in result.header.steps.iter().enumerate() {
+        let seen = result.isolation.steps.get(i).copied().unwrap_or_default();
+        let was_played = result.steps[i].counts.sent() > 0;
+        let is_good = is_control_good(&seen);
+        if header.declared_control && was_played && !is_good {
+            gaps.push(format!(
+                "{}: its expected marker came back in {} of {} answers",
+                header.name,
+                count(seen.controlled),
+                count(seen.scanned)
+            ));
+        }
+        opportunities.push(match (header.declared_control, is_good) {
+            (true, true) => seen.after_others,
+            (true, false) => 0,
+            (false, _) => seen.after_others_controlled,
+        });
+    }
+    (opportunities, gaps)
+}
+
+fn is_control_good(seen: &IsolationStep) -> bool {
+    seen.scanned > 0 && seen.controlled as f64 / seen.scanned as f64 >= CONTROL_SHARE
+}
+
+/// Why finding nothing would mean nothing.
+fn why_unproven(isolation: &Isolation, opportunities: u64, gaps: &[String]) -> Option<String> {
+    if isolation.planted == 0 {
+        Some("no marker was planted in anything a user wrote".into())
+    } else if isolation.accounts < 2 {
+        Some("fewer than two accounts took part, so nobody else's data was there to receive".into())
+    } else if isolation.injected == 0 {
+        Some("the leak scanner was not calibrated".into())
+    } else if isolation.found != isolation.injected {
+        Some(format!("the leak scanner found only {} of {} planted test markers", isolation.found, isolation.injected))
+    } else if let Some(first) = gaps.first() {
+        let more = match gaps.len() {
+            1 => String::new(),
+            n => format!(" (and {} more)", counted(n as u64 - 1, "step")),
+        };
+        Some(format!("a step could not be observed: {first}{more}"))
+    } else if opportunities == 0 {
+        Some("no answer came back in which another user's data could have been seen".into())
+    } else {
+        None
+    }
+}
+
+fn statement(result: &RunResult, verdict: &IsolationVerdict) -> String {
+    let isolation = &result.isolation;
+    match verdict.state {
+        IsolationState::Leaking => leaking(result, verdict),
+        IsolationState::Unproven => format!(
+            "Isolation is unproven: {}",
+            why_unproven(isolation, verdict.opportunities, &verdict.gaps).unwrap_or_default()
+        ),
+        IsolationState::Intact => {
+            let bound = verdict
+                .bound95
+                .map_or(String::new(), |b| format!("; with 95% confidence at most {} leaks", figures::one_in(b)));
+            format!(
+                "No user received another user's data in {} among {}{bound}",
+                counted(verdict.opportunities, "opportunity").replace("opportunitys", "opportunities"),
+                counted(isolation.accounts, "account")
+            )
+        }
+    }
+}
+
+/// Who saw whose data, where, how often, since when.
+fn leaking(result: &RunResult, verdict: &IsolationVerdict) -> String {
+    let proven = result.isolation.groups.iter();
+    let Some(group) = proven.filter(|g| g.key.tier == Tier::Proven).max_by_key(|g| g.count) else {
+        return "A user received another user's data".into();
+    };
+    let times = match verdict.leaks {
+        1 => "once".into(),
+        n => format!("{} times", count(n)),
+    };
+    let step = result.header.steps.get(group.key.step);
+    let place = step.map_or_else(String::new, |s| format!(" at {}", s.name));
+    let who = group.examples.first().map_or_else(
+        || "a user received another user's data".to_string(),
+        |e| format!("{} received data of {}", name_of(&e.reader.account), name_of(&e.owner.account)),
+    );
+    format!("Data leaked {times}: {who}{place}, first after {}", figures::duration(group.first_s.max(0.0)))
+}
+
+fn name_of(account: &str) -> &str {
+    if account.is_empty() { "an unknown account" } else { account }
+}

@@ -1,0 +1,94 @@
+//! Objectives one by one: which apply, which steps each is of, and what a warning limit or `must: false` changes.
+//! In: run result, objectives. Out: judged objectives.
+
+use super::claim::Assessment;
+use super::{shares, times};
+use crate::verdict::{JudgedObjective, ObjectiveOutcome};
+use engine::run_result::RunResult;
+use scenarios::objective::{Limit, Objective, Stat};
+
+/// Judges every objective of this profile.
+pub fn judge_all(result: &RunResult, objectives: &[Objective]) -> Vec<JudgedObjective> {
+    applicable(result, objectives).map(|objective| judge_one(result, objective)).collect()
+}
+
+/// The tightest response-time limit that is judged, ns; `None` if no time is judged.
+pub fn tightest_time_limit_ns(result: &RunResult, objectives: &[Objective]) -> Option<f64> {
+    applicable(result, objectives).filter(|o| o.stat.is_time()).map(|o| o.limit.value).min_by(f64::total_cmp)
+}
+
+fn applicable<'a>(result: &'a RunResult, objectives: &'a [Objective]) -> impl Iterator<Item = &'a Objective> {
+    objectives.iter().filter(|o| o.profiles.as_ref().is_none_or(|names| names.contains(&result.header.profile)))
+}
+
+/// Steps that an objective is of. Probes are outside the time objectives.
+fn step_ids(result: &RunResult, objective: &Objective) -> Vec<usize> {
+    let steps = &result.header.steps;
+    (0..result.steps.len())
+        .filter(|i| objective.of.is_everything() || objective.of.step_ids.contains(i))
+        .filter(|&i| !(objective.stat.is_time() && steps[i].probe))
+        .collect()
+}
+
+fn judge_one(result: &RunResult, objective: &Objective) -> JudgedObjective {
+    let ids = step_ids(result, objective);
+    let mut found = assess(result, objective, &ids, &objective.limit);
+    match found.outcome {
+        ObjectiveOutcome::Pass => {
+            if let Some(missed) = missed_warning(result, objective, &ids) {
+                found.outcome = ObjectiveOutcome::Warn;
+                found.reason = missed;
+            } else if is_close(&found, &objective.limit) {
+                found.reason += "; close: the interval reaches past the limit";
+            }
+        }
+        ObjectiveOutcome::Fail if !objective.must => found.outcome = ObjectiveOutcome::Warn,
+        _ => {}
+    }
+    JudgedObjective {
+        id: objective.id.clone(),
+        of: objective.of.clone(),
+        stat: objective.stat,
+        limit: objective.limit.clone(),
+        warn: objective.warn.clone(),
+        must: objective.must,
+        line: objective.line,
+        measured: found.measured,
+        is_at_least: found.is_at_least,
+        n: found.n,
+        interval: found.interval,
+        outcome: found.outcome,
+        reason: found.reason,
+    }
+}
+
+/// Whether the interval has a known end on the bad side of a limit that the figure itself keeps.
+fn is_close(found: &Assessment, limit: &Limit) -> bool {
+    found.interval.is_some_and(|interval| {
+        let worst = if limit.op.is_upper() { interval.high } else { Some(interval.low) };
+        worst.is_some_and(|end| !limit.op.holds(end, limit.value))
+    })
+}
+
+/// The reason for a warning if the tighter limit is missed.
+fn missed_warning(result: &RunResult, objective: &Objective, ids: &[usize]) -> Option<String> {
+    let warn = objective.warn.as_ref()?;
+    let found = assess(result, objective, ids, warn);
+    (found.outcome == ObjectiveOutcome::Fail)
+        .then(|| format!("misses the warning limit {}: {}", warn.text, found.reason))
+}
+
+fn assess(result: &RunResult, objective: &Objective, ids: &[usize], limit: &Limit) -> Assessment {
+    if ids.is_empty() && objective.stat != Stat::Completed {
+        return Assessment::nothing("no step of this run belongs to it");
+    }
+    match objective.stat {
+        Stat::Percentile(p) => times::percentile(result, ids, p, limit),
+        Stat::Max => times::percentile(result, ids, 100.0, limit),
+        Stat::Mean => times::mean(result, ids, limit),
+        Stat::Errors => shares::errors(result, ids, limit),
+        Stat::Availability => shares::availability(result, ids, objective.of.is_everything(), limit),
+        Stat::Completed => shares::completed(result, &objective.of, limit),
+        Stat::Rate => shares::rate(result, ids, limit),
+    }
+}

@@ -1,0 +1,166 @@
+//! Shares and rates against their limits: errors, availability, iterations completed, requests answered a second.
+//! In: run result, steps, limit. Out: an [`Assessment`].
+
+use super::claim::{Assessment, Claim};
+use crate::blocks;
+use crate::figures::{self, count, counted};
+use crate::stats::{self, Block};
+use crate::verdict::{Interval, ObjectiveOutcome};
+use engine::run_result::{Counts, RunResult};
+use scenarios::objective::{Limit, Selection};
+
+/// A share as counted.
+struct Share {
+    /// What a sample is.
+    noun: &'static str,
+    /// Word of the statistic.
+    word: &'static str,
+    /// What was counted, for the reason: `errors`, `ok`.
+    counted: &'static str,
+    hits: u64,
+    n: u64,
+    /// The same by block; empty if not counted by interval.
+    blocks: Vec<Block>,
+}
+
+fn sum(result: &RunResult, ids: &[usize]) -> Counts {
+    let mut sum = Counts::default();
+    for &i in ids {
+        sum.add(&result.steps[i].counts);
+    }
+    sum
+}
+
+/// Requests with an outcome of the target's: sent − abandoned − unfinished.
+fn settled(counts: &Counts) -> u64 {
+    counts.ok + counts.failed + counts.timed_out
+}
+
+/// Blocks over the steps `ids`; `of` gives (hits, n) of a counter.
+fn share_blocks(result: &RunResult, ids: &[usize], of: impl Fn(&Counts) -> (u64, u64)) -> Vec<Block> {
+    blocks::blocks(result, |point| {
+        let steps = ids.iter().filter_map(|&i| point.steps.get(i));
+        steps.fold((0.0, 0.0), |(hits, n), step| {
+            let (h, m) = of(&step.counts);
+            (hits + h as f64, n + m as f64)
+        })
+    })
+}
+
+/// errors = (failed + timed out) / (sent − abandoned − unfinished).
+pub fn errors(result: &RunResult, ids: &[usize], limit: &Limit) -> Assessment {
+    let counts = sum(result, ids);
+    let share = Share {
+        noun: "request",
+        word: "errors",
+        counted: "failed or timed out",
+        hits: counts.failed + counts.timed_out,
+        n: settled(&counts),
+        blocks: share_blocks(result, ids, |c| (c.failed + c.timed_out, settled(c))),
+    };
+    assess(&share, limit)
+}
+
+/// availability = ok / (sent − abandoned − unfinished + drops that the target caused). A drop belongs to no step, so
+/// only an objective of everything counts it.
+pub fn availability(result: &RunResult, ids: &[usize], is_everything: bool, limit: &Limit) -> Assessment {
+    let counts = sum(result, ids);
+    let drops = if is_everything { result.health.dropped_by_target } else { 0 };
+    let mut blocks = share_blocks(result, ids, |c| (c.ok, settled(c)));
+    if drops > 0 {
+        let dropped = blocks::blocks(result, |p| (p.dropped as f64, 0.0));
+        for (block, dropped) in blocks.iter_mut().zip(dropped) {
+            block.n += dropped.sum;
+        }
+    }
+    let share = Share {
+        noun: "request",
+        word: "availability",
+        counted: "answered as expected",
+        hits: counts.ok,
+        n: settled(&counts) + drops,
+        blocks,
+    };
+    assess(&share, limit)
+}
+
+/// completed = iterations completed / (started − cut by the end of the run).
+pub fn completed(result: &RunResult, of: &Selection, limit: &Limit) -> Assessment {
+    let is_whole = of.targets.is_empty() && of.steps.is_empty() && of.tags.is_empty();
+    let names = &result.header.journeys;
+    let has_all = of.journeys.is_empty() || names.iter().all(|j| of.journeys.contains(j));
+    if !(is_whole && has_all) {
+        return Assessment::nothing("iterations are counted for the whole run, not for a part of it");
+    }
+    let iterations = &result.iterations;
+    let share = Share {
+        noun: "iteration",
+        word: "completed",
+        counted: "completed",
+        hits: iterations.completed,
+        n: iterations.started.saturating_sub(iterations.cut),
+        blocks: Vec::new(),
+    };
+    assess(&share, limit)
+}
+
+fn assess(share: &Share, limit: &Limit) -> Assessment {
+    if share.n == 0 {
+        return Assessment::nothing(format!("no {} to judge", share.noun));
+    }
+    let dependence = blocks::of_share(&share.blocks);
+    let measured = share.hits as f64 / share.n as f64;
+    let holds = limit.op.holds(measured, limit.value);
+    let is_upper = limit.op.is_upper();
+    let claim = Claim {
+        name: format!("{} {}", share.word, limit.text),
+        noun: share.noun,
+        n: share.n,
+        bad: if is_upper { share.hits } else { share.n - share.hits.min(share.n) },
+        unknown: 0,
+        allowed: if is_upper { limit.value } else { 1.0 - limit.value },
+        holds_at_best: holds,
+        holds_at_worst: holds,
+        design_effect: dependence.map_or(1.0, |d| d.design_effect),
+        seen: format!("{} of {} {}", count(share.hits), counted(share.n, share.noun), share.counted),
+    };
+    let (outcome, reason) = claim.decide();
+    let n = share.n as f64;
+    let effective = match dependence {
+        Some(dependence) => dependence.effective_n(n),
+        // Iterations are not counted by interval; nothing is known of their dependence.
+        None => share.blocks.is_empty().then_some(n),
+    };
+    let interval = effective.map(|effective| {
+        let (low, high) = stats::clopper_pearson(measured * effective, effective);
+        Interval { low, high: Some(high) }
+    });
+    Assessment { measured: Some(measured), is_at_least: false, n: share.n, interval, outcome, reason }
+}
+
+/// Requests answered a second: ok and failed ones that reached the target, over the measured time. Interval by batch
+/// means over at most 20 blocks.
+pub fn rate(result: &RunResult, ids: &[usize], limit: &Limit) -> Assessment {
+    let answered = |c: &Counts| c.ok + c.failed - c.failed.min(c.not_delivered);
+    let counts = sum(result, ids);
+    if counts.sent() == 0 || result.duration_s <= 0.0 {
+        return Assessment::nothing("no request was sent");
+    }
+    let n = answered(&counts);
+    let measured = n as f64 / result.duration_s;
+    let blocks = blocks::blocks(result, |point| {
+        let steps = ids.iter().filter_map(|&i| point.steps.get(i));
+        let hits: u64 = steps.map(|s| answered(&s.counts)).sum();
+        (hits as f64, point.every_s)
+    });
+    let interval = blocks::half_width(&blocks)
+        .map(|half| Interval { low: (measured - half).max(0.0), high: Some(measured + half) });
+    Assessment {
+        measured: Some(measured),
+        is_at_least: false,
+        n,
+        interval,
+        outcome: if limit.op.holds(measured, limit.value) { ObjectiveOutcome::Pass } else { ObjectiveOutcome::Fail },
+        reason: format!("{} answered in {}", counted(n, "request"), figures::duration(result.duration_s)),
+    }
+}

@@ -1,0 +1,296 @@
+//! `result.json`, format 1: the stable contract for machines.
+//! In: run result, verdict. Out: JSON text. Times `_ms`, durations `_s`, shares 0..1; additions are allowed, changes not.
+
+use crate::figures;
+use crate::laws::planned;
+use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
+use crate::verdict::{JudgedObjective, Verdict};
+use engine::run_result::{Counts, Ending, Point, RunResult, StepTotals, Times};
+use scenarios::objective::{Selection, Stat};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Renders `result.json`.
+pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
+    let objectives: Vec<Value> = verdict.objectives.iter().map(objective).collect();
+    let document = json!({
+        "format": 1,
+        "run": run(result),
+        "verdict": {"outcome": verdict.outcome.key(), "reasons": verdict.reasons},
+        "validity": {
+            "state": verdict.validity.state.key(),
+            "reasons": verdict.validity.reasons,
+            "lag_p99_ms": verdict.validity.lag_p99_ns.map(|ns| ms(ns as f64)),
+            "busy_max": verdict.validity.busy_max,
+        },
+        "objectives": objectives,
+        "totals": totals(result),
+        "steps": steps(result),
+        "groups": groups(result),
+        "messages": [],
+        "cold_start": times(TimesRow::plain(&result.warm_up).as_ref()),
+        "phases": [],
+        "capacity": {},
+        "isolation": isolation(result, verdict),
+        "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
+        "watched": [],
+    });
+    let mut text = serde_json::to_string_pretty(&document).expect("a JSON value always serialises");
+    text.push('\n');
+    text
+}
+
+/// Nanoseconds to milliseconds, to a tenth of a microsecond: more digits would be noise.
+fn ms(ns: f64) -> f64 {
+    (ns / 100.0).round() / 1e4
+}
+
+fn run(result: &RunResult) -> Value {
+    let header = &result.header;
+    let (ending, why) = match &result.ending {
+        Ending::Finished => ("finished", None),
+        Ending::Interrupted => ("interrupted", None),
+        Ending::Aborted(why) => ("aborted", Some(why)),
+        Ending::Killed => ("killed", None),
+    };
+    json!({
+        "id": header.id,
+        "scenario": header.scenario,
+        "profile": header.profile,
+        "seed": header.seed,
+        "started": figures::utc(header.started_unix_ns),
+        "duration_s": result.duration_s,
+        "watertight": header.version,
+        "workers": header.workers,
+        "load": header.load,
+        "open": header.open,
+        "scaled": header.scaled,
+        "ending": ending,
+        "ending_reason": why,
+        "targets": header.targets.iter().map(|t| json!({"name": t.name, "url": t.url})).collect::<Vec<_>>(),
+        "digests": header.digests,
+        "notes": header.notes,
+    })
+}
+
+/// Divisor and name of a statistic's unit in JSON.
+fn unit(stat: Stat) -> (fn(f64) -> f64, &'static str) {
+    if stat.is_time() {
+        (ms, "ms")
+    } else if stat == Stat::Rate {
+        (|v| v, "/s")
+    } else {
+        (|v| v, "share")
+    }
+}
+
+fn objective(o: &JudgedObjective) -> Value {
+    let (convert, unit) = unit(o.stat);
+    json!({
+        "id": o.id,
+        "of": selection(&o.of),
+        "stat": o.stat.word(),
+        "limit": o.limit.text,
+        "warn": o.warn.as_ref().map(|w| &w.text),
+        "must": o.must,
+        "measured": o.measured.map(convert),
+        "at_least": o.is_at_least,
+        "unit": unit,
+        "n": o.n,
+        "interval": o.interval.map(|i| json!([convert(i.low), i.high.map(convert)])),
+        "outcome": o.outcome.key(),
+        "reason": o.reason,
+        "line": o.line,
+    })
+}
+
+/// One name as text, several as a list; everything is `{}`.
+fn selection(of: &Selection) -> Value {
+    let mut map = Map::new();
+    for (key, names) in [("target", &of.targets), ("journey", &of.journeys), ("step", &of.steps), ("tag", &of.tags)] {
+        match names.as_slice() {
+            [] => {}
+            [one] => {
+                map.insert(key.into(), json!(one));
+            }
+            many => {
+                map.insert(key.into(), json!(many));
+            }
+        }
+    }
+    Value::Object(map)
+}
+
+fn totals(result: &RunResult) -> Value {
+    let sum = result.totals();
+    let i = &result.iterations;
+    let o = &result.overhead;
+    let mut errors: BTreeMap<&str, u64> = BTreeMap::new();
+    for e in &result.errors {
+        *errors.entry(&e.kind).or_default() += e.count;
+    }
+    json!({
+        "planned": planned(result),
+        "sent": sum.sent(),
+        "ok": sum.ok,
+        "failed": sum.failed,
+        "timed_out": sum.timed_out,
+        "abandoned": sum.abandoned,
+        "unfinished": sum.unfinished,
+        "dropped": result.dropped,
+        "generator_errors": sum.generator_errors,
+        "not_delivered": sum.not_delivered,
+        "iterations": {
+            "started": i.started, "completed": i.completed, "gave_up": i.gave_up, "cut": i.cut,
+            "failed_before": i.failed_before,
+        },
+        "overhead": {
+            "setup": o.setup, "teardown": o.teardown, "health": o.health, "scrapes": o.scrapes,
+            "warm_up": o.warm_up, "redirect_hops": o.redirect_hops,
+        },
+        "bytes_sent": sum.bytes_sent,
+        "bytes_received": sum.bytes_received,
+        "errors": errors,
+    })
+}
+
+fn counts(map: &mut Map<String, Value>, c: &Counts) {
+    for (key, value) in [
+        ("count", c.sent()),
+        ("ok", c.ok),
+        ("failed", c.failed),
+        ("timed_out", c.timed_out),
+        ("abandoned", c.abandoned),
+        ("unfinished", c.unfinished),
+        ("planned", c.planned),
+        ("generator_errors", c.generator_errors),
+        ("not_delivered", c.not_delivered),
+        ("bytes_sent", c.bytes_sent),
+        ("bytes_received", c.bytes_received),
+    ] {
+        map.insert(key.into(), json!(value));
+    }
+}
+
+fn steps(result: &RunResult) -> Vec<Value> {
+    let all = result.header.steps.iter().zip(&result.steps);
+    all.map(|(header, totals)| {
+        let mut map = Map::new();
+        map.insert("journey".into(), json!(journey_name(result, header.journey)));
+        map.insert("step".into(), json!(header.name));
+        map.insert("target".into(), json!(target_name(result, header.target)));
+        counts(&mut map, &totals.counts);
+        step_times(&mut map, totals);
+        Value::Object(map)
+    })
+    .collect()
+}
+
+fn step_times(map: &mut Map<String, Value>, totals: &StepTotals) {
+    let plain = |t: &Times| times(TimesRow::plain(t).as_ref());
+    map.insert("response".into(), times(TimesRow::of_response(totals).as_ref()));
+    map.insert("service".into(), plain(&totals.service));
+    map.insert("failed_response".into(), plain(&totals.failed_response));
+    map.insert("connect".into(), plain(&totals.connect));
+    map.insert("first_event".into(), json!({}));
+    map.insert("event_gap".into(), json!({}));
+}
+
+/// Empty times are `{}`: a 0 would read as "very fast".
+fn times(row: Option<&TimesRow>) -> Value {
+    let mut map = Map::new();
+    let Some(row) = row else {
+        return Value::Object(map);
+    };
+    let mut at_least = Vec::new();
+    let mut put = |key: &'static str, value: crate::judge::times::Shown| {
+        map.insert(key.into(), json!(ms(value.ns)));
+        if value.is_at_least {
+            at_least.push(key);
+        }
+    };
+    put("mean_ms", row.mean);
+    for ((_, key), value) in PERCENTILES.iter().zip(row.percentiles) {
+        put(key, value);
+    }
+    put("max_ms", row.max);
+    map.insert("count".into(), json!(row.count));
+    map.insert("at_least".into(), json!(at_least));
+    Value::Object(map)
+}
+
+fn groups(result: &RunResult) -> Vec<Value> {
+    let all = result.header.groups.iter().zip(&result.groups);
+    all.map(|((journey, name), totals)| {
+        json!({
+            "journey": journey_name(result, *journey),
+            "group": name,
+            "response": times(TimesRow::plain(&totals.times).as_ref()),
+        })
+    })
+    .collect()
+}
+
+fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
+    let judged = &verdict.isolation;
+    let seen = &result.isolation;
+    let played = result.header.steps.iter().enumerate();
+    let coverage: Vec<Value> = played
+        .filter(|(i, _)| result.steps[*i].counts.sent() > 0)
+        .map(|(i, header)| {
+            let step = seen.steps.get(i).copied().unwrap_or_default();
+            json!({
+                "journey": journey_name(result, header.journey),
+                "step": header.name,
+                "declared": header.declared_control,
+                "scanned": step.scanned,
+                "controlled": step.controlled,
+                "opportunities": judged.opportunities_by_step.get(i).copied().unwrap_or(0),
+            })
+        })
+        .collect();
+    json!({
+        "state": judged.state.key(),
+        "statement": judged.statement,
+        "leaks": judged.leaks,
+        "suspects": judged.suspects,
+        "risks": judged.risks,
+        "opportunities": judged.opportunities,
+        "bound95": judged.bound95,
+        "bound95_minutes": judged.bound95_minutes,
+        "by_detector": judged.by_detector,
+        "unproven_by_detector": judged.unproven_by_detector,
+        "coverage": coverage,
+        "gaps": judged.gaps,
+        "calibration": {"injected": judged.injected, "found": judged.found},
+        "planted": seen.planted,
+        "accounts": seen.accounts,
+        "residue": seen.residue,
+        "probes_indeterminate": seen.probes_indeterminate,
+        "probes_skipped": seen.probes_skipped,
+        "credential_evictions": seen.credential_evictions,
+        "target_minutes": seen.target_minutes,
+        "exemptions": result.header.exemptions,
+    })
+}
+
+fn point(p: &Point) -> Value {
+    let at = |i: usize| p.response_ns.map(|r| ms(r[i] as f64));
+    json!({
+        "t_s": p.t_s,
+        "planned": p.counts.planned + p.dropped,
+        "sent": p.counts.sent(),
+        "ok": p.counts.ok,
+        "failed": p.counts.failed,
+        "timed_out": p.counts.timed_out,
+        "dropped": p.dropped,
+        "users": p.users,
+        "in_flight": p.in_flight,
+        "every_s": p.every_s,
+        "p50_ms": at(0),
+        "p95_ms": at(1),
+        "p99_ms": at(2),
+        "max_ms": at(3),
+        "leaks": p.leaks,
+    })
+}

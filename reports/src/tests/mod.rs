@@ -1,0 +1,8 @@
+//! Tests of the crate: one table or truth a file.
+
+#![allow(clippy::unwrap_used, clippy::too_many_lines)] // a failed unwrap is a failed test; a table is as long as its cases
+
+mod judging;
+mod outputs;
+mod statistics;
+mod weighing;
