@@ -1,0 +1,59 @@
+//! The practice clinic: a small real server with patients, clinicians and chat users,
+//! on SQLite, with seeded defects that can be switched on.
+//!
+//! In: [`Options`] (ports, defects, seed). Out: a listening [`Clinic`] with its [`Urls`] and
+//! its own count of the requests it served, against which a load test can be checked.
+//! It runs on its own threads, so a caller may be plain code or inside another runtime.
+
+mod accounts;
+mod body;
+mod cache;
+mod clinic;
+mod clock;
+mod database;
+mod defects;
+mod door;
+mod faults;
+mod metrics;
+mod records;
+mod refusal;
+mod routes;
+mod schema;
+mod server;
+mod tokens;
+
+pub use clinic::{Clinic, StartError};
+pub use database::PoolLimits;
+pub use defects::{Defect, UnknownDefect};
+
+/// What to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Where to listen, always on 127.0.0.1.
+    pub port: Port,
+    /// The defects to switch on; none is a correct clinic.
+    pub defects: Vec<Defect>,
+    /// Decides the moods of the stories and which requests [`Defect::Errors`] refuses.
+    /// Tokens and ids never depend on it.
+    pub seed: u64,
+}
+
+/// The ports to listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// 8001 for patients, 8002 for clinicians, 8005 for the chatbot.
+    Standard,
+    /// Everything on this one port; 0 takes any free one.
+    One(u16),
+}
+
+/// The base addresses of a running clinic, such as `http://127.0.0.1:8001`, without a last slash.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Urls {
+    /// The patients' API.
+    pub patient: String,
+    /// The clinicians' API.
+    pub clinical: String,
+    /// The chatbot.
+    pub ai: String,
+}

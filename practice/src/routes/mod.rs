@@ -1,0 +1,7 @@
+//! The routes by who uses them. In: a request behind the door. Out: its answer.
+
+pub(crate) mod chat;
+pub(crate) mod clinical;
+pub(crate) mod log_in;
+pub(crate) mod operations;
+pub(crate) mod patient;

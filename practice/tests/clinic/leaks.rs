@@ -1,0 +1,132 @@
+//! Each leaking defect shows among several users, and not to one alone.
+
+use std::collections::HashSet;
+
+use practice::Defect;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::caller::{Caller, clinic};
+
+#[tokio::test]
+async fn a_shared_cache_gives_one_users_answers_to_another() {
+    let clinic = clinic(&[Defect::SharedCache]);
+    let mut first = Caller::log_in(&clinic, "patient-1").await;
+    let mut second = Caller::log_in(&clinic, "patient-2").await;
+    let note = json!({"mood": 5, "note": "only for patient 1"});
+    first.post("/patients/p-1/mood", note).await;
+    let mut leaked = 0;
+    for _ in 0..50 {
+        first.get("/patients/p-1/progress").await;
+        let answer = second.get("/patients/p-2/progress").await;
+        if answer.field("account_id") == "p-1" {
+            assert!(answer.text.contains("only for patient 1"));
+            assert_eq!((answer.header("x-cache"), answer.header("age")), ("HIT", "0"));
+            leaked += 1;
+        }
+    }
+    assert!(leaked > 10, "{leaked}");
+    // Who is not logged in is refused by this clinic as well.
+    second.token.clear();
+    assert_eq!(second.get("/patients/p-2/progress").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_shared_cache_crosses_sessions_and_dashboards_too() {
+    let clinic = clinic(&[Defect::SharedCache]);
+    let mut crossed = [false; 2];
+    let mut callers = Vec::new();
+    for number in [1, 2] {
+        let mut patient = Caller::log_in(&clinic, &format!("patient-{number}")).await;
+        let session = patient.begin_session("sea").await;
+        let clinician = Caller::log_in(&clinic, &format!("clinician-{number}")).await;
+        callers.push((number, patient, clinician, session));
+    }
+    for _ in 0..20 {
+        for (number, patient, clinician, session) in &mut callers {
+            let read = patient.get(&format!("/sessions/{session}")).await;
+            crossed[0] |= read.field("account_id") != format!("p-{number}");
+            let board = clinician.get("/dashboard").await;
+            crossed[1] |= board.field("account_id") != format!("c-{number}");
+        }
+    }
+    assert_eq!(crossed, [true, true]);
+}
+
+#[tokio::test]
+async fn a_shared_cache_gives_a_user_alone_only_own_objects() {
+    let clinic = clinic(&[Defect::SharedCache]);
+    let mut alone = Caller::log_in(&clinic, "patient-1").await;
+    let mut hits = 0;
+    for round in 0..20 {
+        let session = alone.begin_session("sea").await;
+        let turn = json!({"choice": 1, "note": format!("round {round}")});
+        alone.post(&format!("/sessions/{session}/turns"), turn).await;
+        for _ in 0..2 {
+            let read = alone.get(&format!("/sessions/{session}")).await;
+            assert_eq!((read.field("account_id"), read.field("session_id")), ("p-1".to_owned(), session.clone()));
+            assert!(read.text.contains(&format!("round {round}")));
+        }
+        let progress = alone.get("/patients/p-1/progress").await;
+        assert_eq!((progress.field("account_id"), progress.field("patient_id")), ("p-1".to_owned(), "p-1".to_owned()));
+        hits += u32::from(progress.header("x-cache") == "HIT");
+    }
+    assert!(hits > 0, "the cache was in use");
+}
+
+#[tokio::test]
+async fn a_session_mixup_hands_one_token_to_users_who_log_in_together() {
+    let clinic = clinic(&[Defect::SessionMixup]);
+    let mut log_ins = JoinSet::new();
+    for number in 0..20 {
+        let mut user = Caller::connect(&clinic).await;
+        log_ins.spawn(async move {
+            user.token = user.fresh_token(&format!("patient-{number}")).await;
+            (number, user)
+        });
+    }
+    let users = log_ins.join_all().await;
+    let tokens: HashSet<_> = users.iter().map(|(_, user)| user.token.clone()).collect();
+    assert!(tokens.len() < users.len());
+    let mut mistaken = 0;
+    for (number, mut user) in users {
+        let begun = user.post("/sessions", json!({"story": "sea"})).await;
+        assert_eq!(begun.status, 201);
+        mistaken += usize::from(begun.field("account_id") != format!("p-{number}"));
+    }
+    assert!(mistaken > 0, "somebody is served as somebody else");
+}
+
+#[tokio::test]
+async fn a_session_mixup_leaves_a_user_alone_in_peace() {
+    let clinic = clinic(&[Defect::SessionMixup]);
+    let mut alone = Caller::connect(&clinic).await;
+    let mut tokens = HashSet::new();
+    for number in 0..10 {
+        alone.token = alone.fresh_token(&format!("patient-{number}")).await;
+        assert!(tokens.insert(alone.token.clone()), "a fresh token each time");
+        let begun = alone.post("/sessions", json!({"story": "sea"})).await;
+        assert_eq!(begun.field("account_id"), format!("p-{number}"));
+    }
+}
+
+#[tokio::test]
+async fn broken_access_lets_anybody_read_and_nobody_write() {
+    let clinic = clinic(&[Defect::BrokenAccess]);
+    let mut owner = Caller::log_in(&clinic, "patient-1").await;
+    let session = owner.begin_session("only for patient 1").await;
+    owner.post("/patients/p-1/mood", json!({"mood": 5, "note": "a secret"})).await;
+
+    let mut stranger = Caller::log_in(&clinic, "patient-2").await;
+    let read = stranger.get(&format!("/sessions/{session}")).await;
+    assert_eq!((read.status.as_u16(), read.field("account_id").as_str()), (200, "p-1"));
+    let progress = stranger.get("/patients/p-1/progress").await;
+    assert!(progress.text.contains("a secret"));
+    // A normal journey asks only for own objects and finds nothing strange.
+    let own = stranger.get("/patients/p-2/progress").await;
+    assert_eq!(own.field("patient_id"), "p-2");
+    let mood = json!({"mood": 5, "note": "x"});
+    assert_eq!(stranger.post("/patients/p-1/mood", mood).await.status, 403);
+    stranger.token.clear();
+    assert_eq!(stranger.get("/patients/p-1/progress").await.status, 401);
+}
