@@ -1,0 +1,158 @@
+//! The command line as written. Every option also reads `WATERTIGHT_<OPTION>`; the command line wins.
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Load test and leak test: one scenario file in, one verdict out.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 GO · 1 NO-GO · 2 wrong input, nothing was sent · 3 INCONCLUSIVE · \
+                  4 could not run · 130 interrupted"
+)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Play the practice clinic: start it, load it with all three journeys, judge, report
+    Demo(Demo),
+    /// Run profiles of a scenario file, judge and report
+    Run(Run),
+    /// Find every mistake of a scenario file at once; nothing is sent
+    Check(Check),
+    /// Judge and render again from stored results, also of a run that was killed
+    Report(Report),
+    /// The practice clinic alone
+    Practice(Practice),
+    /// Shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `watertight demo`
+#[derive(Debug, ClapArgs)]
+pub struct Demo {
+    /// A defect to switch on; may be given several times
+    #[arg(long, value_name = "NAME", env = "WATERTIGHT_DEFECT", value_delimiter = ',')]
+    pub defect: Vec<practice::Defect>,
+    /// How long, warm-up not counted, such as 20s or 1m30s
+    #[arg(long = "for", value_name = "DURATION", env = "WATERTIGHT_FOR")]
+    pub duration: Option<String>,
+    /// Number of users
+    #[arg(long, value_name = "N", env = "WATERTIGHT_USERS")]
+    pub users: Option<usize>,
+    /// How the run is carried out and shown
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// `watertight run`
+#[derive(Debug, ClapArgs)]
+pub struct Run {
+    /// The scenario file
+    pub file: PathBuf,
+    /// A profile to run; may be given several times (default: the file's first)
+    #[arg(long, short = 'p', value_name = "NAME", env = "WATERTIGHT_PROFILE", value_delimiter = ',')]
+    pub profile: Vec<String>,
+    /// Run all profiles of the file
+    #[arg(long, env = "WATERTIGHT_ALL", conflicts_with = "profile")]
+    pub all: bool,
+    /// Number of users, for profiles without stages
+    #[arg(long, value_name = "N", env = "WATERTIGHT_USERS")]
+    pub users: Option<usize>,
+    /// Rate of arrivals, such as 20/s, for open profiles
+    #[arg(long, value_name = "RATE", env = "WATERTIGHT_ARRIVALS")]
+    pub arrivals: Option<String>,
+    /// How long, warm-up not counted, such as 20s or 1m30s
+    #[arg(long = "for", value_name = "DURATION", env = "WATERTIGHT_FOR")]
+    pub duration: Option<String>,
+    /// Scale every profile to a minute at most; never satisfies a gate
+    #[arg(long, env = "WATERTIGHT_QUICK", conflicts_with = "time_scale")]
+    pub quick: bool,
+    /// Scale every profile's times by a factor; never satisfies a gate
+    #[arg(long, value_name = "F", env = "WATERTIGHT_TIME_SCALE")]
+    pub time_scale: Option<f64>,
+    /// A value for ${K} in the file; wins over the environment
+    #[arg(long, value_name = "K=V", env = "WATERTIGHT_ENV", value_parser = pair)]
+    pub env: Vec<(String, String)>,
+    /// Address of a target
+    #[arg(long, value_name = "NAME=URL", env = "WATERTIGHT_TARGET", value_parser = pair)]
+    pub target: Vec<(String, String)>,
+    /// How the run is carried out and shown
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// Options that `demo` and `run` share.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct How {
+    /// Seed of every random choice
+    #[arg(long, value_name = "S", env = "WATERTIGHT_SEED")]
+    pub seed: Option<u64>,
+    /// Folder for the results (default: results/<scenario>-<profile>-<start time>)
+    #[arg(long, value_name = "DIR", env = "WATERTIGHT_OUT")]
+    pub out: Option<PathBuf>,
+    /// Worker threads (default: one per processor)
+    #[arg(long, value_name = "N", env = "WATERTIGHT_WORKERS", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub workers: Option<u64>,
+    /// End the run as soon as a leak is proven
+    #[arg(long, env = "WATERTIGHT_FAIL_FAST")]
+    pub fail_fast: bool,
+    /// Plain lines instead of the live view
+    #[arg(long, env = "WATERTIGHT_NO_TUI")]
+    pub no_tui: bool,
+    /// Only the verdict
+    #[arg(long, short, env = "WATERTIGHT_QUIET")]
+    pub quiet: bool,
+}
+
+/// `watertight check`
+#[derive(Debug, ClapArgs)]
+pub struct Check {
+    /// The scenario file
+    pub file: PathBuf,
+    /// A value for ${K} in the file; wins over the environment
+    #[arg(long, value_name = "K=V", env = "WATERTIGHT_ENV", value_parser = pair)]
+    pub env: Vec<(String, String)>,
+}
+
+/// `watertight report`
+#[derive(Debug, ClapArgs)]
+pub struct Report {
+    /// A results folder
+    pub dir: PathBuf,
+    /// Judge by the `sla:` of this scenario file instead of the stored one
+    #[arg(long, value_name = "FILE", env = "WATERTIGHT_SLA")]
+    pub sla: Option<PathBuf>,
+    /// Only the verdict
+    #[arg(long, short, env = "WATERTIGHT_QUIET")]
+    pub quiet: bool,
+}
+
+/// `watertight practice`
+#[derive(Debug, ClapArgs)]
+pub struct Practice {
+    /// Everything on one port; 0 takes any free one (default: 8001, 8002 and 8005)
+    #[arg(long, value_name = "P", env = "WATERTIGHT_PORT")]
+    pub port: Option<u16>,
+    /// A defect to switch on; may be given several times
+    #[arg(long, value_name = "NAME", env = "WATERTIGHT_DEFECT", value_delimiter = ',')]
+    pub defect: Vec<practice::Defect>,
+}
+
+/// `NAME=VALUE`
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".into()),
+    }
+}

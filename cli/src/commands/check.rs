@@ -1,0 +1,45 @@
+//! `check`: every mistake of a file at once; what it holds when there is none.
+
+use super::load;
+use crate::args::Check;
+use crate::outcome::Problem;
+use scenarios::Program;
+use scenarios::units::format_duration;
+
+/// Checks a file.
+///
+/// # Errors
+/// The file cannot be read, or holds mistakes.
+pub fn check(args: &Check) -> Result<u8, Problem> {
+    let loaded = load::load(load::read(&args.file)?, &args.env)?;
+    load::warn(&loaded);
+    print!("{}", describe(&loaded.program));
+    Ok(reports::exit_codes::GO)
+}
+
+fn describe(program: &Program) -> String {
+    let mut text = format!("{}: no mistakes\n\nJourneys\n", program.name);
+    for (index, journey) in program.journeys.iter().enumerate() {
+        let role = journey.role.map_or("nobody in particular", |r| &program.roles[r].name);
+        text.push_str(&format!("  {} (played by {role}, weight {})\n", journey.name, journey.weight));
+        for step in program.steps.iter().filter(|s| s.journey == index) {
+            let kind = if step.probe { "probe " } else { "" };
+            text.push_str(&format!("    {kind}{} → {}\n", step.name, program.targets[step.target].name));
+        }
+    }
+    text.push_str("\nProfiles\n");
+    for profile in &program.profiles {
+        let Some(estimate) = program.estimate(&profile.name) else {
+            continue;
+        };
+        let requests = estimate.requests.map_or_else(
+            || "as many requests as the target answers".into(),
+            |n| format!("about {n} requests if answers are fast"),
+        );
+        let duration = format_duration(profile.load.duration_ns());
+        text.push_str(&format!("  {}: {duration}, up to {} users, {requests}\n", profile.name, estimate.users));
+    }
+    let objectives: Vec<_> = program.objectives.iter().map(|o| format!("  {}\n", o.id)).collect();
+    text.push_str(&format!("\nObjectives\n{}", objectives.concat()));
+    text
+}

@@ -1,0 +1,58 @@
+//! Loading a scenario: source → plan → program, warnings shown, mistakes as a problem.
+
+use crate::live::is_coloured;
+use crate::outcome::Problem;
+use scenarios::{Diagnostic, Plan, Program, Source};
+use std::io::stderr;
+use std::path::Path;
+
+/// A scenario that is right.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Where it came from.
+    pub source: Source,
+    /// The checked plan.
+    pub plan: Plan,
+    /// The program.
+    pub program: Program,
+    /// Warnings.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads the file at `path`.
+///
+/// # Errors
+/// It cannot be read: the command line is wrong.
+pub fn read(path: &Path) -> Result<Source, Problem> {
+    Source::read(path).map_err(|e| Problem::usage(format!("{}: {e}", path.display())))
+}
+
+/// Parses and compiles. `env` wins over the environment.
+///
+/// # Errors
+/// Every mistake of the file, rendered.
+pub fn load(source: Source, env: &[(String, String)]) -> Result<Loaded, Problem> {
+    let lookup = |name: &str| {
+        env.iter().rev().find(|(k, _)| k == name).map(|(_, v)| v.clone()).or_else(|| std::env::var(name).ok())
+    };
+    let loaded = scenarios::parse(&source, &lookup)
+        .and_then(|(plan, warnings)| Ok((scenarios::compile(&plan)?, plan, warnings)));
+    match loaded {
+        Ok((program, plan, warnings)) => Ok(Loaded { source, plan, program, warnings }),
+        Err(mistakes) => Err(Problem::Input(refusal(&mistakes, &source))),
+    }
+}
+
+fn refusal(mistakes: &[Diagnostic], source: &Source) -> String {
+    let text = scenarios::render(mistakes, source, is_coloured(&stderr()));
+    let errors = mistakes.iter().filter(|d| d.severity == scenarios::Severity::Error).count();
+    let plural = if errors == 1 { "mistake" } else { "mistakes" };
+    format!("{text}{}: {errors} {plural}; nothing was sent\n", source.name)
+}
+
+/// Shows warnings on stderr.
+pub fn warn(loaded: &Loaded) {
+    if !loaded.warnings.is_empty() {
+        eprint!("{}", scenarios::render(&loaded.warnings, &loaded.source, is_coloured(&stderr())));
+    }
+}

@@ -1,0 +1,36 @@
+//! Ctrl-C and SIGTERM: the first ends the run and keeps what was measured, the second leaves at once.
+
+use engine::Stop;
+use std::sync::Arc;
+
+/// Watches for signals until the process ends. Where signals cannot be watched the default action stays.
+pub fn watch(stop: Arc<Stop>) {
+    // The thread ends with the process; nothing waits for it.
+    let _ = std::thread::Builder::new().name("signals".into()).spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            if next().await.is_ok() {
+                eprintln!("\ninterrupted: ending the run; what was measured is kept (again: leave at once)");
+                stop.interrupt();
+                if next().await.is_ok() {
+                    std::process::exit(i32::from(reports::exit_codes::INTERRUPTED));
+                }
+            }
+        });
+    });
+}
+
+/// Waits for the next Ctrl-C or SIGTERM.
+pub async fn next() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut term = signal(SignalKind::terminate())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result,
+            _ = term.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
