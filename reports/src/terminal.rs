@@ -165,9 +165,14 @@ fn steps(out: &mut String, paint: Paint, result: &RunResult) {
             line(out, &format!("  {}", fit(&row.journey, WIDTH - 2)));
             journey = Some(&row.journey);
         }
+        // A long name has a line of its own: two steps that differ at the end must not look the same.
+        let is_long = row.step.chars().count() > 23;
+        if is_long {
+            line(out, &format!("    {}", fit(&row.step, WIDTH - 4)));
+        }
         let mut text = format!(
             "    {:<24}{:>9}{:>9}{:>8}",
-            fit(&row.step, 23),
+            if is_long { "" } else { row.step.as_str() },
             count(row.counts.sent()),
             count(row.counts.ok),
             count(row.counts.failed + row.counts.timed_out),

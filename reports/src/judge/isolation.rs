@@ -122,9 +122,9 @@ fn statement(result: &RunResult, verdict: &IsolationVerdict) -> String {
             why_unproven(isolation, verdict.opportunities, &verdict.gaps).unwrap_or_default()
         ),
         IsolationState::Intact => {
-            let bound = verdict
-                .bound95
-                .map_or(String::new(), |b| format!("; with 95% confidence at most {} leaks", figures::one_in(b)));
+            let bound = verdict.bound95.map_or(String::new(), |b| {
+                format!("; with 95% confidence at most {} such answers leaks", figures::one_in(b))
+            });
             format!(
                 "No user received another user's data in {} among {}{bound}",
                 counted(verdict.opportunities, "opportunity").replace("opportunitys", "opportunities"),
