@@ -85,29 +85,43 @@ fn facts(loaded: &Loaded, game: &Game) -> HeaderFacts {
     HeaderFacts {
         file: loaded.source.name.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
-        command: command_line(),
+        command: command_line(std::env::args()),
         scaled: game.scaled,
         notes: game.notes.clone(),
         digests: loaded.plan.digests().into_iter().collect::<BTreeMap<_, _>>(),
     }
 }
 
-/// The command line without the path of the binary; values given for `${}` may be secrets and are masked.
-fn command_line() -> Vec<String> {
+/// The command line without the path of the binary. Values given for `${}` and credentials in addresses are masked.
+fn command_line(args: impl Iterator<Item = String>) -> Vec<String> {
     let mut command = vec!["watertight".to_owned()];
     let mut is_env = false;
-    for arg in std::env::args().skip(1) {
-        let masked = match arg.strip_prefix("--env=").or(is_env.then_some(arg.as_str())) {
-            Some(pair) => {
-                let name = pair.split('=').next().unwrap_or_default();
-                if is_env { format!("{name}=***") } else { format!("--env={name}=***") }
-            }
-            None => arg.clone(),
+    for arg in args.skip(1) {
+        let masked = if is_env {
+            mask_value(&arg)
+        } else if let Some(pair) = arg.strip_prefix("--env=") {
+            format!("--env={}", mask_value(pair))
+        } else {
+            mask_credentials(&arg)
         };
         is_env = arg == "--env";
         command.push(masked);
     }
     command
+}
+
+fn mask_value(pair: &str) -> String {
+    format!("{}=***", pair.split('=').next().unwrap_or_default())
+}
+
+/// `https://name:password@host` → `https://***@host`.
+fn mask_credentials(arg: &str) -> String {
+    let Some((before, rest)) = arg.split_once("://") else { return arg.to_owned() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rfind('@') {
+        Some(at) => format!("{before}://***{}", &rest[at..]),
+        None => arg.to_owned(),
+    }
 }
 
 fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Problem> {
@@ -178,4 +192,28 @@ fn write_suite(folder: &Path, played: &[Played]) -> Result<PathBuf, Problem> {
     std::fs::write(&path, format!("{suite:#}\n")).map_err(|e| Problem::run(format!("{}: {e}", path.display())))?;
     println!("\nSuite: {verdict} ({})", path.display());
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command_line;
+
+    #[test]
+    fn secrets_on_the_command_line_are_masked() {
+        let typed = [
+            "/bin/w",
+            "run",
+            "f.yaml",
+            "--env",
+            "TOKEN=s3cret=x",
+            "--env=A=b",
+            "--target",
+            "api=https://me:pw@h:1/x@y",
+        ];
+        let kept = command_line(typed.iter().map(ToString::to_string));
+        assert_eq!(
+            kept,
+            ["watertight", "run", "f.yaml", "--env", "TOKEN=***", "--env=A=***", "--target", "api=https://***@h:1/x@y"]
+        );
+    }
 }
