@@ -5,6 +5,7 @@ mod commands;
 mod live;
 mod outcome;
 mod results;
+mod screen;
 mod signals;
 
 use clap::Parser;
@@ -15,12 +16,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
-    let code = match commands::dispatch(args) {
-        Ok(code) => code,
-        Err(problem) => {
-            eprint!("{}", problem.text());
+    // An error of our own is in the table of exit codes like everything else; its message has been printed by then.
+    let answer = std::panic::catch_unwind(|| commands::dispatch(args));
+    let code = match answer {
+        Ok(Ok(code)) => code,
+        Ok(Err(problem)) => {
+            screen::err(problem.text());
             problem.code()
         }
+        Err(_panic) => reports::exit_codes::COULD_NOT_RUN,
     };
     ExitCode::from(code)
 }

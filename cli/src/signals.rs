@@ -10,7 +10,7 @@ pub fn watch(stop: Arc<Stop>) {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
             if next().await.is_ok() {
-                eprintln!("\ninterrupted: ending the run; what was measured is kept (again: leave at once)");
+                crate::screen::err("\ninterrupted: ending the run; what was measured is kept (again: leave at once)\n");
                 stop.interrupt();
                 if next().await.is_ok() {
                     std::process::exit(i32::from(reports::exit_codes::INTERRUPTED));

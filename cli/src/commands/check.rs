@@ -3,6 +3,7 @@
 use super::load;
 use crate::args::Check;
 use crate::outcome::Problem;
+use crate::screen;
 use scenarios::Program;
 use scenarios::units::format_duration;
 
@@ -13,7 +14,7 @@ use scenarios::units::format_duration;
 pub fn check(args: &Check) -> Result<u8, Problem> {
     let loaded = load::load(load::read(&args.file)?, &args.env)?;
     load::warn(&loaded);
-    print!("{}", describe(&loaded.program));
+    screen::out(&describe(&loaded.program));
     Ok(reports::exit_codes::GO)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::live::is_coloured;
 use crate::outcome::Problem;
+use crate::screen;
 use scenarios::{Diagnostic, Plan, Program, Source};
 use std::io::stderr;
 use std::path::Path;
@@ -53,6 +54,6 @@ fn refusal(mistakes: &[Diagnostic], source: &Source) -> String {
 /// Shows warnings on stderr.
 pub fn warn(loaded: &Loaded) {
     if !loaded.warnings.is_empty() {
-        eprint!("{}", scenarios::render(&loaded.warnings, &loaded.source, is_coloured(&stderr())));
+        screen::err(&scenarios::render(&loaded.warnings, &loaded.source, is_coloured(&stderr())));
     }
 }

@@ -10,6 +10,7 @@ mod run;
 
 use crate::args::{Args, Command};
 use crate::outcome::Problem;
+use crate::screen;
 use clap::CommandFactory;
 
 /// Does what the command line asks for; answers the exit code.
@@ -21,7 +22,9 @@ pub fn dispatch(args: Args) -> Result<u8, Problem> {
         Command::Report(args) => report::report(&args),
         Command::Practice(args) => practice::practice(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "watertight", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "watertight", &mut script);
+            screen::out(&String::from_utf8_lossy(&script));
             Ok(reports::exit_codes::GO)
         }
     }

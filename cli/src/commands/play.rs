@@ -4,15 +4,16 @@ use super::load::Loaded;
 use crate::args::How;
 use crate::live::{Display, is_coloured};
 use crate::outcome::Problem;
-use crate::{results, signals};
+use crate::{results, screen, signals};
 use engine::run_result::{Ending, RunResult};
 use engine::{HeaderFacts, Setup, Stop};
 use reports::Verdict;
 use reports::exit_codes::{Cause, cause, combine};
+use reports::verdict::Outcome;
 use scenarios::Program;
 use std::collections::BTreeMap;
 use std::io::stdout;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What is to be played.
@@ -67,18 +68,33 @@ pub fn play(loaded: Loaded, game: Game) -> Result<u8, Problem> {
     if game.profiles.len() == 1 {
         return play_one(&table, 0, &folder).map(|played| played.cause.code());
     }
-    results::create(&folder)?;
+    play_suite(&table, &folder)
+}
+
+/// Plays every profile. One that cannot run does not hide what the others found.
+fn play_suite(table: &Table, folder: &Path) -> Result<u8, Problem> {
+    for profile in &table.program.profiles {
+        results::refuse_taken(&folder.join(&profile.name))?;
+    }
+    results::create(folder)?;
     let mut played = Vec::new();
-    for index in 0..table.program.profiles.len() {
-        let name = &table.program.profiles[index].name;
-        eprintln!("\nprofile {name}");
-        played.push(play_one(&table, index, &folder.join(name))?);
-        if played.last().is_some_and(|p| p.cause == Cause::Interrupted) {
+    for (index, profile) in table.program.profiles.iter().enumerate() {
+        screen::err(&format!("\nprofile {}\n", profile.name));
+        played.push(play_one(table, index, &folder.join(&profile.name)).unwrap_or_else(|problem| {
+            screen::err(problem.text());
+            let outcome = Outcome::Inconclusive.key();
+            Played { profile: profile.name.clone(), outcome, cause: Cause::CouldNotRun }
+        }));
+        if table.stop.is_asked() {
             break;
         }
     }
-    write_suite(&folder, &played)?;
-    Ok(combine(played.iter().map(|p| p.cause)).code())
+    // A signal between two profiles belongs to none of them.
+    let is_interrupted = table.stop.is_asked() && table.stop.reason().is_none();
+    let causes = played.iter().map(|p| p.cause).chain(is_interrupted.then_some(Cause::Interrupted));
+    let worst = combine(causes);
+    write_suite(folder, &played, worst)?;
+    Ok(worst.code())
 }
 
 fn facts(loaded: &Loaded, game: &Game) -> HeaderFacts {
@@ -150,7 +166,7 @@ fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Prob
     let mut cause = cause(&verdict, &result);
     let problem = finished.store_error.or_else(|| stored.err().map(|e| format!("the report cannot be written: {e}")));
     if let Some(problem) = problem {
-        eprintln!("error: {problem}");
+        screen::err(&format!("error: {problem}\n"));
         cause = cause.min(Cause::CouldNotRun);
     }
     let profile = program.profiles[profile].name.clone();
@@ -164,19 +180,21 @@ fn workers(how: &How) -> usize {
 
 fn show(result: &RunResult, verdict: &Verdict, how: &How, folder: &Path) {
     if how.quiet {
-        println!("{}", verdict.outcome.words());
+        screen::out(&format!("{}\n", verdict.outcome.words()));
         return;
     }
-    println!();
-    print!("{}", reports::terminal_summary(result, verdict, is_coloured(&stdout())));
-    if result.ending == Ending::Interrupted {
-        println!("The run was interrupted: the figures are of what was measured until then.");
-    }
-    println!("\nReport: {}", folder.join("report.html").display());
+    let interrupted = match result.ending {
+        Ending::Interrupted => "The run was interrupted: the figures are of what was measured until then.\n",
+        _ => "",
+    };
+    screen::out(&format!(
+        "\n{}{interrupted}\nReport: {}\n",
+        reports::terminal_summary(result, verdict, is_coloured(&stdout())),
+        folder.join("report.html").display()
+    ));
 }
 
-fn write_suite(folder: &Path, played: &[Played]) -> Result<PathBuf, Problem> {
-    let worst = combine(played.iter().map(|p| p.cause));
+fn write_suite(folder: &Path, played: &[Played], worst: Cause) -> Result<(), Problem> {
     let verdict = match worst {
         Cause::Go if played.iter().any(|p| p.outcome == "go-with-warnings") => "go-with-warnings",
         Cause::Go => "go",
@@ -190,8 +208,8 @@ fn write_suite(folder: &Path, played: &[Played]) -> Result<PathBuf, Problem> {
     let suite = serde_json::json!({ "format": 1, "verdict": verdict, "profiles": profiles, "gate": "not judged" });
     let path = folder.join("suite.json");
     std::fs::write(&path, format!("{suite:#}\n")).map_err(|e| Problem::run(format!("{}: {e}", path.display())))?;
-    println!("\nSuite: {verdict} ({})", path.display());
-    Ok(path)
+    screen::out(&format!("\nSuite: {verdict} ({})\n", path.display()));
+    Ok(())
 }
 
 #[cfg(test)]

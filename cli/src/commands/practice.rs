@@ -2,7 +2,7 @@
 
 use crate::args::Practice;
 use crate::outcome::Problem;
-use crate::signals;
+use crate::{screen, signals};
 use ::practice::{Clinic, Options, Port};
 
 /// Serves the clinic.
@@ -13,11 +13,11 @@ pub fn practice(args: &Practice) -> Result<u8, Problem> {
     let port = args.port.map_or(Port::Standard, Port::One);
     let clinic = Clinic::start(Options { port, defects: args.defect.clone(), seed: 0 }).map_err(Problem::run)?;
     let urls = serde_json::to_string(&clinic.urls()).map_err(Problem::run)?;
-    println!("{urls}");
-    eprintln!("the practice clinic is open; Ctrl-C closes it");
+    screen::out(&format!("{urls}\n"));
+    screen::err("the practice clinic is open; Ctrl-C closes it\n");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::run)?;
     runtime.block_on(signals::next()).map_err(Problem::run)?;
-    eprintln!("{} requests served", clinic.counts());
+    screen::err(&format!("{} requests served\n", clinic.counts()));
     clinic.stop();
     Ok(reports::exit_codes::GO)
 }

@@ -4,6 +4,7 @@ use super::load;
 use crate::args::Report;
 use crate::live::is_coloured;
 use crate::outcome::Problem;
+use crate::screen;
 use engine::run_result::RunResult;
 use scenarios::objective::Objective;
 use std::io::stdout;
@@ -25,12 +26,12 @@ pub fn report(args: &Report) -> Result<u8, Problem> {
         let verdict = reports::judge(&result, &judged_by);
         let written = reports::write(&result, &verdict, &folder)
             .map_err(|e| Problem::run(format!("the report cannot be written: {e}")))?;
-        if args.quiet {
-            println!("{}", verdict.outcome.words());
+        screen::out(&if args.quiet {
+            format!("{}\n", verdict.outcome.words())
         } else {
-            print!("{}", reports::terminal_summary(&result, &verdict, is_coloured(&stdout())));
-            println!("\nReport: {}", written.report.display());
-        }
+            let summary = reports::terminal_summary(&result, &verdict, is_coloured(&stdout()));
+            format!("{summary}\nReport: {}\n", written.report.display())
+        });
         causes.push(reports::exit_codes::cause(&verdict, &result));
     }
     Ok(reports::exit_codes::combine(causes).code())
@@ -48,6 +49,18 @@ fn runs(dir: &Path) -> Vec<PathBuf> {
         .filter(|name| !name.contains(['/', '\\']) && *name != "..")
         .map(|name| dir.join(name))
         .collect();
+    match (folders.is_empty(), dir.join("run.json").exists()) {
+        (false, _) => folders,
+        (true, true) => vec![dir.to_path_buf()],
+        (true, false) => unfinished_suite(dir),
+    }
+}
+
+/// A suite that was killed has the folders of its profiles, and nothing that lists them.
+fn unfinished_suite(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    let mut folders: Vec<_> = entries.map(|e| e.path()).filter(|path| path.join("run.json").exists()).collect();
+    folders.sort();
     if folders.is_empty() { vec![dir.to_path_buf()] } else { folders }
 }
 

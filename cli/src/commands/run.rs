@@ -5,6 +5,7 @@ use super::load::{self, Loaded};
 use super::play::{self, Game};
 use crate::args::Run;
 use crate::outcome::Problem;
+use crate::screen;
 use practice::{Clinic, Options, Port};
 use scenarios::units::parse_rate;
 use scenarios::{Overrides, Program};
@@ -36,7 +37,7 @@ pub fn run(args: &Run) -> Result<u8, Problem> {
     let clinic = practice_clinic(args, &loaded)?;
     if clinic.is_some() {
         let note = "nothing answered at the default addresses of this library file, so the practice clinic was started";
-        eprintln!("{note}");
+        screen::err(&format!("{note}\n"));
         notes.push(note.into());
     }
     let code = play::play(loaded, Game { profiles, scaled, notes, how: args.how.clone() });

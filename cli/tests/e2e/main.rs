@@ -1,0 +1,19 @@
+//! End to end, through the binary: exit codes, files, counts, broken targets, killed runs, broken files.
+//! Every result that any test reads passes [`laws::assert_laws`].
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod binary;
+mod laws;
+mod scenario;
+mod server;
+
+mod broken_files;
+mod command_line;
+mod counts;
+mod demo;
+mod honesty;
+mod hostile_targets;
+mod secrets;
+mod suites;
+mod terminal;
+mod unfinished;
