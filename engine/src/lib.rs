@@ -120,7 +120,10 @@ pub fn run(program: &Arc<Program>, setup: Setup, observer: &mut dyn Observer) ->
     store_aside(&run, setup.health_requests, &mut fold, &mut journal);
     fold = collect(&messages, workers, fold, &mut journal, observer);
     store_aside(&run, 0, &mut fold, &mut journal);
-    let failed = threads.into_iter().find_map(|t| t.join().ok().and_then(Result::err));
+    let failed = threads.into_iter().find_map(|t| {
+        // A worker that panicked took its counts with it: what is left is no measurement.
+        t.join().unwrap_or_else(|_| Err(std::io::Error::other("it died of an error of its own"))).err()
+    });
     if let Some(error) = failed {
         return Err(RunError::Worker(error));
     }
@@ -153,7 +156,7 @@ fn start_workers(
                 Arc::clone(&run.program),
                 Arc::clone(&limits_ns),
                 run.profile.warm_up_ns,
-                handover.clone(),
+                handover.of(index),
             );
             let (run, stop, tls) = (Arc::clone(run), Arc::clone(stop), tls.clone());
             // The wire is made on its own thread: it is not shared with any other.

@@ -11,6 +11,7 @@ use crate::load::deal::{Seat, seats};
 use crate::user::Prepared;
 use scenarios::expr::Slot;
 use scenarios::program::{Profile, Program};
+use scenarios::value::Value;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -44,6 +45,8 @@ pub struct Run {
     pub prepared: Vec<Prepared>,
     /// By journey: slots whose values are masked.
     pub secret_slots: Vec<Vec<Slot>>,
+    /// Values of secret headers that are the same for everybody: a key from the environment, say.
+    pub secret_headers: Vec<Value>,
     /// By target: 0 nobody used it yet; an account's number plus one; all ones: several accounts.
     pub target_use: Vec<AtomicU64>,
     /// By user index.
@@ -81,6 +84,7 @@ impl Run {
                 .collect(),
             prepared,
             secret_slots: secret_slots(&program),
+            secret_headers: secret_headers(&program),
             target_use: program.targets.iter().map(|_| AtomicU64::new(0)).collect(),
             trace: mint.digest(id.as_bytes()) as u64,
             mint,
@@ -114,6 +118,20 @@ fn secret_slots(program: &Program) -> Vec<Vec<Slot>> {
         list.dedup();
     }
     slots
+}
+
+/// Constant values of headers that carry credentials, without the scheme before them.
+fn secret_headers(program: &Program) -> Vec<Value> {
+    const SECRET: [&str; 4] = ["authorization", "cookie", "token", "api-key"];
+    let headers = program.requests.iter().flat_map(|r| &r.headers);
+    let mut values: Vec<String> = headers
+        .filter(|(name, _)| SECRET.iter().any(|word| name.to_lowercase().contains(word)))
+        .filter_map(|(_, template)| template.as_constant().map(ToString::to_string))
+        .map(|text| text.rsplit_once(' ').map_or(text.clone(), |(_, secret)| secret.to_owned()))
+        .collect();
+    values.sort_unstable();
+    values.dedup();
+    values.into_iter().map(Value::text).collect()
 }
 
 /// Ends a run from outside: Ctrl-C, an abort rule.

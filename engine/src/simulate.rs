@@ -127,7 +127,7 @@ struct Seat {
 struct Simulation<'a> {
     run: Arc<Run>,
     recorder: Recorder,
-    messages: Receiver<Message>,
+    messages: Receiver<(usize, Message)>,
     fold: Fold,
     script: &'a mut dyn Script,
     seats: Vec<Seat>,
@@ -143,7 +143,7 @@ impl<'a> Simulation<'a> {
     fn new(
         run: Arc<Run>,
         recorder: Recorder,
-        messages: Receiver<Message>,
+        messages: Receiver<(usize, Message)>,
         fold: Fold,
         script: &'a mut dyn Script,
     ) -> Self {
@@ -231,7 +231,7 @@ impl<'a> Simulation<'a> {
 
     /// Folds what the recorder handed over, so that the queue never fills.
     fn drain(&mut self) {
-        for message in self.messages.try_iter() {
+        for (_, message) in self.messages.try_iter() {
             match message {
                 Message::Interval(mut interval) => {
                     interval.close();

@@ -161,7 +161,9 @@ async fn run_to_end(desk: &Rc<Desk>, stop: &Stop) {
     let cut_at = end.saturating_add(desk.run.profile.graceful_stop_ns);
     let clock = desk.run.clock;
     loop {
-        let next = (clock.now() + HEARTBEAT).min(cut_at);
+        let next = clock.now() + HEARTBEAT;
+        // After the cut its moment lies in the past: waiting for it would never let the users go.
+        let next = if desk.wire.cut.get() { next } else { next.min(cut_at) };
         let mut tick = pin!(desk.timer.sleep_until(next));
         let gone = poll_fn(|cx| {
             if desk.alive.get() == 0 {

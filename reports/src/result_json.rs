@@ -236,7 +236,8 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
     let seen = &result.isolation;
     let played = result.header.steps.iter().enumerate();
     let coverage: Vec<Value> = played
-        .filter(|(i, _)| result.steps[*i].counts.sent() > 0)
+        // The warm-up is not judged, but what was received in it has been scanned.
+        .filter(|(i, _)| result.steps[*i].counts.sent() > 0 || seen.steps.get(*i).is_some_and(|s| s.scanned > 0))
         .map(|(i, header)| {
             let step = seen.steps.get(i).copied().unwrap_or_default();
             json!({

@@ -2,7 +2,7 @@
 //! In: a program and [`Overrides`]. Out: the changed program, or one sentence why that cannot be.
 
 use crate::dealing;
-use crate::plan::check_url;
+use crate::plan::{MAX_RATE, MAX_USERS, check_url};
 use crate::program::{Load, Profile, Program};
 use crate::units::format_duration;
 
@@ -84,6 +84,9 @@ fn override_users(profile: &mut Profile, users: usize) -> Result<(), String> {
     if users == 0 {
         return Err("the number of users is at least 1".into());
     }
+    if users as u64 > MAX_USERS {
+        return Err(format!("the number of users is at most {MAX_USERS}"));
+    }
     let name = &profile.name;
     match &mut profile.load {
         Load::Closed(stages) => match stages.as_mut_slice() {
@@ -102,8 +105,8 @@ fn override_users(profile: &mut Profile, users: usize) -> Result<(), String> {
 }
 
 fn override_arrivals(profile: &mut Profile, rate: f64) -> Result<(), String> {
-    if !(rate.is_finite() && rate > 0.0) {
-        return Err("the arrivals are a rate above 0".into());
+    if !(rate.is_finite() && rate > 0.0 && rate <= MAX_RATE) {
+        return Err("the arrivals are a rate above 0 and at most 1000000/s".into());
     }
     let name = &profile.name;
     match &mut profile.load {

@@ -12,6 +12,7 @@ mod steps;
 mod stored;
 mod targets;
 
+pub(crate) use profiles::{MAX_RATE, MAX_USERS};
 pub(crate) use reader::constant;
 pub(crate) use stored::is_secret_name;
 pub(crate) use targets::check_url;

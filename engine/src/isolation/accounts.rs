@@ -65,7 +65,8 @@ impl Accounts {
             return 0;
         };
         let count = row.count.fetch_add(1, Relaxed) as u16 & 0x7fff;
-        let note = u64::from(count) << 48 | (now / MILLISECOND) & 0xffff_ffff_ffff;
+        // Plus one: marker 0 of the first millisecond is not the same as none.
+        let note = u64::from(count) << 48 | (now / MILLISECOND + 1) & 0xffff_ffff_ffff;
         row.recent[usize::from(count) % REMEMBERED].store(note, Relaxed);
         count
     }
@@ -73,7 +74,8 @@ impl Accounts {
     /// When the account wrote its marker number `count`, in ms since the start of the load, if still remembered.
     pub fn written_ms(&self, account: u32, count: u16) -> Option<u64> {
         let note = self.rows.get(account as usize)?.recent[usize::from(count) % REMEMBERED].load(Relaxed);
-        (note != 0 && (note >> 48) as u16 == count).then_some(note & 0xffff_ffff_ffff)
+        let ms = note & 0xffff_ffff_ffff;
+        ((note >> 48) as u16 == count).then_some(ms.checked_sub(1)?)
     }
 }
 

@@ -5,6 +5,7 @@ use super::fold::{Fold, MOST_EXAMPLES};
 use super::interval::Interval;
 use super::journal::Journal;
 use crate::run_result::{FailureRecord, LeakKey, LeakRecord};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -27,14 +28,21 @@ const QUEUE: usize = 8192;
 /// A worker's end of the queue.
 #[derive(Debug, Clone)]
 pub struct Handover {
-    sender: SyncSender<Message>,
+    sender: SyncSender<(usize, Message)>,
+    worker: usize,
 }
 
 impl Handover {
+    /// The end of worker `worker`.
+    pub fn of(&self, worker: usize) -> Self {
+        Self { sender: self.sender.clone(), worker }
+    }
+
     /// Hands over. Evidence gives way when the queue is full; counts never do.
     pub fn send(&self, message: Message) {
         // Full: evidence beyond the samples gives way. Disconnected: the collector is gone, and so is the run.
-        if let Err(TrySendError::Full(message @ (Message::Interval(_) | Message::Done))) = self.sender.try_send(message)
+        if let Err(TrySendError::Full(message @ (_, Message::Interval(_) | Message::Done))) =
+            self.sender.try_send((self.worker, message))
         {
             // Waiting shows up as a gap of the worker's loop, which is the truth.
             let _ = self.sender.send(message);
@@ -43,9 +51,9 @@ impl Handover {
 }
 
 /// Makes the queue between workers and collector.
-pub fn queue() -> (Handover, Receiver<Message>) {
+pub fn queue() -> (Handover, Receiver<(usize, Message)>) {
     let (sender, receiver) = sync_channel(QUEUE);
-    (Handover { sender }, receiver)
+    (Handover { sender, worker: 0 }, receiver)
 }
 
 /// Sees what happens while a run goes. Called on the collector's thread; must not block for long.
@@ -71,27 +79,32 @@ const MOST_FAILURES_PER_KIND: u32 = 20;
 
 /// Collects until every worker is done.
 pub fn collect(
-    messages: &Receiver<Message>,
+    messages: &Receiver<(usize, Message)>,
     workers: usize,
     mut fold: Fold,
     journal: &mut Journal,
     observer: &mut dyn Observer,
 ) -> Fold {
-    let mut active = workers;
-    let mut open: BTreeMap<u64, (Interval, usize)> = BTreeMap::new();
+    // By worker: the first second that it has not delivered.
+    let mut delivered = vec![0; workers];
+    let mut open: BTreeMap<u64, Interval> = BTreeMap::new();
+    // Seconds before this one are stored.
+    let mut closed = 0;
     let mut groups: HashMap<LeakKey, (usize, usize)> = HashMap::new();
     let mut failures: HashMap<(String, String, String), u32> = HashMap::new();
-    while active > 0 {
-        let Ok(message) = messages.recv() else { break };
+    while delivered.iter().any(|next| *next < u64::MAX) {
+        let Ok((worker, message)) = messages.recv() else { break };
         match message {
             Message::Interval(part) => {
-                let (sum, parts) = open.entry(part.second).or_insert_with(|| (Interval::default(), 0));
-                if *parts == 0 {
-                    *sum = *part;
-                } else {
-                    sum.add(&part);
+                delivered[worker] = delivered[worker].max(part.second + 1);
+                // What comes too late counts with the second that is open now: nothing is lost, nothing comes twice.
+                let second = part.second.max(closed);
+                match open.entry(second) {
+                    Entry::Occupied(mut sum) => sum.get_mut().add(&part),
+                    Entry::Vacant(place) => {
+                        place.insert(Interval { second, ..*part });
+                    }
                 }
-                *parts += 1;
             }
             Message::Leak(key, mut record) => {
                 let number = groups.len();
@@ -112,15 +125,16 @@ pub fn collect(
                     journal.failure(&record);
                 }
             }
-            Message::Done => active -= 1,
+            Message::Done => delivered[worker] = u64::MAX,
         }
         // A second is complete when each worker still at work has delivered it, or when one lags two seconds behind.
-        while let Some((&second, (_, parts))) = open.first_key_value() {
+        while let Some((&second, _)) = open.first_key_value() {
             let newest = *open.last_key_value().expect("it is not empty").0;
-            if *parts < active && newest < second + 2 && active > 0 {
+            if delivered.iter().any(|next| *next <= second) && newest < second + 2 {
                 break;
             }
-            if let Some((_, (mut interval, _))) = open.pop_first() {
+            if let Some((_, mut interval)) = open.pop_first() {
+                closed = second + 1;
                 interval.close();
                 journal.interval(&interval);
                 observer.interval(&interval);
@@ -128,7 +142,7 @@ pub fn collect(
             }
         }
     }
-    for (_, (mut interval, _)) in open {
+    for (_, mut interval) in open {
         interval.close();
         journal.interval(&interval);
         observer.interval(&interval);

@@ -367,6 +367,9 @@ impl VirtualUser {
             ),
             ..self.party(self.account, None)
         };
+        // What leaked is the owner's, and a password may be part of it.
+        let seat = owner.user.and_then(|user| self.run.seats.get(usize::try_from(user).ok()?));
+        let owner_account = seat.map(|seat| seat.account);
         let via = answer.via;
         LeakRecord {
             detector: key.detector.clone(),
@@ -378,7 +381,7 @@ impl VirtualUser {
             place: key.place.clone(),
             decode: answer.codings.iter().rev().map(|c| c.name().to_owned()).collect(),
             offset: offset as u64,
-            excerpt: self.mask(&excerpt::around(spot.text, offset, length)),
+            excerpt: self.mask_with(&excerpt::around(spot.text, offset, length), owner_account),
             connection: format!(
                 "local port {}, request {} on it, open for {:.3} s",
                 via.local_port,

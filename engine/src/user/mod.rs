@@ -471,8 +471,13 @@ impl VirtualUser {
         self.mask(&format!("{} {}", plan.method, self.outgoing.uri))
     }
 
-    /// Replaces what is secret in `text`: the account's secret columns and saved secrets.
+    /// Replaces what is secret in `text`: this user's secrets, and those that stand in the scenario itself.
     fn mask(&self, text: &str) -> String {
+        self.mask_with(text, None)
+    }
+
+    /// As [`Self::mask`], and the secret columns of another account.
+    fn mask_with(&self, text: &str, other: Option<u32>) -> String {
         let program = &self.run.program;
         let mut masked = text.to_owned();
         let mut hide = |value: &Value| {
@@ -482,9 +487,12 @@ impl VirtualUser {
                 masked = masked.replace(&**secret, "***");
             }
         };
-        if let Some((role, row)) = program.account(self.account as usize) {
-            row.iter().zip(&program.roles[role].secret).filter(|(_, secret)| **secret).for_each(|(v, _)| hide(v));
+        for account in std::iter::once(self.account).chain(other) {
+            if let Some((role, row)) = program.account(account as usize) {
+                row.iter().zip(&program.roles[role].secret).filter(|(_, secret)| **secret).for_each(|(v, _)| hide(v));
+            }
         }
+        self.run.secret_headers.iter().for_each(&mut hide);
         for slot in &self.run.secret_slots[self.journey] {
             hide(&self.slots[usize::from(*slot)]);
         }

@@ -47,11 +47,11 @@ const SECOND_NS: u64 = 1_000 * MS_NS;
 const MINUTE_NS: u64 = 60 * SECOND_NS;
 
 /// Most virtual users of a profile.
-const MAX_USERS: u64 = 1_000_000;
+pub(crate) const MAX_USERS: u64 = 1_000_000;
 /// `max_users` of open load when silent.
 const OPEN_MAX_USERS: u64 = 1_000;
 /// Most arrivals a second.
-const MAX_RATE: f64 = 1e6;
+pub(crate) const MAX_RATE: f64 = 1e6;
 
 /// What a preset says where the profile is silent.
 struct Preset {
