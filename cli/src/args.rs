@@ -98,7 +98,7 @@ pub struct How {
     /// Seed of every random choice
     #[arg(long, value_name = "S", env = "WATERTIGHT_SEED")]
     pub seed: Option<u64>,
-    /// Folder for the results (default: results/<scenario>-<profile>-<start time>)
+    /// Folder for the results (default: results/SCENARIO-PROFILE-START)
     #[arg(long, value_name = "DIR", env = "WATERTIGHT_OUT")]
     pub out: Option<PathBuf>,
     /// Worker threads (default: one per processor)
