@@ -72,6 +72,18 @@ impl JsonPath {
         matches!(self.way, Way::Definite(_))
     }
 
+    /// The name of the top-level member that it starts with: nothing else of the document matters to it.
+    /// `None` if it may look anywhere.
+    pub fn first_name(&self) -> Option<&str> {
+        match &self.way {
+            Way::Definite(steps) | Way::Many(steps) => match steps.first()? {
+                Step::Name(name) => Some(name),
+                Step::Index(_) | Step::Every => None,
+            },
+            Way::Query(_) => None,
+        }
+    }
+
     /// What the path names in `json`: the value of a definite path, a list for any other; `None` when nothing is there.
     pub fn find(&self, json: &Json) -> Option<Value> {
         match &self.way {

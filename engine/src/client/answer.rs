@@ -3,7 +3,7 @@
 
 use crate::clock::Nanos;
 use crate::failure::Transport;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, Method, Uri};
 
 /// A rendered request.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub struct Outgoing {
     /// Path and query.
     pub uri: Uri,
     /// Headers without `host`, `content-length` and cookies.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: HeaderMap,
     /// Body; empty for none.
     pub body: Vec<u8>,
     /// Time limit, ns.

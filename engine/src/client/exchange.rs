@@ -335,11 +335,8 @@ impl UserClient {
         *request.method_mut() = out.method.clone();
         *request.uri_mut() = out.uri.clone();
         let headers = request.headers_mut();
-        headers.reserve(out.headers.len() + 2);
-        headers.insert(header::HOST, endpoint.host_header.clone());
-        for (name, value) in out.headers.drain(..) {
-            headers.append(name, value);
-        }
+        *headers = std::mem::take(&mut out.headers);
+        headers.entry(header::HOST).or_insert_with(|| endpoint.host_header.clone());
         if !headers.contains_key(header::COOKIE)
             && let Some(cookies) = self.jar.header(&endpoint.base, out.uri.path())
         {

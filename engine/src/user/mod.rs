@@ -4,6 +4,7 @@
 
 mod checks;
 mod isolation;
+mod json;
 mod render;
 mod scope;
 

@@ -2,13 +2,13 @@
 //! In: a request of the program and the user's variables. Out: [`VirtualUser::outgoing`].
 
 use super::VirtualUser;
+use super::json::Wanted;
 use crate::clock::Nanos;
 use crate::record::Recorder;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use scenarios::expr::{EvalError, Scope, Template};
 use scenarios::program::{Body, Request};
-use std::io::Write;
 
 /// The parts of a request that never change.
 #[derive(Debug)]
@@ -16,10 +16,12 @@ pub struct Prepared {
     method: Method,
     /// Path and query, when no template is in them.
     uri: Option<Uri>,
-    /// Headers; `None` where a template must be rendered.
-    headers: Vec<(HeaderName, Option<HeaderValue>)>,
-    /// Headers that are sent unless the scenario names them.
-    defaults: Vec<(HeaderName, HeaderValue)>,
+    /// The headers that are always the same, with room for those that are not.
+    headers: HeaderMap,
+    /// Headers with a template: name, and index into the request's `headers`.
+    rendered: Vec<(HeaderName, usize)>,
+    /// What the request needs of its answer's JSON.
+    pub(super) wanted: Wanted,
 }
 
 const USER_AGENT: &str = concat!("watertight/", env!("CARGO_PKG_VERSION"));
@@ -33,39 +35,48 @@ impl Prepared {
     pub fn new(request: &Request) -> Result<Self, String> {
         let method =
             Method::from_bytes(request.method.as_bytes()).map_err(|_| format!("`{}` is no method", request.method))?;
-        let mut headers = Vec::new();
-        for (name, template) in &request.headers {
-            let name_ = HeaderName::try_from(name).map_err(|_| format!("`{name}` is no header name"))?;
-            let value = match template.as_constant() {
-                None => None,
-                Some(value) => Some(
-                    HeaderValue::try_from(value.to_string())
-                        .map_err(|_| format!("header `{name}`: its value holds a line break or control character"))?,
-                ),
-            };
-            headers.push((name_, value));
+        let mut headers = defaults(&request.body);
+        let mut rendered = Vec::new();
+        for (index, (text, template)) in request.headers.iter().enumerate() {
+            let name = HeaderName::try_from(text).map_err(|_| format!("`{text}` is no header name"))?;
+            match template.as_constant() {
+                None => {
+                    headers.remove(&name);
+                    rendered.push((name, index));
+                }
+                Some(value) => {
+                    let value = HeaderValue::try_from(value.to_string())
+                        .map_err(|_| format!("header `{text}`: its value holds a line break or control character"))?;
+                    headers.insert(name, value);
+                }
+            }
         }
+        // Room for host, cookies and trace: a request's map is never grown.
+        headers.reserve(rendered.len() + 3);
         let constant =
             request.path.as_constant().filter(|_| request.query.iter().all(|(_, t)| t.as_constant().is_some()));
         let uri = match constant {
             Some(_) => Some(uri(request, &mut Constant).map_err(|e| e.0)?),
             None => None,
         };
-        let mut defaults = vec![
-            (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
-            (header::ACCEPT, HeaderValue::from_static("*/*")),
-            (header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, br, zstd")),
-        ];
-        let content_type = match request.body {
-            Body::Empty => None,
-            Body::Json(_) => Some("application/json"),
-            Body::Form(_) => Some("application/x-www-form-urlencoded"),
-            Body::Text(_) => Some("text/plain; charset=utf-8"),
-        };
-        defaults.extend(content_type.map(|t| (header::CONTENT_TYPE, HeaderValue::from_static(t))));
-        defaults.retain(|(name, _)| headers.iter().all(|(n, _)| n != name));
-        Ok(Self { method, uri, headers, defaults })
+        Ok(Self { method, uri, headers, rendered, wanted: Wanted::by(request) })
     }
+}
+
+/// Headers that are sent unless the scenario names them.
+fn defaults(body: &Body) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, br, zstd"));
+    let content_type = match body {
+        Body::Empty => return headers,
+        Body::Json(_) => "application/json",
+        Body::Form(_) => "application/x-www-form-urlencoded",
+        Body::Text(_) => "text/plain; charset=utf-8",
+    };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers
 }
 
 impl VirtualUser {
@@ -75,29 +86,19 @@ impl VirtualUser {
         let (plan, prepared) = (&run.program.requests[request], &run.prepared[request]);
         self.outgoing_step = plan.step as u16;
         let mut body = std::mem::take(&mut self.outgoing.body);
-        let mut headers = std::mem::take(&mut self.outgoing.headers);
         body.clear();
-        headers.clear();
-        headers.extend(prepared.defaults.iter().cloned());
+        let mut headers = prepared.headers.clone();
         let trace = self.traceparent();
         let mut scope = self.scope(now, None, recorder);
         let uri = match &prepared.uri {
             Some(uri) => uri.clone(),
             None => uri(plan, &mut scope)?,
         };
-        let mut has_trace = false;
-        for ((name, value), (_, template)) in prepared.headers.iter().zip(&plan.headers) {
-            has_trace |= *name == TRACEPARENT;
-            let value = match value {
-                Some(value) => value.clone(),
-                None => header_value(name, template, &mut scope)?,
-            };
-            headers.push((name.clone(), value));
+        for (name, index) in &prepared.rendered {
+            headers.insert(name.clone(), header_value(name, &plan.headers[*index].1, &mut scope)?);
         }
         write_body(&plan.body, &mut scope, &mut body)?;
-        if !has_trace {
-            headers.push((TRACEPARENT.clone(), trace));
-        }
+        headers.entry(&TRACEPARENT).or_insert(trace);
         self.outgoing.request = request;
         self.outgoing.target = plan.target;
         self.outgoing.method = prepared.method.clone();
@@ -110,11 +111,20 @@ impl VirtualUser {
 
     /// W3C trace context: run, user and request number, so that evidence can be found in the target's traces.
     fn traceparent(&self) -> HeaderValue {
-        let mut text = Vec::with_capacity(55);
-        // Writing to a Vec cannot fail; the bytes are all hexadecimal digits and dashes.
-        let _ = write!(text, "00-{:016x}{:08x}{:08x}-", self.run.trace, self.index, self.requests_sent + 1);
-        let _ = write!(text, "{:08x}{:08x}-01", self.index.wrapping_add(1), self.requests_sent + 1);
-        HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
+        let mut text = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
+        let user = u64::from(self.index) << 32 | u64::from(self.requests_sent + 1);
+        hex(self.run.trace, &mut text[3..19]);
+        hex(user, &mut text[19..35]);
+        // A span id may not be all zero; a user's index may be.
+        hex(user.wrapping_add(1 << 32), &mut text[36..52]);
+        HeaderValue::from_bytes(&text).expect("hexadecimal digits and dashes are a header value")
+    }
+}
+
+fn hex(mut value: u64, out: &mut [u8]) {
+    for digit in out.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(value & 15) as usize];
+        value >>= 4;
     }
 }
 

@@ -1,0 +1,117 @@
+//! The bare target of the side-by-side: a keep-alive HTTP/1.1 server that answers every request with the same 900 bytes
+//! of JSON and does as little as possible, so that it is never what is measured.
+//! In: `bare-target SECONDS`. Out: its port on the first line of standard output; `GET /count` answers how many
+//! requests it has answered, the one count that all clients share. It ends by itself after SECONDS.
+
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::{cell::Cell, io, time::Duration};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::LocalSet;
+
+/// Length of the answer's body, bytes.
+const BODY_BYTES: usize = 900;
+/// A request that is longer than this without its end in sight closes the connection.
+const LARGEST_REQUEST: usize = 64 << 10;
+/// Connections that may wait to be accepted: ten thousand users may arrive at once.
+const BACKLOG: u32 = 16_384;
+
+fn main() -> ExitCode {
+    let Some(seconds) = std::env::args().nth(1).and_then(|text| text.parse().ok()) else {
+        eprintln!("usage: bare-target SECONDS");
+        return ExitCode::from(2);
+    };
+    match serve(Duration::from_secs(seconds)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bare-target: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(time: Duration) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        let listener = socket.listen(BACKLOG)?;
+        println!("{}", listener.local_addr()?.port());
+        // The time being over is the normal end.
+        let _ = tokio::time::timeout(time, accept(listener)).await;
+        Ok(())
+    })
+}
+
+async fn accept(listener: TcpListener) {
+    let answered = Rc::new(Cell::new(0));
+    let answer: Rc<[u8]> = answer(&body()).into();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (answer, answered) = (Rc::clone(&answer), Rc::clone(&answered));
+                // What ends a connection is the client's business.
+                tokio::task::spawn_local(async move { connection(stream, &answer, &answered).await.ok() });
+            }
+            // Out of descriptors: the waiting connections stay in the backlog.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// Answers every complete request that has come, in one write.
+async fn connection(mut stream: TcpStream, answer: &[u8], answered: &Cell<u64>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = Vec::with_capacity(2048);
+    loop {
+        if stream.read_buf(&mut buffer).await? == 0 || buffer.len() > LARGEST_REQUEST {
+            return Ok(());
+        }
+        let mut used = 0;
+        while let Some(length) = request_length(&buffer[used..]) {
+            if buffer[used..].starts_with(b"GET /count ") {
+                return stream.write_all(&self::answer(answered.get().to_string().as_bytes())).await;
+            }
+            used += length;
+            answered.set(answered.get() + 1);
+            stream.write_all(answer).await?;
+        }
+        buffer.drain(..used);
+    }
+}
+
+/// Length of the first request in `bytes`, body included, once all of it is there.
+fn request_length(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
+    let name = b"content-length:";
+    let body = bytes[..head]
+        .split(|c| *c == b'\n')
+        .find(|line| line.len() > name.len() && line[..name.len()].eq_ignore_ascii_case(name))
+        .and_then(|line| std::str::from_utf8(&line[name.len()..]).ok()?.trim().parse::<usize>().ok())
+        .unwrap_or(0);
+    (bytes.len() >= head.checked_add(body)?).then_some(head + body)
+}
+
+fn answer(body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+/// What an answer of a small service looks like: the fields that the journey reads, then items up to the full length.
+fn body() -> Vec<u8> {
+    let head = r#"{"session_id":"f3c2a9d4-0b1e-4f6a-9c58-7d2e6a1b8c90","scene":"harbour","mood":7,"items":["#;
+    let mut text = head.to_owned();
+    for number in 0.. {
+        let item =
+            format!(r#"{}{{"id":{number},"title":"note {number}","done":false}}"#, if number == 0 { "" } else { "," });
+        if text.len() + item.len() + 16 > BODY_BYTES {
+            break;
+        }
+        text.push_str(&item);
+    }
+    text.push_str(r#"],"pad":""#);
+    text.push_str(&"x".repeat(BODY_BYTES - text.len() - 2));
+    text.push_str(r#""}"#);
+    text.into_bytes()
+}
