@@ -1,18 +1,46 @@
-//! Excerpts of answers for evidence: a bounded window of text, whatever bytes stand there.
+//! Excerpts of answers for evidence: a bounded window of text, whatever bytes stand there, without secrets.
 //! In: bytes and a place. Out: printable text of at most 256 bytes.
+
+use regex::bytes::Regex;
+use std::sync::LazyLock;
 
 /// Bytes of an excerpt at most.
 const LONGEST: usize = 256;
+/// Bytes beyond the excerpt that are looked at, so that a secret cut at its edge is known as one.
+const MARGIN: usize = 4096;
 
-/// The text around `length` bytes at `offset`; bytes that are no printable text become `·`.
+/// Values whose name says that they are secret, in JSON and in forms; the first group that takes part is the value.
+static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
+    let word = "(?:passw|token|secret|authorization|api_?-?key|credential)";
+    Regex::new(&format!(
+        r#"(?i-u)"[^"]*{word}[^"]*"\s*:\s*"((?:[^"\\]|\\.)*)|[\w-]*{word}[\w-]*=([^&\s;"']+)|\b(?:bearer|basic) +([\w.~+/=-]+)"#
+    ))
+    .expect("the pattern is constant")
+});
+
+/// The text around `length` bytes at `offset`; bytes that are no printable text become `·`, secret values `*`.
 pub fn around(bytes: &[u8], offset: usize, length: usize) -> String {
     let spare = LONGEST.saturating_sub(length) / 2;
     let start = offset.saturating_sub(spare).min(bytes.len());
     let end = (start + LONGEST).min(bytes.len());
-    String::from_utf8_lossy(&bytes[start..end])
+    let from = start.saturating_sub(MARGIN);
+    let mut window = bytes[from..bytes.len().min(end + MARGIN)].to_vec();
+    redact(&mut window);
+    String::from_utf8_lossy(&window[start - from..end - from])
         .chars()
         .map(|c| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '·' } else { c })
         .collect()
+}
+
+/// Overwrites secret values byte by byte, so that every offset stays.
+fn redact(window: &mut [u8]) {
+    let places: Vec<_> = SECRETS
+        .captures_iter(window)
+        .filter_map(|found| found.iter().skip(1).flatten().next().map(|value| value.range()))
+        .collect();
+    for place in places {
+        window[place].fill(b'*');
+    }
 }
 
 #[cfg(test)]
@@ -26,5 +54,25 @@ mod tests {
         let long = vec![b'x'; 10_000];
         assert_eq!(around(&long, 5_000, 38).len(), 256);
         assert_eq!(around(&long, 9_999, 1).len(), 128);
+    }
+
+    #[test]
+    fn values_with_a_secret_name_are_overwritten() {
+        for (text, shown) in [
+            (r#"{"access_token": "abc","role":"nurse"}"#, r#"{"access_token": "***","role":"nurse"}"#),
+            (r#"{"Password":"a\"b","x":1}"#, r#"{"Password":"****","x":1}"#),
+            ("user=me&api_key=k1&x=2", "user=me&api_key=**&x=2"),
+            ("authorization: Bearer a.b.c", "authorization: Bearer *****"),
+            (r#"{"note":"no secret here"}"#, r#"{"note":"no secret here"}"#),
+        ] {
+            assert_eq!(around(text.as_bytes(), 0, 0), shown);
+        }
+    }
+
+    #[test]
+    fn a_secret_cut_at_the_edge_is_still_one() {
+        let text = format!(r#"{{"token":"{}","note":"HERE"}}"#, "s".repeat(300));
+        let at = text.find("HERE").unwrap();
+        assert!(!around(text.as_bytes(), at, 4).contains('s'), "{}", around(text.as_bytes(), at, 4));
     }
 }

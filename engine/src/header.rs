@@ -42,6 +42,7 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         workers,
         planned_ns: profile.load.duration_ns(),
         warm_up_ns: profile.warm_up_ns,
+        graceful_stop_ns: profile.graceful_stop_ns,
         scaled: facts.scaled,
         open: matches!(profile.load, Load::Open { .. }),
         load: describe(&profile.load, profile.warm_up_ns),

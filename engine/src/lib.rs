@@ -33,7 +33,7 @@ use record::fold::Fold;
 use record::journal::Journal;
 use run::Run;
 use run_result::{Ending, RunHeader, RunResult};
-use scenarios::program::Program;
+use scenarios::program::{Load, Program};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -102,7 +102,7 @@ pub fn run(program: &Arc<Program>, setup: Setup, observer: &mut dyn Observer) ->
         .cloned()
         .ok_or_else(|| RunError::Setup(format!("there is no profile number {}", setup.profile)))?;
     let clock = Clock::starting_in(READY);
-    let workers = setup.workers.clamp(1, profile.load.most_users().max(1));
+    let workers = workers(program, &profile.load, setup.workers);
     let header = header::header(program, &profile, &setup, &clock, workers);
     let run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
         .map_err(RunError::Setup)?;
@@ -139,6 +139,23 @@ pub fn run(program: &Arc<Program>, setup: Setup, observer: &mut dyn Observer) ->
     result.health.store_errors = errors;
     Ok(Finished { result, store_error })
 }
+
+/// Workers of a run: never more than users. An arrival of an open load goes to one worker's users, so each worker must
+/// hold enough of every journey that a free one elsewhere hardly ever matters.
+fn workers(program: &Program, load: &Load, asked: usize) -> usize {
+    let users = load.most_users();
+    let most = match load {
+        Load::Closed(_) => users,
+        Load::Open { .. } => {
+            let smallest = scenarios::deal_users(program, users).into_iter().filter(|n| *n > 0).min();
+            smallest.unwrap_or(0) / LEAST_USERS_PER_WORKER
+        }
+    };
+    asked.clamp(1, most.max(1))
+}
+
+/// Users of one journey that a worker of an open load holds at least.
+const LEAST_USERS_PER_WORKER: usize = 32;
 
 fn start_workers(
     run: &Arc<Run>,

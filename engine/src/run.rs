@@ -45,8 +45,8 @@ pub struct Run {
     pub prepared: Vec<Prepared>,
     /// By journey: slots whose values are masked.
     pub secret_slots: Vec<Vec<Slot>>,
-    /// Values of secret headers that are the same for everybody: a key from the environment, say.
-    pub secret_headers: Vec<Value>,
+    /// Secrets that are the same for everybody: constant headers that carry credentials, values from the environment.
+    pub secrets: Vec<Value>,
     /// By target: 0 nobody used it yet; an account's number plus one; all ones: several accounts.
     pub target_use: Vec<AtomicU64>,
     /// By user index.
@@ -84,7 +84,7 @@ impl Run {
                 .collect(),
             prepared,
             secret_slots: secret_slots(&program),
-            secret_headers: secret_headers(&program),
+            secrets: shared_secrets(&program),
             target_use: program.targets.iter().map(|_| AtomicU64::new(0)).collect(),
             trace: mint.digest(id.as_bytes()) as u64,
             mint,
@@ -120,8 +120,8 @@ fn secret_slots(program: &Program) -> Vec<Vec<Slot>> {
     slots
 }
 
-/// Constant values of headers that carry credentials, without the scheme before them.
-fn secret_headers(program: &Program) -> Vec<Value> {
+/// Values from the environment, and constant values of headers that carry credentials, without the scheme before them.
+fn shared_secrets(program: &Program) -> Vec<Value> {
     const SECRET: [&str; 4] = ["authorization", "cookie", "token", "api-key"];
     let headers = program.requests.iter().flat_map(|r| &r.headers);
     let mut values: Vec<String> = headers
@@ -129,6 +129,7 @@ fn secret_headers(program: &Program) -> Vec<Value> {
         .filter_map(|(_, template)| template.as_constant().map(ToString::to_string))
         .map(|text| text.rsplit_once(' ').map_or(text.clone(), |(_, secret)| secret.to_owned()))
         .collect();
+    values.extend(program.secrets.iter().cloned());
     values.sort_unstable();
     values.dedup();
     values.into_iter().map(Value::text).collect()

@@ -34,6 +34,9 @@ pub struct RunHeader {
     pub planned_ns: u64,
     /// Warm-up, ns; 0 for none.
     pub warm_up_ns: u64,
+    /// How long users may finish their iteration at the end, ns.
+    #[serde(default)]
+    pub graceful_stop_ns: u64,
     /// Factor by which the profile was scaled (`--quick`, `--time-scale`); `None`: as written.
     pub scaled: Option<f64>,
     /// Whether the load is open (arrivals) rather than closed (users).
@@ -552,7 +555,7 @@ pub struct RunResult {
     pub header: RunHeader,
     /// How it ended.
     pub ending: Ending,
-    /// Length of the measured part (without warm-up), from its start to the last outcome, s.
+    /// Length of the measured part, s: without warm-up and graceful stop, shorter if the run was ended early.
     pub duration_s: f64,
     /// By step index.
     pub steps: Vec<StepTotals>,

@@ -42,6 +42,8 @@ struct Desk {
     /// Users whose task has not ended.
     alive: Cell<usize>,
     all_gone: RefCell<Option<Waker>>,
+    /// A task died of an error of its own.
+    died: Cell<bool>,
 }
 
 impl Desk {
@@ -65,6 +67,19 @@ impl Desk {
         .await
     }
 
+    /// A pause between iterations: ends early when no further iteration will come; answers whether one may.
+    async fn pause(&self, until: Nanos, client: &mut UserClient) -> bool {
+        let mut sleep = pin!(self.timer.sleep_until(until));
+        poll_fn(|cx| {
+            if self.wire.cut.get() || self.stopping.get() {
+                return Poll::Ready(false);
+            }
+            client.drive_idle(cx);
+            sleep.as_mut().poll(cx).map(|()| true)
+        })
+        .await
+    }
+
     async fn remember_waker(&self) {
         poll_fn(|cx| {
             self.wakers.borrow_mut().push(cx.waker().clone());
@@ -77,6 +92,7 @@ impl Desk {
         self.wakers.borrow().iter().for_each(Waker::wake_by_ref);
     }
 
+    /// A task of this worker has ended.
     fn user_gone(&self) {
         self.alive.set(self.alive.get() - 1);
         if self.alive.get() == 0
@@ -93,6 +109,31 @@ impl Desk {
     fn exit(&self) {
         let mut recorder = self.recorder.borrow_mut();
         recorder.users = recorder.users.saturating_sub(1);
+    }
+}
+
+/// A task that counts as alive until it is over; one that dies of a panic is told from one that ends.
+struct Presence {
+    desk: Rc<Desk>,
+    is_over: bool,
+}
+
+impl Presence {
+    fn new(desk: &Rc<Desk>) -> Self {
+        Self { desk: Rc::clone(desk), is_over: false }
+    }
+
+    fn over(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.desk.died.set(true);
+        }
+        self.desk.user_gone();
     }
 }
 
@@ -120,6 +161,7 @@ pub fn work(
             stopping: Cell::new(false),
             alive: Cell::new(0),
             all_gone: RefCell::default(),
+            died: Cell::new(false),
             run,
         });
         // The clock reads 0 until its zero has come: nobody may start before it.
@@ -130,6 +172,9 @@ pub fn work(
         watch.abort();
         let _ = watch.await;
         let last = desk.run.clock.now() / SECOND;
+        if desk.died.get() {
+            return Err(io::Error::other("a virtual user died of an error of its own"));
+        }
         if let Ok(desk) = Rc::try_unwrap(desk) {
             desk.recorder.into_inner().finish(last);
         }
@@ -189,16 +234,19 @@ async fn run_to_end(desk: &Rc<Desk>, stop: &Stop) {
 
 /// A user of a closed load: plays iteration after iteration inside its windows.
 async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>) {
+    let presence = Presence::new(&desk);
     desk.remember_waker().await;
     let seat = desk.run.seats[index];
     let mut user = VirtualUser::new(Arc::clone(&desk.run), seat.journey, index as u32, seat.account);
     let mut client = UserClient::new(desk.run.program.targets.len());
+    let mut free_at = 0;
     for (start, stop) in windows {
         if !desk.sleep(start, None).await {
             break;
         }
         desk.enter();
-        let mut due = start;
+        // A user that was still finishing its window before starts when it is free: its own thinking is no lateness.
+        let mut due = start.max(free_at);
         while due < stop && !desk.stopping.get() {
             desk.recorder.borrow_mut().asked_and_started();
             match iterate(&desk, &mut user, &mut client, due).await {
@@ -212,8 +260,9 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
         }
         leave(&desk, &mut user, &mut client).await;
         desk.exit();
+        free_at = desk.run.clock.now();
     }
-    desk.user_gone();
+    presence.over();
 }
 
 /// Plays one iteration; answers when the next is due, or `None` when the run was cut.
@@ -279,10 +328,11 @@ struct Door {
 
 /// Hands the arrivals of an open load to free users; an arrival that finds none is dropped and counted.
 async fn dispatch(desk: Rc<Desk>, index: usize, of: usize) {
+    let presence = Presence::new(&desk);
     desk.remember_waker().await;
     let run = Arc::clone(&desk.run);
     let Load::Open { stages, spacing, .. } = &run.profile.load else {
-        return desk.user_gone();
+        return presence.over();
     };
     let floor = Floor::new(&run.seats, run.program.journeys.len(), index, of);
     let door = Rc::new(Door { floor: RefCell::new(floor), waiting: RefCell::default() });
@@ -293,8 +343,8 @@ async fn dispatch(desk: Rc<Desk>, index: usize, of: usize) {
         arrive(&desk, &door, journey, due);
     }
     desk.stopping.set(true);
-    door.waiting.borrow().values().for_each(|w| wake(w));
-    desk.user_gone();
+    desk.wake_all();
+    presence.over();
 }
 
 fn arrive(desk: &Rc<Desk>, door: &Rc<Door>, journey: usize, due: Nanos) {
@@ -324,6 +374,7 @@ fn wake(waiting: &Waiting) {
 
 /// A user of an open load: plays an iteration for each arrival it is given.
 async fn open_user(desk: Rc<Desk>, index: usize, first: Nanos, door: Rc<Door>) {
+    let presence = Presence::new(&desk);
     desk.remember_waker().await;
     desk.enter();
     let seat = desk.run.seats[index];
@@ -335,14 +386,14 @@ async fn open_user(desk: Rc<Desk>, index: usize, first: Nanos, door: Rc<Door>) {
         let Some(next) = iterate(&desk, &mut user, &mut client, due).await else {
             break;
         };
-        if next > desk.run.clock.now() && !desk.sleep(next, Some(&mut client)).await {
+        if next > desk.run.clock.now() && !desk.pause(next, &mut client).await {
             break;
         }
         door.floor.borrow_mut().give_back(seat.journey, index);
     }
     leave(&desk, &mut user, &mut client).await;
     desk.exit();
-    desk.user_gone();
+    presence.over();
 }
 
 async fn next_arrival(desk: &Desk, waiting: &Waiting, client: &mut UserClient) -> Option<Nanos> {

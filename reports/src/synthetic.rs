@@ -246,6 +246,7 @@ pub fn empty() -> RunResult {
             workers: 2,
             planned_ns: 20_000 * MS,
             warm_up_ns: 0,
+            graceful_stop_ns: 0,
             scaled: None,
             open: false,
             load: "20 users for 20s".into(),

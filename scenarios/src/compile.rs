@@ -50,11 +50,31 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         groups: lowering.groups,
         profiles: profiles(plan),
         objectives: Vec::new(),
+        secrets: plan.secrets.clone(),
     };
     let mut diagnostics = lowering.diagnostics;
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
     diagnostics.extend(too_few_rows(plan, &program));
+    hide_secrets(&mut program);
     (program, diagnostics)
+}
+
+/// Names go into every table and file; a secret of the environment that is part of one is not shown.
+fn hide_secrets(program: &mut Program) {
+    let secrets = &program.secrets;
+    let hide = |name: &mut String| {
+        for secret in secrets {
+            if name.contains(secret) {
+                *name = name.replace(secret, "***");
+            }
+        }
+    };
+    program.steps.iter_mut().for_each(|step| hide(&mut step.name));
+    program.groups.iter_mut().for_each(|group| hide(&mut group.name));
+    for objective in &mut program.objectives {
+        hide(&mut objective.id);
+        objective.of.steps.iter_mut().for_each(hide);
+    }
 }
 
 struct Lowering<'p> {

@@ -25,6 +25,7 @@ use crate::source::Source;
 use crate::syntax::{self, Node, Scalar};
 use crate::value::Value;
 use reader::{Reader, Spec};
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 pub(crate) use sla::Limits;
@@ -48,6 +49,8 @@ pub struct Plan {
     pub(crate) ghosts: HashSet<String>,
     stored: String,
     digests: Vec<(String, String)>,
+    /// Values that came from the environment under a name that says secret.
+    pub(crate) secrets: Vec<String>,
 }
 
 impl Plan {
@@ -250,14 +253,25 @@ pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diag
         return Err(diagnostic::finish(diagnostics, source));
     };
     let stored = stored::masked(&tree, &source.text);
-    environment::expand(&mut tree, environment, &source.text, &mut diagnostics);
+    let secrets = RefCell::new(Vec::new());
+    let recording = |name: &str| {
+        let value = environment(name);
+        if stored::is_secret_variable(name) {
+            secrets.borrow_mut().extend(value.clone().filter(|v| !v.is_empty()));
+        }
+        value
+    };
+    environment::expand(&mut tree, &recording, &source.text, &mut diagnostics);
     let mut reader = Reader {
         source,
         diagnostics,
         digests: vec![(source.name.clone(), stored::sha256(source.text.as_bytes()))],
         ghosts: HashSet::new(),
     };
-    let plan = read_file(&mut reader, &tree, stored);
+    let mut plan = read_file(&mut reader, &tree, stored);
+    if let Some(plan) = &mut plan {
+        plan.secrets = secrets.into_inner();
+    }
     let mut diagnostics = reader.diagnostics;
     if let Some(plan) = &plan {
         diagnostics.extend(compile::lower(plan).1);
@@ -297,6 +311,7 @@ fn read_file(reader: &mut Reader<'_>, tree: &Node, stored: String) -> Option<Pla
         journeys,
         mix,
         profiles,
+        secrets: Vec::new(),
         broken_profiles,
         sla,
         ghosts: std::mem::take(&mut reader.ghosts),

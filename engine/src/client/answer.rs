@@ -3,7 +3,8 @@
 
 use crate::clock::Nanos;
 use crate::failure::Transport;
-use http::{HeaderMap, Method, Uri};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
 /// A rendered request.
 #[derive(Debug, Default)]
@@ -18,8 +19,12 @@ pub struct Outgoing {
     pub uri: Uri,
     /// Headers without `host`, `content-length` and cookies.
     pub headers: HeaderMap,
-    /// Body; empty for none.
+    /// Body; empty for none. Taken when it is sent.
     pub body: Vec<u8>,
+    /// The body as it was sent, and the rendered headers: what comes back of them is no leak.
+    pub sent_body: Bytes,
+    /// Values of the headers that were rendered for this request.
+    pub sent_headers: Vec<HeaderValue>,
     /// Time limit, ns.
     pub timeout_ns: u64,
 }

@@ -27,7 +27,11 @@ impl Jar {
         let store = self.store.get_or_insert_default();
         for value in values.take(MOST_COOKIES) {
             let Ok(text) = value.to_str() else { continue };
-            if text.len() <= LONGEST_COOKIE && store.iter_any().count() < MOST_COOKIES {
+            let name = text.split('=').next().unwrap_or_default().trim();
+            // A known cookie may always change: a session that is renewed must not freeze behind a flood of others.
+            let has_room =
+                || store.iter_unexpired().count() < MOST_COOKIES || store.iter_any().any(|c| c.name() == name);
+            if text.len() <= LONGEST_COOKIE && has_room() {
                 // A cookie that the rules refuse (wrong domain, secure on http) is simply not stored.
                 let _ = store.parse(text, &url);
             }
@@ -88,6 +92,10 @@ mod tests {
             }
             jar.receive(&headers, &base, "/");
         }
+        let first = HeaderValue::from_static("c0-0=renewed");
+        let headers = HeaderMap::from_iter([(header::SET_COOKIE, first)]);
+        jar.receive(&headers, &base, "/");
+        assert!(jar.header(&base, "/").unwrap().to_str().unwrap().contains("c0-0=renewed"));
         assert_eq!(jar.store.unwrap().iter_any().count(), MOST_COOKIES);
     }
 }

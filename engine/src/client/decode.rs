@@ -2,6 +2,7 @@
 //! In: the body as received and its `content-encoding`. Out: the body as meant, or why not.
 
 use crate::failure::Transport;
+use http::{HeaderMap, header};
 use std::io::Read;
 
 /// A content coding.
@@ -32,19 +33,24 @@ impl Coding {
 /// Codings taken off at most.
 const MOST_CODINGS: usize = 4;
 
-/// The codings that a `content-encoding` value lists, in the order in which they were put on.
-pub fn codings(value: &[u8]) -> Result<Vec<Coding>, Transport> {
-    let text = std::str::from_utf8(value).map_err(|_| Transport::Coding)?;
+/// The codings that all `content-encoding` lines list together, in the order in which they were put on.
+///
+/// # Errors
+/// `Coding` for one that is not known here, or for more than four.
+pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Transport> {
     let mut list = Vec::new();
-    for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {
-        list.push(match word.to_ascii_lowercase().as_str() {
-            "identity" => continue,
-            "gzip" | "x-gzip" => Coding::Gzip,
-            "deflate" => Coding::Deflate,
-            "br" => Coding::Brotli,
-            "zstd" => Coding::Zstd,
-            _ => return Err(Transport::Coding),
-        });
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let text = value.to_str().map_err(|_| Transport::Coding)?;
+        for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {
+            list.push(match word.to_ascii_lowercase().as_str() {
+                "identity" => continue,
+                "gzip" | "x-gzip" => Coding::Gzip,
+                "deflate" => Coding::Deflate,
+                "br" => Coding::Brotli,
+                "zstd" => Coding::Zstd,
+                _ => return Err(Transport::Coding),
+            });
+        }
     }
     if list.len() > MOST_CODINGS { Err(Transport::Coding) } else { Ok(list) }
 }
@@ -64,11 +70,14 @@ pub fn decode(codings: &[Coding], body: &[u8], limit: usize) -> Result<Option<Ve
 
 /// What can be decoded of a body that broke off: everything up to the break.
 pub fn decode_part(codings: &[Coding], body: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let [coding] = codings else { return None };
-    let mut out = Vec::new();
-    // The error at the break is expected; what was read before it counts.
-    let _ = read(*coding, body, limit, &mut out);
-    Some(out)
+    let mut current: Option<Vec<u8>> = None;
+    for coding in codings.iter().rev() {
+        let mut out = Vec::new();
+        // The error at the break is expected; what was read before it counts.
+        let _ = read(*coding, current.as_deref().unwrap_or(body), limit, &mut out);
+        current = Some(out);
+    }
+    current
 }
 
 fn unfold(coding: Coding, input: &[u8], limit: usize) -> Result<Vec<u8>, Transport> {
@@ -109,12 +118,21 @@ mod tests {
 
     #[test]
     fn the_header_is_read_as_written_by_the_field() {
-        assert_eq!(codings(b"gzip"), Ok(vec![Coding::Gzip]));
-        assert_eq!(codings(b" BR , gzip"), Ok(vec![Coding::Brotli, Coding::Gzip]));
-        assert_eq!(codings(b"identity"), Ok(vec![]));
-        assert_eq!(codings(b"rot13"), Err(Transport::Coding));
-        assert_eq!(codings(b"gzip,gzip,gzip,gzip,gzip"), Err(Transport::Coding));
-        assert_eq!(codings(b"\xff"), Err(Transport::Coding));
+        let check = |lines: &[&[u8]], expected| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::CONTENT_ENCODING, http::HeaderValue::from_bytes(line).unwrap());
+            }
+            assert_eq!(codings(&headers), expected, "{lines:?}");
+        };
+        check(&[], Ok(vec![]));
+        check(&[b"gzip"], Ok(vec![Coding::Gzip]));
+        check(&[b" BR , gzip"], Ok(vec![Coding::Brotli, Coding::Gzip]));
+        check(&[b"gzip", b"gzip"], Ok(vec![Coding::Gzip, Coding::Gzip]));
+        check(&[b"identity"], Ok(vec![]));
+        check(&[b"rot13"], Err(Transport::Coding));
+        check(&[b"gzip,gzip,gzip", b"gzip,gzip"], Err(Transport::Coding));
+        check(&[b"\xff"], Err(Transport::Coding));
     }
 
     #[test]

@@ -316,6 +316,8 @@ impl UserClient {
         received: &mut Received,
     ) -> Attempt {
         self.connections[target] = None;
+        // The totals of the connection before are no baseline for this one.
+        (received.bytes_received, received.bytes_sent) = (0, 0);
         let start = wire.clock.now();
         match connect(wire, target).await {
             Ok(connection) => {
@@ -331,7 +333,9 @@ impl UserClient {
 
     fn request(&self, wire: &Wire, out: &mut Outgoing) -> Request<Full<Bytes>> {
         let endpoint = &wire.targets[out.target];
-        let mut request = Request::new(Full::new(Bytes::from(std::mem::take(&mut out.body))));
+        // Shared, not copied: an answer that repeats its request must be told from a leak.
+        out.sent_body = Bytes::from(std::mem::take(&mut out.body));
+        let mut request = Request::new(Full::new(out.sent_body.clone()));
         *request.method_mut() = out.method.clone();
         *request.uri_mut() = out.uri.clone();
         let headers = request.headers_mut();
@@ -380,11 +384,9 @@ async fn send(
             if let Some(reason) = parts.extensions.get::<hyper::ext::ReasonPhrase>() {
                 received.reason = reason.as_bytes().to_vec();
             }
-            if let Some(value) = received.headers.get(header::CONTENT_ENCODING) {
-                match decode::codings(value.as_bytes()) {
-                    Ok(codings) => received.codings = codings,
-                    Err(failure) => return Attempt::Over(Ending::Failed(failure)),
-                }
+            match decode::codings(&received.headers) {
+                Ok(codings) => received.codings = codings,
+                Err(failure) => return Attempt::Over(Ending::Failed(failure)),
             }
             Attempt::Over(collect(connection, body, received, wire.limits.body_bytes).await)
         }
@@ -422,7 +424,14 @@ async fn collect(connection: &mut Connection, body: Incoming, received: &mut Rec
                     // Trailers are part of what the user received, so they are scanned like headers.
                     Err(frame) => {
                         if let Ok(trailers) = frame.into_trailers() {
-                            received.headers.extend(trailers);
+                            // Beside the headers of the same name, not in their place.
+                            trailers.into_iter().fold(None, |last, (name, value)| {
+                                let name = name.or(last);
+                                if let Some(name) = &name {
+                                    received.headers.append(name.clone(), value);
+                                }
+                                name
+                            });
                         }
                     }
                 },

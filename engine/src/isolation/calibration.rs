@@ -45,6 +45,7 @@ fn samples(word: &[u8; LENGTH]) -> Vec<(Vec<decode::Coding>, Vec<u8>)> {
         (vec![], text("user=", "; Path=/")),
         (vec![], json.clone()),
         (vec![], json.to_ascii_uppercase()),
+        (vec![], capitalised(word)),
         (vec![], text(&"x".repeat(8191), "")),
     ];
     for shift in ["", "a", "ab"] {
@@ -59,7 +60,19 @@ fn samples(word: &[u8; LENGTH]) -> Vec<(Vec<decode::Coding>, Vec<u8>)> {
     if let Ok(bytes) = zstd::bulk::compress(&json, 1) {
         samples.push((vec![decode::Coding::Zstd], bytes));
     }
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    if zlib.write_all(&json).is_ok()
+        && let Ok(bytes) = zlib.finish()
+    {
+        samples.push((vec![decode::Coding::Deflate], bytes));
+    }
     samples
+}
+
+fn capitalised(word: &[u8; LENGTH]) -> Vec<u8> {
+    let mut text = word.to_vec();
+    text[0].make_ascii_uppercase();
+    text
 }
 
 #[cfg(test)]
@@ -70,7 +83,7 @@ mod tests {
     fn a_sound_scanner_finds_all() {
         let mint = Mint::new([1; 32]);
         let result = calibrate(&Scanner::new(mint.clone()), &mint);
-        assert_eq!(result.injected, 10);
+        assert_eq!(result.injected, 12);
         assert_eq!(result.found, result.injected);
     }
 

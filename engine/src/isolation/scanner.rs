@@ -1,6 +1,6 @@
 //! The scanner: finds markers in the logical text of an answer, in one pass.
 //! In: bytes of a status line, header or decoded body. Out: [`Hit`]s in order of their offset.
-//! Searches the prefix in lower and upper case, and in the three base64 alignments; the MAC only on candidates.
+//! Searches the prefix in lower case, upper case and capitalised, and in the three base64 alignments; the MAC only on candidates.
 
 use super::marker::{Decoded, LENGTH, Mint, PREFIX};
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -53,12 +53,15 @@ const BASE64_WINDOW: usize = 56;
 impl Scanner {
     /// A scanner for the markers of `mint`.
     pub fn new(mint: Mint) -> Self {
-        let mut patterns: Vec<Vec<u8>> = vec![PREFIX.to_vec(), PREFIX.to_ascii_uppercase()];
+        let mut capitalised = PREFIX.to_vec();
+        capitalised[0].make_ascii_uppercase();
+        // As planted, in capitals, and as the first word of a sentence.
+        let mut patterns: Vec<Vec<u8>> = vec![PREFIX.to_vec(), PREFIX.to_ascii_uppercase(), capitalised];
         patterns.extend((0..3).map(base64_pattern));
         let search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostFirst)
             .build(&patterns)
-            .expect("five short patterns always build");
+            .expect("six short patterns always build");
         Self { search, mint }
     }
 
@@ -68,8 +71,8 @@ impl Scanner {
             let offset = candidate.start();
             let (decoded, form) = match candidate.pattern().as_usize() {
                 0 => (self.mint.decode(&text[offset..]), Form::Plain),
-                1 => (self.mint.decode(&text[offset..]), Form::Folded),
-                pattern => (self.decode_base64(text, offset, pattern - 2), Form::Base64),
+                1 | 2 => (self.mint.decode(&text[offset..]), Form::Folded),
+                pattern => (self.decode_base64(text, offset, pattern - 3), Form::Base64),
             };
             if decoded != Decoded::Nothing {
                 found(Hit { offset, decoded, form });

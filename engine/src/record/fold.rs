@@ -37,7 +37,7 @@ pub struct Fold {
 impl Fold {
     /// Nothing yet of the run that `header` describes.
     pub fn new(header: RunHeader) -> Self {
-        let seconds = header.planned_ns.div_ceil(SECOND) + 60;
+        let seconds = (header.planned_ns + header.graceful_stop_ns).div_ceil(SECOND) + 60;
         let steps: Vec<StepTotals> = header
             .steps
             .iter()
@@ -103,7 +103,10 @@ impl Fold {
 
     /// Adds the evidence of one leak.
     pub fn leak(&mut self, key: &LeakKey, record: LeakRecord) {
+        let first_s = record.t_s - self.header.warm_up_ns as f64 / SECOND as f64;
         let group = self.group(key, record.t_s);
+        // Evidence knows the moment, its second's count only the second; whichever of the two came first.
+        group.first_s = if group.examples.is_empty() { first_s } else { group.first_s.min(first_s) };
         if group.examples.len() < MOST_EXAMPLES {
             group.examples.push(record);
         }
@@ -112,12 +115,10 @@ impl Fold {
     /// The result. A request that was planned and has no outcome (the process was killed) counts as unfinished.
     pub fn finish(mut self, ending: Ending) -> RunResult {
         self.close_point();
-        for step in &mut self.steps {
-            let outcomes = step.counts.sent() + step.counts.generator_errors;
-            step.counts.unfinished += step.counts.planned.saturating_sub(outcomes);
+        if ending == Ending::Killed {
+            self.count_the_killed();
         }
-        let cut = self.iterations.completed + self.iterations.gave_up + self.iterations.cut;
-        self.iterations.cut += self.iterations.started.saturating_sub(cut);
+        let duration_ns = self.duration_ns(&ending);
         self.errors.sort_by(|a, b| (b.count, a.step, &a.kind).cmp(&(a.count, b.step, &b.kind)));
         // Evidence reaches the disk before its second is counted; a killed run may hold more examples than counts.
         for group in &mut self.isolation.groups {
@@ -127,7 +128,7 @@ impl Fold {
         self.isolation.target_minutes = self.shared_target_seconds as f64 / 60.0;
         RunResult {
             ending,
-            duration_s: self.last_ns.saturating_sub(self.header.warm_up_ns) as f64 / SECOND as f64,
+            duration_s: duration_ns as f64 / SECOND as f64,
             steps: self.steps,
             groups: self.groups,
             iterations: self.iterations,
@@ -140,6 +141,26 @@ impl Fold {
             isolation: self.isolation,
             header: self.header,
         }
+    }
+
+    /// Nobody wrote down what became of the requests that were under way when the process was killed.
+    fn count_the_killed(&mut self) {
+        for step in &mut self.steps {
+            let outcomes = step.counts.sent() + step.counts.generator_errors;
+            step.counts.unfinished += step.counts.planned.saturating_sub(outcomes);
+        }
+        let over = self.iterations.completed + self.iterations.gave_up + self.iterations.cut;
+        self.iterations.cut += self.iterations.started.saturating_sub(over);
+    }
+
+    /// Length of the measured part: as planned, or until the run was ended early. What comes in during the graceful
+    /// stop is counted but makes the load no longer.
+    fn duration_ns(&self, ending: &Ending) -> u64 {
+        let reached = match ending {
+            Ending::Finished => self.header.planned_ns,
+            _ => self.last_ns.max(self.latest_second.saturating_mul(SECOND)).min(self.header.planned_ns),
+        };
+        reached.saturating_sub(self.header.warm_up_ns)
     }
 
     fn add_health(&mut self, interval: &Interval) {

@@ -172,13 +172,15 @@ pub fn read(folder: &Path) -> Result<RunResult, ReadError> {
     let path = folder.join("run.json");
     let name = path.display().to_string();
     let text = fs::read(&path).map_err(|source| ReadError::Io { file: name.clone(), source })?;
-    let mut header: RunHeader =
+    let header: RunHeader =
         serde_json::from_slice(&text).map_err(|e| ReadError::Header { file: name.clone(), reason: e.to_string() })?;
     check_header(&header).map_err(|reason| ReadError::Header { file: name, reason })?;
     let path = folder.join("intervals.jsonl");
     let file = File::open(&path).map_err(|source| ReadError::Io { file: path.display().to_string(), source })?;
     let mut ending = Ending::Killed;
-    let mut intervals = Vec::new();
+    let mut fold = Fold::new(header.clone());
+    // No run goes on for a day after its planned end; a second beyond that is a broken line.
+    let most_seconds = (header.planned_ns + header.graceful_stop_ns) / SECOND + 86_400;
     let mut unreadable = 0u64;
     for line in BufReader::new(file).split(b'\n') {
         let Ok(line) = line else { break };
@@ -186,28 +188,30 @@ pub fn read(folder: &Path) -> Result<RunResult, ReadError> {
             continue;
         }
         match serde_json::from_slice(&line) {
-            Ok(Line::Interval(interval)) => intervals.push(interval),
+            Ok(Line::Interval(interval)) if interval.second <= most_seconds => fold.add(&interval),
             Ok(Line::End(how)) => ending = how,
-            Err(_) => unreadable += 1,
+            Ok(Line::Interval(_)) | Err(_) => unreadable += 1,
         }
-    }
-    if unreadable > 0 {
-        header
-            .notes
-            .push(format!("{unreadable} lines of intervals.jsonl could not be read and are not in the figures"));
-    }
-    let mut fold = Fold::new(header.clone());
-    for interval in &intervals {
-        fold.add(interval);
     }
     for (key, record) in leaks(folder, &header) {
         fold.leak(&key, record);
     }
-    Ok(fold.finish(ending))
+    let mut result = fold.finish(ending);
+    if unreadable > 0 {
+        result
+            .header
+            .notes
+            .push(format!("{unreadable} lines of intervals.jsonl could not be read and are not in the figures"));
+    }
+    Ok(result)
 }
 
 /// Indexes in a header that was edited by hand must not lead anywhere.
 fn check_header(header: &RunHeader) -> Result<(), String> {
+    let longest = 400 * 86_400 * SECOND;
+    if header.planned_ns > longest || header.graceful_stop_ns > longest || header.warm_up_ns > header.planned_ns {
+        return Err("its times make no sense".into());
+    }
     if header.format != 1 {
         return Err(format!("format {} is not known here (this version reads format 1)", header.format));
     }
@@ -217,6 +221,11 @@ fn check_header(header: &RunHeader) -> Result<(), String> {
         return Err("its indexes do not fit together".into());
     }
     Ok(())
+}
+
+/// Evidence names the header, its group only that it was one.
+fn kind_of_place(place: &str) -> &str {
+    if place.starts_with("header ") { "header" } else { place }
 }
 
 fn leaks(folder: &Path, header: &RunHeader) -> Vec<(LeakKey, LeakRecord)> {
@@ -233,8 +242,12 @@ fn leaks(folder: &Path, header: &RunHeader) -> Vec<(LeakKey, LeakRecord)> {
                 .iter()
                 .position(|s| s.name == record.reader.step && header.journeys[s.journey] == record.reader.journey)
                 .unwrap_or(0);
-            let key =
-                LeakKey { detector: record.detector.clone(), tier: record.tier, step, place: record.place.clone() };
+            let key = LeakKey {
+                detector: record.detector.clone(),
+                tier: record.tier,
+                step,
+                place: kind_of_place(&record.place).into(),
+            };
             (key, record)
         })
         .collect()

@@ -130,7 +130,10 @@ impl Recorder {
         self.in_flight = self.in_flight.saturating_sub(1);
         let response = sample.times.done.saturating_sub(sample.due);
         if let Some(sent) = sample.times.sent {
-            self.now.lag.record(sent.saturating_sub(sample.due.max(sample.times.ready)));
+            // Late to the connecting, if a connection had to be made, and late after it was there.
+            let began = sample.times.ready.saturating_sub(sample.times.connect.unwrap_or(0)).max(sample.due);
+            let late = began - sample.due + sent.saturating_sub(sample.times.ready.max(sample.due));
+            self.now.lag.record(late);
         }
         if !self.is_measured(sample.due) {
             self.now.overhead.warm_up += u64::from(sample.delivered);

@@ -15,7 +15,6 @@ use crate::record::Recorder;
 use crate::run_result::{LeakKey, LeakRecord, Party, Tier};
 use rand::RngExt;
 use scenarios::program::{Probe, Request};
-use scenarios::value::Value;
 use serde_json::Value as Json;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -38,6 +37,22 @@ struct Spot<'a> {
     text: &'a [u8],
 }
 
+impl Spot<'_> {
+    /// What groups leaks: a server that makes up header names must not make up groups.
+    fn kind(self) -> &'static str {
+        match self.place {
+            "body" => "body",
+            "status line" => "status line",
+            _ => "header",
+        }
+    }
+
+    /// The place in evidence: `body`, `status line`, `header x-user`.
+    fn name(self) -> String {
+        if self.kind() == "header" { format!("header {}", self.place) } else { self.place.to_owned() }
+    }
+}
+
 /// A foreign marker in an answer.
 struct Foreign<'a> {
     owner: u32,
@@ -51,6 +66,9 @@ impl VirtualUser {
     /// Scans status line, headers and body.
     pub(super) fn scan(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) -> Seen {
         if answer.status == 0 {
+            // A probe that was never answered says nothing.
+            recorder.interval().isolation.probes_indeterminate +=
+                u64::from(plan.probe.is_some() && answer.ending != Ending::Cut);
             return Seen::default();
         }
         let run = std::sync::Arc::clone(&self.run);
@@ -97,11 +115,17 @@ impl VirtualUser {
             seen.own = true;
         } else if may_see(&self.run.program, self.account, owner) {
             seen.permitted |= marker.is_some();
-        } else if foreign.len() < MOST_OWNERS_PER_ANSWER
-            && foreign.iter().all(|f| f.owner != owner)
-            && !self.sent_myself(spot.text, hit)
-        {
-            foreign.push(Foreign { owner, marker, spot, offset: hit.offset, form: hit.form });
+        } else if !self.sent_myself(spot.text, hit) {
+            let found = Foreign { owner, marker, spot, offset: hit.offset, form: hit.form };
+            // One finding per owner, and a proof is worth more than any number of damaged markers.
+            let place = match foreign.iter().position(|f| f.owner == owner) {
+                None if foreign.len() < MOST_OWNERS_PER_ANSWER => return foreign.push(found),
+                None => foreign.iter().position(|f| f.marker.is_none()),
+                known => known.filter(|at| foreign[*at].marker.is_none()),
+            };
+            if let Some(at) = place.filter(|_| marker.is_some()) {
+                foreign[at] = found;
+            }
         }
     }
 
@@ -113,7 +137,8 @@ impl VirtualUser {
         let word = &text[hit.offset..text.len().min(hit.offset + HEAD)].to_ascii_lowercase();
         let holds = |text: &[u8]| memchr::memmem::find(&text.to_ascii_lowercase(), word).is_some();
         self.outgoing.uri.path_and_query().is_some_and(|p| holds(p.as_str().as_bytes()))
-            || self.slots.iter().any(|v| !matches!(v, Value::Null) && holds(v.to_string().as_bytes()))
+            || holds(&self.outgoing.sent_body)
+            || self.outgoing.sent_headers.iter().any(|value| holds(value.as_bytes()))
     }
 
     fn count_coverage(&mut self, plan: &Request, answer: &Answer<'_>, seen: Seen, recorder: &mut Recorder) {
@@ -190,12 +215,15 @@ impl VirtualUser {
 
     fn report_foreign(&self, plan: &Request, answer: &Answer<'_>, leak: &Foreign<'_>, recorder: &mut Recorder) {
         let is_probed = self.stranger == Some(leak.owner) && plan.probe.is_some();
+        // Users without a role have no account: nobody could say in the file whose data they may see.
+        let is_anonymous = leak.owner as usize >= self.run.program.account_count();
         let (detector, tier) = match (leak.marker.is_some(), is_probed) {
+            (true, _) if is_anonymous => ("foreign-marker", Tier::Suspect),
             (true, true) => ("probe", Tier::Proven),
             (true, false) => ("foreign-marker", Tier::Proven),
             (false, _) => ("fragment", Tier::Suspect),
         };
-        let key = self.key(detector, tier, plan, leak.spot.place);
+        let key = self.key(detector, tier, plan, leak.spot.kind());
         recorder.leak(key.clone(), || {
             let owner = self.party(leak.owner, leak.marker);
             let why = format!("no `may_see` condition lets {} see data of {}", self.name(self.account), owner.account);
@@ -204,6 +232,7 @@ impl VirtualUser {
             let hint = if is_probed { "access control hole" } else { hint(answer) };
             let mut record = self.evidence(&key, plan, answer, leak.spot, (leak.offset, 38), owner, &why, hint);
             record.decode.extend(leak.form.decoder().map(str::to_owned));
+            record.place = leak.spot.name();
             record
         });
     }

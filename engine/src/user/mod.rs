@@ -5,6 +5,7 @@
 mod checks;
 mod isolation;
 mod json;
+mod mask;
 mod render;
 mod scope;
 
@@ -462,7 +463,7 @@ impl VirtualUser {
             step: step.name.clone(),
             kind: failure.name(program, Some(request)),
             request: self.request_line(request),
-            detail: self.mask(&detail),
+            detail: self.mask_answer(&detail, request, answer),
         });
     }
 
@@ -470,33 +471,5 @@ impl VirtualUser {
     fn request_line(&self, request: usize) -> String {
         let plan = &self.run.program.requests[request];
         self.mask(&format!("{} {}", plan.method, self.outgoing.uri))
-    }
-
-    /// Replaces what is secret in `text`: this user's secrets, and those that stand in the scenario itself.
-    fn mask(&self, text: &str) -> String {
-        self.mask_with(text, None)
-    }
-
-    /// As [`Self::mask`], and the secret columns of another account.
-    fn mask_with(&self, text: &str, other: Option<u32>) -> String {
-        let program = &self.run.program;
-        let mut masked = text.to_owned();
-        let mut hide = |value: &Value| {
-            if let Value::Text(secret) = value
-                && secret.len() >= 4
-            {
-                masked = masked.replace(&**secret, "***");
-            }
-        };
-        for account in std::iter::once(self.account).chain(other) {
-            if let Some((role, row)) = program.account(account as usize) {
-                row.iter().zip(&program.roles[role].secret).filter(|(_, secret)| **secret).for_each(|(v, _)| hide(v));
-            }
-        }
-        self.run.secret_headers.iter().for_each(&mut hide);
-        for slot in &self.run.secret_slots[self.journey] {
-            hide(&self.slots[usize::from(*slot)]);
-        }
-        masked
     }
 }

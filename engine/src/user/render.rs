@@ -94,8 +94,11 @@ impl VirtualUser {
             Some(uri) => uri.clone(),
             None => uri(plan, &mut scope)?,
         };
+        let mut rendered = Vec::with_capacity(prepared.rendered.len());
         for (name, index) in &prepared.rendered {
-            headers.insert(name.clone(), header_value(name, &plan.headers[*index].1, &mut scope)?);
+            let value = header_value(name, &plan.headers[*index].1, &mut scope)?;
+            rendered.push(value.clone());
+            headers.insert(name.clone(), value);
         }
         write_body(&plan.body, &mut scope, &mut body)?;
         headers.entry(&TRACEPARENT).or_insert(trace);
@@ -104,6 +107,8 @@ impl VirtualUser {
         self.outgoing.method = prepared.method.clone();
         self.outgoing.uri = uri;
         self.outgoing.headers = headers;
+        self.outgoing.sent_headers = rendered;
+        self.outgoing.sent_body = Bytes::new();
         self.outgoing.body = body;
         self.outgoing.timeout_ns = plan.timeout_ns;
         Ok(())
@@ -177,7 +182,7 @@ fn write_body(body: &Body, scope: &mut dyn Scope, out: &mut Vec<u8>) -> Result<(
 }
 
 /// Percent-encodes all but RFC 3986's unreserved characters.
-fn percent_encode(text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn percent_encode(text: &[u8], out: &mut Vec<u8>) {
     for &c in text {
         if c.is_ascii_alphanumeric() || b"-._~".contains(&c) {
             out.push(c);

@@ -128,6 +128,25 @@ fn a_server_that_closes_politely_costs_a_connection_and_no_error() {
 }
 
 #[test]
+fn every_coding_line_is_taken_off() {
+    let port = server(|s| {
+        use std::io::Write as _;
+        let squeeze = |data: &[u8]| {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(data).and_then(|()| gzip.finish()).expect("memory does not fail")
+        };
+        let body = squeeze(&squeeze(b"hello"));
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        say(s, &[head.as_bytes(), &body].concat());
+    });
+    let result = run(port, "", "{ GET /x: { expect: { body: { contains: hello } } } }");
+    assert!(result.totals().ok > 0 && result.totals().failed == 0, "{:?}", result.errors);
+}
+
+#[test]
 fn nobody_there_is_counted_and_not_delivered() {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
     let result = run(port, "", "GET /x");

@@ -70,6 +70,12 @@ impl Hospital {
             (_, "latest-copy") if !is_probe && path.starts_with("/notes") => {
                 format!("{{\"id\":\"{id}\",\"notes\":{}}}", self.note(&self.latest.clone()))
             }
+            (_, "cut-copy") if !is_probe && path.starts_with("/notes") => {
+                let note = self.note(&self.latest.clone());
+                let at = note.find("wtq7zx").unwrap_or(0);
+                let preview = note.get(at..at + 30).unwrap_or_default();
+                format!("{{\"id\":\"{id}\",\"preview\":\"{preview}\",\"notes\":{note},\"mine\":{}}}", self.note(&id))
+            }
             (_, "wrong-person") if !is_probe && path.starts_with("/notes") => {
                 format!("{{\"id\":\"p-0\",\"notes\":{}}}", self.note(&id))
             }
@@ -135,6 +141,7 @@ fn each_leak_is_named_with_both_sides() {
     for (defect, detector, tier) in [
         ("latest-copy", "foreign-marker", Tier::Proven),
         ("in-a-header", "foreign-marker", Tier::Proven),
+        ("cut-copy", "foreign-marker", Tier::Proven),
         ("other-clinic", "foreign-marker", Tier::Proven),
         ("wrong-person", "identity", Tier::Proven),
         ("one-token", "credential", Tier::Proven),

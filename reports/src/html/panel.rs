@@ -299,7 +299,9 @@ pub fn time_axis(start: f64, end: f64) -> Axis {
         43_200.0, 86_400.0,
     ];
     let end = end.max(start + 1.0);
-    let step = STEPS.into_iter().find(|s| (end - start) / s <= 10.0).unwrap_or(86_400.0);
+    // Beyond a day a tick each day, two days, four days …, whatever length a stored run claims.
+    let days = std::iter::successors(Some(172_800.0), |s| Some(s * 2.0)).take(64);
+    let step = STEPS.into_iter().chain(days).find(|s| (end - start) / s <= 10.0).unwrap_or(f64::MAX);
     let first = (start / step).ceil() as i64;
     let last = (end / step).floor() as i64;
     Axis { range: start..end, ticks: (first..=last).map(|i| i as f64 * step).collect(), label: clock }

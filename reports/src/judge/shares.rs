@@ -142,11 +142,15 @@ fn assess(share: &Share, limit: &Limit) -> Assessment {
 /// means over at most 20 blocks.
 pub fn rate(result: &RunResult, ids: &[usize], limit: &Limit) -> Assessment {
     let answered = |c: &Counts| c.ok + c.failed - c.failed.min(c.not_delivered);
-    let counts = sum(result, ids);
-    if counts.sent() == 0 || result.duration_s <= 0.0 {
+    if sum(result, ids).sent() == 0 || result.duration_s <= 0.0 {
         return Assessment::nothing("no request was sent");
     }
-    let n = answered(&counts);
+    // Answers of the graceful stop came when the load was over; they belong to no rate.
+    let inside = result.timeline.iter().filter(|p| p.t_s + p.every_s / 2.0 < result.duration_s);
+    let n: u64 = inside
+        .flat_map(|point| ids.iter().filter_map(|&i| point.steps.get(i)))
+        .map(|step| answered(&step.counts))
+        .sum();
     let measured = n as f64 / result.duration_s;
     let blocks = blocks::blocks(result, |point| {
         let steps = ids.iter().filter_map(|&i| point.steps.get(i));

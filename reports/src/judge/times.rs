@@ -270,12 +270,26 @@ pub fn mean(result: &RunResult, ids: &[usize], limit: &Limit) -> Assessment {
         high: (totals.lower_bounds.count() == 0).then_some(mean + half),
     });
     let holds = limit.op.holds(mean, limit.value);
-    Assessment {
-        measured: Some(mean),
-        is_at_least: totals.lower_bounds.count() > 0,
-        n,
-        interval,
-        outcome: if holds { ObjectiveOutcome::Pass } else { ObjectiveOutcome::Fail },
-        reason: format!("mean {} over {}", figures::time(mean), counted(n, "sample")),
-    }
+    // A time-out or a cut request is longer than what is known of it, so that a mean below its limit proves nothing.
+    let is_open = totals.lower_bounds.count() > 0 && holds && limit.op.is_upper();
+    let (outcome, reason) = if n < MEAN_LEAST_N {
+        let reason = format!("{}; a mean needs at least {MEAN_LEAST_N}", counted(n, "sample"));
+        (ObjectiveOutcome::Inconclusive, reason)
+    } else if is_open && share_of_bounds(&totals) > BOUNDS_SHARE {
+        let reason = "requests that were cut or timed out could move the mean above its limit".to_owned();
+        (ObjectiveOutcome::Inconclusive, reason)
+    } else {
+        let reason = format!("mean {} over {}", figures::time(mean), counted(n, "sample"));
+        (if holds { ObjectiveOutcome::Pass } else { ObjectiveOutcome::Fail }, reason)
+    };
+    Assessment { measured: Some(mean), is_at_least: totals.lower_bounds.count() > 0, n, interval, outcome, reason }
+}
+
+/// Samples without which a mean says too little: the usual least size for a normal approximation.
+const MEAN_LEAST_N: u64 = 30;
+/// Share of lower bounds from which on a mean that holds is not believed.
+const BOUNDS_SHARE: f64 = 0.01;
+
+fn share_of_bounds(totals: &StepTotals) -> f64 {
+    totals.lower_bounds.count() as f64 / totals.response.count().max(1) as f64
 }

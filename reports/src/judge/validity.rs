@@ -8,6 +8,8 @@ use engine::run_result::{Health, RunResult, WorkerHealth};
 
 /// Lag p99 above this is suspicious whatever the limits are.
 const LAG_NS: f64 = 5e6;
+/// Lag p99 above this spoils a run whatever it is judged by.
+const UNJUDGED_LAG_NS: f64 = 100e6;
 /// Lag p99 above this share of the tightest judged time limit spoils it.
 const LAG_SHARE: f64 = 0.10;
 /// Pauses of a worker's loop, as a share of its time, from which on the run is void.
@@ -65,6 +67,7 @@ fn lag(p99: Option<u64>, tightest: Option<f64>, void: &mut Vec<String>, degraded
         Some(limit) if p99 > LAG_NS.max(limit * LAG_SHARE) => {
             void.push(format!("{late}, more than a tenth of the tightest limit {}", figures::time(limit)))
         }
+        None if p99 > UNJUDGED_LAG_NS => void.push(format!("{late} (limit {})", figures::time(UNJUDGED_LAG_NS))),
         _ => degraded.push(format!("{late} (limit {})", figures::time(LAG_NS))),
     }
 }

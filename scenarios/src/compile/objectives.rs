@@ -25,29 +25,37 @@ pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnosti
             line: position(&plan.source.text, written.span.start).0,
         });
     }
-    let judged = |o: &Objective| matches!(o.stat, Stat::Errors | Stat::Availability);
-    if !objectives.iter().any(judged) {
-        objectives.push(implicit(program));
-    }
+    objectives.extend(implicit(program, &objectives));
     objectives
 }
 
-/// `errors < 5%` for a file that says nothing about errors or availability.
-fn implicit(program: &Program) -> Objective {
+/// `errors < 5%` for every profile of which nothing must hold about the errors or the availability of all requests:
+/// a run in which everything fails is never a pass.
+fn implicit(program: &Program, objectives: &[Objective]) -> Option<Objective> {
+    let covers = |o: &&Objective| matches!(o.stat, Stat::Errors | Stat::Availability) && o.of.is_everything() && o.must;
+    let covering: Vec<&Objective> = objectives.iter().filter(covers).collect();
+    let is_covered = |profile: &str| {
+        covering.iter().any(|o| o.profiles.as_ref().is_none_or(|names| names.iter().any(|n| n == profile)))
+    };
+    let open: Vec<String> = program.profiles.iter().map(|p| p.name.clone()).filter(|name| !is_covered(name)).collect();
+    if open.is_empty() && !(program.profiles.is_empty() && covering.is_empty()) {
+        return None;
+    }
     let mut id = String::from("errors < 5%");
-    if program.objectives.iter().any(|o| o.id == id) {
+    if objectives.iter().any(|o| o.id == id) {
         id.push_str(" (implicit)");
     }
-    Objective {
+    let profiles = (open.len() < program.profiles.len()).then_some(open);
+    Some(Objective {
         id,
         of: Selection { step_ids: (0..program.steps.len()).collect(), ..Selection::default() },
         stat: Stat::Errors,
         limit: Limit { op: Comparison::Less, value: 0.05, text: "< 5%".into() },
         warn: None,
-        profiles: None,
+        profiles,
         must: true,
         line: 0,
-    }
+    })
 }
 
 fn selection(plan: &Plan, program: &Program, written: &ObjectivePlan, mistakes: &mut Vec<Diagnostic>) -> Selection {

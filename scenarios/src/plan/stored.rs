@@ -13,6 +13,12 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     ["password", "token", "secret", "authorization"].iter().any(|word| name.contains(word))
 }
 
+/// Whether the value of an environment variable of this name stays out of every output.
+pub(crate) fn is_secret_variable(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    is_secret_name(name) || ["key", "pass", "credential", "auth"].iter().any(|word| lower.contains(word))
+}
+
 /// The text with every constant value of a secret key replaced by `***`.
 pub(super) fn masked(tree: &Node, text: &str) -> String {
     let mut spans = Vec::new();
