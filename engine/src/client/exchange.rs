@@ -406,12 +406,19 @@ fn patience(wire: &Wire, timer: &Timer, leaving: Leaving) -> impl Future<Output 
     timer.sleep_until(wire.clock.now().saturating_add(leaving.after))
 }
 
-/// The talk first: its first turn sends the request, and an answer that is complete in time is kept.
+/// The talk's first turn sends the request; after that, whoever has left reads nothing that has come since.
 async fn leave_after(patience: impl Future<Output = ()>, talk: impl Future<Output = Attempt>) -> Attempt {
     let (mut patience, mut talk) = (pin!(patience), pin!(talk));
-    poll_fn(|cx| match talk.as_mut().poll(cx) {
-        Poll::Ready(attempt) => Poll::Ready(attempt),
-        Poll::Pending => patience.as_mut().poll(cx).map(|()| Attempt::Over(Ending::Abandoned)),
+    let mut is_sent = false;
+    poll_fn(|cx| {
+        if is_sent && patience.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Attempt::Over(Ending::Abandoned));
+        }
+        is_sent = true;
+        match talk.as_mut().poll(cx) {
+            Poll::Ready(attempt) => Poll::Ready(attempt),
+            Poll::Pending => patience.as_mut().poll(cx).map(|()| Attempt::Over(Ending::Abandoned)),
+        }
     })
     .await
 }

@@ -107,7 +107,12 @@ impl Fold {
 
     /// Adds the evidence of one leak.
     pub fn leak(&mut self, key: &LeakKey, record: LeakRecord) {
+        let first_s = record.t_s - self.header.warm_up_ns as f64 / SECOND as f64;
         let group = self.group(key, record.t_s);
+        // Evidence knows the time better than its second does; on disk the seconds come first, in a run the evidence.
+        if group.examples.is_empty() {
+            group.first_s = first_s;
+        }
         if group.examples.len() < MOST_EXAMPLES {
             group.examples.push(record);
         }
