@@ -48,6 +48,7 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         load: describe(&profile.load, profile.warm_up_ns),
         users: profile.load.most_users(),
         isolation_required: profile.isolation_required,
+        faults: provoked(program, profile),
         targets: program
             .targets
             .iter()
@@ -62,6 +63,22 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         digests: facts.digests,
         machine: machine(),
     }
+}
+
+/// What is provoked: by the profile, and by steps with an `abandon` of their own.
+fn provoked(program: &Program, profile: &Profile) -> Vec<(String, String)> {
+    let mut faults: Vec<_> =
+        profile.faults.in_words().into_iter().map(|(name, extent)| (name.to_owned(), extent)).collect();
+    for request in &program.requests {
+        if let Some(abandon) = &request.abandon {
+            let step = &program.steps[request.step].name;
+            let entry = ("abandon".to_owned(), format!("{} at {step}", abandon.in_words()));
+            if !faults.contains(&entry) {
+                faults.push(entry);
+            }
+        }
+    }
+    faults
 }
 
 /// The response-time limits of each step that are counted exactly, ns ascending; aligned with `within`.

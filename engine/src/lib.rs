@@ -5,6 +5,7 @@ pub mod client;
 pub mod clock;
 mod excerpt;
 pub mod failure;
+pub mod faults;
 mod header;
 pub mod isolation;
 pub mod load;

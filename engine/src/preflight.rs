@@ -67,7 +67,7 @@ async fn check(wire: &Wire, index: usize, target: &Target) -> Result<u64, String
             target.name, target.url, answer.status
         )),
         Ending::Failed(transport) => Err(absent(target, transport.name())),
-        Ending::TimedOut | Ending::Cut => Err(absent(target, "no answer within 5 s")),
+        Ending::TimedOut | Ending::Cut | Ending::Abandoned => Err(absent(target, "no answer within 5 s")),
         Ending::GeneratorError => Err(absent(target, "this machine has no free port or descriptor")),
     }
 }

@@ -2,6 +2,7 @@
 //! finished run, a killed run and a run read back from disk go through the same code.
 //! In: `fold`. Out: read by `reports`.
 
+use crate::faults::FaultCounts;
 use hdrhistogram::Histogram;
 use scenarios::objective::Objective;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ pub struct RunHeader {
     pub users: usize,
     /// `isolation: required`.
     pub isolation_required: bool,
+    /// What the run provokes on purpose, by name and extent: `(abandon, 5% by reset)`.
+    #[serde(default)]
+    pub faults: Vec<(String, String)>,
     /// Targets by index.
     pub targets: Vec<TargetHeader>,
     /// Journeys by index.
@@ -331,6 +335,8 @@ pub struct Point {
     pub response_ns: Option<[u64; 4]>,
     /// Leaks proven in it.
     pub leaks: u64,
+    /// Faults provoked in it.
+    pub faults: FaultCounts,
     /// Per step (by index): counters and `within`, for windows and blocks.
     pub steps: Vec<PointStep>,
 }
@@ -567,6 +573,8 @@ pub struct RunResult {
     pub dropped: u64,
     /// Requests outside the figures.
     pub overhead: Overhead,
+    /// Faults that were provoked on purpose.
+    pub faults: FaultCounts,
     /// Errors by step and kind, most frequent first.
     pub errors: Vec<ErrorCount>,
     /// At most 3,600 points, in order of time.

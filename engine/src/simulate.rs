@@ -315,7 +315,10 @@ impl<'a> Simulation<'a> {
                 let request = &self.seats[user].user.outgoing;
                 let limit = request.timeout_ns;
                 let reply = self.script.answer(request, now);
-                let after = reply.after.filter(|after| *after <= limit).unwrap_or(limit);
+                let mut after = reply.after.filter(|after| *after <= limit).unwrap_or(limit);
+                if let Some(leaving) = request.orders.abandon {
+                    after = after.min(leaving.after);
+                }
                 self.seats[user].reply = Some((now, reply));
                 self.at(now + after, Event::Done(user));
             }
@@ -345,7 +348,11 @@ impl<'a> Simulation<'a> {
         };
         let limit = self.seats[user].user.outgoing.timeout_ns;
         let in_time = reply.after.is_some_and(|after| after <= limit);
-        let ending = cut.unwrap_or(if in_time { reply.ending } else { Exchange::TimedOut });
+        let natural = if in_time { reply.ending } else { Exchange::TimedOut };
+        let ends = reply.after.map_or(limit, |after| after.min(limit));
+        let leaving = self.seats[user].user.outgoing.orders.abandon;
+        let is_given_up = leaving.is_some_and(|leaving| leaving.after < ends);
+        let ending = cut.unwrap_or(if is_given_up { Exchange::Abandoned } else { natural });
         let whole = ending == Exchange::Complete;
         let answer = Answer {
             ending,
@@ -355,7 +362,7 @@ impl<'a> Simulation<'a> {
             headers: &reply.headers,
             body: if whole { &reply.body } else { &[] },
             codings: &[],
-            times: Times { ready: sent, sent: Some(sent), done: now, connect: None },
+            times: Times { ready: sent, sent: Some(sent), done: now, connect: None, held: 0 },
             via: Via::default(),
             bytes_sent: 0,
             bytes_received: reply.body.len() as u64,

@@ -3,6 +3,7 @@
 
 use crate::client::answer::Ending;
 use crate::client::exchange::{Limits, UserClient, Wire};
+use crate::client::stranger::send_beside;
 use crate::clock::{Clock, MILLISECOND, Nanos, SECOND, thread_cpu_ns, thread_queue_wait_ns};
 use crate::load::closed;
 use crate::load::floor::{Floor, Taken, own_arrivals};
@@ -32,7 +33,7 @@ const LATE: Nanos = 5 * MILLISECOND;
 /// What the tasks of one worker share.
 struct Desk {
     run: Arc<Run>,
-    wire: Wire,
+    wire: Rc<Wire>,
     timer: Timer,
     recorder: RefCell<Recorder>,
     /// Tasks to wake when the run is cut.
@@ -153,6 +154,9 @@ pub fn work(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async move {
         let timer = Timer::start(run.clock)?;
+        let wire = Rc::new(wire);
+        // It was made just now and nobody else has set it.
+        let _ = wire.timer.set(timer.clone());
         let desk = Rc::new(Desk {
             wire,
             timer,
@@ -297,6 +301,9 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                 desk.step(user, Input::Wake)
             }
             Effect::Send(due) => {
+                if let Some(kind) = user.outgoing.orders.stranger {
+                    send_beside(&desk.wire, user.outgoing.target, kind);
+                }
                 let received = client.exchange(&desk.wire, &mut user.outgoing, due).await;
                 let is_cut = received.answer().ending == Ending::Cut;
                 let next = if is_cut {

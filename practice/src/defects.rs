@@ -1,7 +1,8 @@
 //! The seeded defects by name. In: what the user typed. Out: a [`Defect`] or every name there is.
 //!
 //! Each is built where the real bug would live: the log-in in `tokens`, the cache in `cache`,
-//! the missing check in `routes::patient`, the others in `faults`.
+//! the missing check in `routes::patient`, the pool in `backend`, the shared context in `routes::chat`, the others in
+//! `faults`.
 
 use std::{fmt, str::FromStr};
 
@@ -14,6 +15,10 @@ pub enum Defect {
     SessionMixup,
     /// Objects are readable by anybody who is logged in.
     BrokenAccess,
+    /// A pooled back-end connection that lost its user answers everybody after that one question late.
+    CrossedReplies,
+    /// Who asks is kept in one place for all, and is somebody else after a wait.
+    ContextBleed,
     /// The service stops for a second, again and again.
     Stall,
     /// Some requests fail.
@@ -24,8 +29,21 @@ pub enum Defect {
 
 impl Defect {
     /// Every defect, in the order in which help texts list them.
-    pub const ALL: [Defect; 6] =
-        [Defect::SharedCache, Defect::SessionMixup, Defect::BrokenAccess, Defect::Stall, Defect::Errors, Defect::Slow];
+    pub const ALL: [Defect; 8] = [
+        Defect::SharedCache,
+        Defect::SessionMixup,
+        Defect::BrokenAccess,
+        Defect::CrossedReplies,
+        Defect::ContextBleed,
+        Defect::Stall,
+        Defect::Errors,
+        Defect::Slow,
+    ];
+
+    /// Whether it shows only when clients give requests up in mid-flight.
+    pub fn needs_abandoned_requests(self) -> bool {
+        self == Defect::CrossedReplies
+    }
 
     /// The name on the command line, such as `shared-cache`.
     pub fn name(self) -> &'static str {
@@ -33,6 +51,8 @@ impl Defect {
             Defect::SharedCache => "shared-cache",
             Defect::SessionMixup => "session-mixup",
             Defect::BrokenAccess => "broken-access",
+            Defect::CrossedReplies => "crossed-replies",
+            Defect::ContextBleed => "context-bleed",
             Defect::Stall => "stall",
             Defect::Errors => "errors",
             Defect::Slow => "slow",
@@ -45,6 +65,10 @@ impl Defect {
             Defect::SharedCache => "private answers are cached for half a second under a key that forgets the user",
             Defect::SessionMixup => "log-ins at the same moment are handed the same session token",
             Defect::BrokenAccess => "progress and sessions are readable by anybody who is logged in",
+            Defect::CrossedReplies => {
+                "after a request that was given up, a pooled connection answers the next ones one late"
+            }
+            Defect::ContextBleed => "the chat keeps who asks in one place for all, and a wait changes it",
             Defect::Stall => "the whole service stops answering for 1 s in each 10 s",
             Defect::Errors => "about 5 % of the requests answer 503",
             Defect::Slow => "each answer takes 300 ms more",

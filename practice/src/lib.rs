@@ -6,6 +6,7 @@
 //! It runs on its own threads, so a caller may be plain code or inside another runtime.
 
 mod accounts;
+mod backend;
 mod body;
 mod cache;
 mod clinic;

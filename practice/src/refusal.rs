@@ -37,7 +37,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Refusal::NotLoggedIn | Refusal::WrongPassword => StatusCode::UNAUTHORIZED,
             Refusal::NotYours => StatusCode::FORBIDDEN,

@@ -1,7 +1,10 @@
 //! The running clinic's parts and its routes. In: the options. Out: a router for each service;
 //! all three hold every route, so that they can also share one port.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{Router, middleware};
 use rusqlite::Connection;
@@ -9,6 +12,7 @@ use rusqlite::Connection;
 use crate::{
     Options,
     accounts::Account,
+    backend::Pool,
     cache::{ANSWER_TIME_TO_LIVE, KeptAnswer, TtlCache},
     database::{CreateError, Database, PoolLimits},
     defects::Defect,
@@ -38,6 +42,10 @@ pub(crate) struct App {
     pub(crate) answers: TtlCache<KeptAnswer>,
     pub(crate) token_key: TokenKey,
     pub(crate) seed: u64,
+    /// Connections to the records system, used only under [`Defect::CrossedReplies`].
+    pub(crate) records: Pool,
+    /// Whose message the chat is answering, used only under [`Defect::ContextBleed`].
+    pub(crate) asking: Mutex<routes::chat::Asking>,
     defects: Vec<Defect>,
 }
 
@@ -51,6 +59,8 @@ impl App {
             answers: TtlCache::new(ANSWER_TIME_TO_LIVE, MOST_CACHED),
             token_key: TokenKey::draw(),
             seed: options.seed,
+            records: Pool::default(),
+            asking: Mutex::default(),
             defects: options.defects,
         })
     }

@@ -32,6 +32,7 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "phases": [],
         "capacity": {},
         "isolation": isolation(result, verdict),
+        "faults": faults(result),
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
         "watched": [],
     });
@@ -275,6 +276,13 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
     })
 }
 
+/// Each fault that the run was asked for or provoked, with how often.
+fn faults(result: &RunResult) -> Value {
+    let asked = |name: &str| result.header.faults.iter().any(|(n, _)| n == name);
+    let counts = result.faults.by_name().into_iter().filter(|(name, times)| *times > 0 || asked(name));
+    Value::Object(counts.map(|(name, times)| (name.to_owned(), json!(times))).collect())
+}
+
 fn point(p: &Point) -> Value {
     let at = |i: usize| p.response_ns.map(|r| ms(r[i] as f64));
     json!({
@@ -284,6 +292,8 @@ fn point(p: &Point) -> Value {
         "ok": p.counts.ok,
         "failed": p.counts.failed,
         "timed_out": p.counts.timed_out,
+        "abandoned": p.counts.abandoned,
+        "faults": p.faults.sum(),
         "dropped": p.dropped,
         "users": p.users,
         "in_flight": p.in_flight,

@@ -146,3 +146,14 @@ pub fn tier_word(tier: Tier) -> &'static str {
         Tier::Risk => "risk",
     }
 }
+
+/// What was provoked on purpose, one text each: `abandon: 123 (5% by reset)`.
+pub fn stressors(result: &RunResult) -> Vec<String> {
+    let asked = &result.header.faults;
+    let provoked = result.faults.by_name().into_iter().filter_map(|(name, times)| {
+        let extents: Vec<_> = asked.iter().filter(|(n, _)| n == name).map(|(_, extent)| extent.as_str()).collect();
+        let extent = if extents.is_empty() { String::new() } else { format!(" ({})", extents.join("; ")) };
+        (times > 0 || !extents.is_empty()).then(|| format!("{name}: {}{extent}", crate::figures::count(times)))
+    });
+    provoked.collect()
+}

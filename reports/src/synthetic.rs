@@ -1,6 +1,7 @@
 //! Test support: run results made by arithmetic, so that a test knows the truth that the judge must find.
 //! In: steps as functions of (second, index, chance). Out: a [`RunResult`] whose counters, histograms and timeline agree.
 
+use engine::faults::FaultCounts;
 use engine::run_result::*;
 use scenarios::objective::{Comparison, Limit, Objective, Selection, Stat};
 use std::collections::BTreeMap;
@@ -252,6 +253,7 @@ pub fn empty() -> RunResult {
             load: "20 users for 20s".into(),
             users: 20,
             isolation_required: false,
+            faults: Vec::new(),
             targets: Vec::new(),
             journeys: Vec::new(),
             steps: Vec::new(),
@@ -269,6 +271,7 @@ pub fn empty() -> RunResult {
         iterations: Iterations::default(),
         dropped: 0,
         overhead: Overhead::default(),
+        faults: FaultCounts::default(),
         errors: Vec::new(),
         timeline: Vec::new(),
         warm_up: Times::default(),

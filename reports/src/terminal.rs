@@ -4,7 +4,7 @@
 use crate::figures::{self, count, counted, fit, plain, wrap};
 use crate::rows::{self, shown, tier_word};
 use crate::verdict::{Interval, IsolationState, JudgedObjective, ObjectiveOutcome, Outcome, ValidityState, Verdict};
-use engine::run_result::{LeakGroup, LeakRecord, Party, RunResult};
+use engine::run_result::{LeakGroup, LeakRecord, Party, RunResult, Tier};
 use scenarios::objective::Stat;
 use std::fmt::Write;
 
@@ -57,6 +57,7 @@ pub fn terminal_summary(result: &RunResult, verdict: &Verdict, colour: bool) -> 
     objectives(&mut out, paint, verdict);
     steps(&mut out, paint, result);
     errors(&mut out, paint, result);
+    stressors(&mut out, paint, result);
     isolation(&mut out, paint, result, verdict);
     generator(&mut out, paint, result, verdict);
     out
@@ -221,6 +222,17 @@ fn errors(out: &mut String, paint: Paint, result: &RunResult) {
     }
 }
 
+/// What was provoked on purpose; nothing is said of a run that provoked nothing.
+fn stressors(out: &mut String, paint: Paint, result: &RunResult) {
+    let stressors = rows::stressors(result);
+    if stressors.is_empty() {
+        return;
+    }
+    line(out, "");
+    line(out, &paint.title("Provoked on purpose"));
+    block(out, 2, &stressors.join(", "));
+}
+
 fn isolation(out: &mut String, paint: Paint, result: &RunResult, verdict: &Verdict) {
     let judged = &verdict.isolation;
     let (sign, outcome) = match judged.state {
@@ -277,8 +289,11 @@ fn leak_example(out: &mut String, example: &LeakRecord) {
     };
     say("reader", &party(&example.reader));
     say("asked", &example.reader.request);
-    say("owner", &party(&example.owner));
-    say("wrote", &example.owner.request);
+    // A risk has no second party: it is the reader's own data that might reach somebody.
+    if example.tier != Tier::Risk {
+        say("owner", &party(&example.owner));
+        say("wrote", &example.owner.request);
+    }
     say("received", &fit(&example.excerpt, 160));
     say("why", &example.why);
     say("hint", &example.hint);

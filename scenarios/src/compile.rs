@@ -274,6 +274,7 @@ fn profiles(plan: &Plan) -> Vec<Profile> {
             warm_up_ns: p.warm_up_ns,
             graceful_stop_ns: p.graceful_stop_ns,
             isolation_required: p.isolation_required,
+            faults: p.faults.clone(),
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 //! In: [`Source`] and the environment. Out: [`Plan`] with warnings, or every mistake of the file at once.
 
 mod accounts;
+mod faults;
 mod journeys;
 mod profiles;
 mod reader;
@@ -20,6 +21,7 @@ pub(crate) use targets::check_url;
 use crate::compile;
 use crate::diagnostic::{self, Diagnostic, Span};
 use crate::environment::{self, Lookup};
+use crate::faults::{Abandon, Faults};
 use crate::program::{DataOrder, Delay, Load};
 use crate::source::Source;
 use crate::syntax::{self, Node, Scalar};
@@ -155,6 +157,7 @@ pub(crate) struct RequestPlan {
     pub headers: Vec<(Scalar, Scalar)>,
     pub body: BodyPlan,
     pub timeout_ns: Option<u64>,
+    pub abandon: Option<Abandon>,
     pub expect: ExpectPlan,
     pub saves: Vec<SavePlan>,
     pub identities: Vec<(Scalar, Scalar)>,
@@ -220,6 +223,7 @@ pub(crate) struct ProfilePlan {
     pub warm_up_ns: u64,
     pub graceful_stop_ns: u64,
     pub isolation_required: bool,
+    pub faults: Faults,
 }
 
 /// An objective as written.

@@ -3,6 +3,7 @@
 //! In: `compile`. Out: read by the engine's virtual users; plain data, shared by all workers.
 
 use crate::expr::{Expr, JsonTemplate, Slot, Template};
+use crate::faults::{Abandon, Faults};
 use crate::jsonpath::JsonPath;
 use crate::objective::Objective;
 use crate::value::Value;
@@ -287,6 +288,8 @@ pub struct Request {
     pub body: Body,
     /// Time limit of this request: the step's, else the target's.
     pub timeout_ns: u64,
+    /// The step's own share of requests given up in mid-flight; it goes before the profile's.
+    pub abandon: Option<Abandon>,
     /// What the answer must be like.
     pub expect: Expect,
     /// What is taken from the answer.
@@ -422,6 +425,8 @@ pub struct Profile {
     pub graceful_stop_ns: u64,
     /// `isolation: required`.
     pub isolation_required: bool,
+    /// What is provoked on purpose.
+    pub faults: Faults,
 }
 
 /// How the load comes.

@@ -39,6 +39,11 @@ fn describe(program: &Program) -> String {
         );
         let duration = format_duration(profile.load.duration_ns());
         text.push_str(&format!("  {}: {duration}, up to {} users, {requests}\n", profile.name, estimate.users));
+        let faults: Vec<_> =
+            profile.faults.in_words().iter().map(|(name, extent)| format!("{name} {extent}")).collect();
+        if !faults.is_empty() {
+            text.push_str(&format!("    provokes {}\n", faults.join(", ")));
+        }
     }
     let objectives: Vec<_> = program.objectives.iter().map(|o| format!("  {}\n", o.id)).collect();
     text.push_str(&format!("\nObjectives\n{}", objectives.concat()));

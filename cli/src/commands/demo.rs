@@ -4,9 +4,10 @@ use super::load;
 use super::play::{self, Game};
 use crate::args::Demo;
 use crate::outcome::Problem;
-use practice::{Clinic, Options, Port};
-use scenarios::Overrides;
+use practice::{Clinic, Defect, Options, Port};
+use scenarios::faults::{Abandon, GiveUp};
 use scenarios::units::parse_duration;
+use scenarios::{Overrides, Program};
 
 /// The profile of the library's clinic file that the demo plays.
 const PROFILE: &str = "demo";
@@ -32,17 +33,30 @@ pub fn demo(args: &Demo) -> Result<u8, Problem> {
     };
     loaded.program.profiles.retain(|p| p.name == PROFILE);
     loaded.program.with_overrides(&overrides).map_err(Problem::usage)?;
+    let provoking = provoke(&mut loaded.program, &args.defect);
     let defects: Vec<_> = args.defect.iter().map(ToString::to_string).collect();
     let note = match defects.as_slice() {
         [] => "the target is the practice clinic, without defects".into(),
         _ => format!("the target is the practice clinic with the defects {}", defects.join(", ")),
     };
-    let code = play::play(
-        loaded,
-        Game { profiles: vec![PROFILE.into()], scaled: None, notes: vec![note], how: args.how.clone() },
-    );
+    let notes: Vec<String> = std::iter::once(note).chain(provoking).collect();
+    let code = play::play(loaded, Game { profiles: vec![PROFILE.into()], scaled: None, notes, how: args.how.clone() });
     clinic.stop();
     code
+}
+
+/// Some defects show only when clients give requests up: then the demo does so, and says it.
+fn provoke(program: &mut Program, defects: &[Defect]) -> Option<String> {
+    let defect = defects.iter().find(|d| d.needs_abandoned_requests())?;
+    let mut words = String::new();
+    for profile in &mut program.profiles {
+        let abandon =
+            profile.faults.abandon.get_or_insert(Abandon { chance: 0.05, after_ns: None, how: GiveUp::Reset });
+        words = abandon.in_words();
+    }
+    let note = format!("{defect} shows only when clients give requests up, so they do: faults: abandon {words}");
+    eprintln!("note: {note}");
+    Some(note)
 }
 
 /// A duration from the command line, ns.

@@ -3,6 +3,7 @@
 
 use crate::clock::Nanos;
 use crate::failure::Transport;
+use crate::faults::Orders;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
@@ -27,6 +28,8 @@ pub struct Outgoing {
     pub sent_headers: Vec<HeaderValue>,
     /// Time limit, ns.
     pub timeout_ns: u64,
+    /// What it is to suffer.
+    pub orders: Orders,
 }
 
 /// How the exchange ended.
@@ -38,6 +41,8 @@ pub enum Ending {
     Failed(Transport),
     /// Not within the request's time limit.
     TimedOut,
+    /// Given up on purpose.
+    Abandoned,
     /// The run ended first.
     Cut,
     /// Our own machine could not (descriptors, ports).
@@ -55,6 +60,8 @@ pub struct Times {
     pub done: Nanos,
     /// How long connecting took, if a connection was made for this request.
     pub connect: Option<Nanos>,
+    /// How long we ourselves kept the answer waiting, reading slowly on purpose; no time of the target's.
+    pub held: Nanos,
 }
 
 /// The connection that an answer came on, for evidence.

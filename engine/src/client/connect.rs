@@ -2,7 +2,8 @@
 //! In: a target. Out: an open [`Connection`] that its user polls itself.
 
 use super::exchange::Wire;
-use crate::clock::Nanos;
+use super::slow::{MOUTHFUL, Pause, Slowness};
+use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -24,6 +25,8 @@ use tokio::net::TcpStream;
 pub struct Traffic {
     read: AtomicU64,
     written: AtomicU64,
+    /// How slowly the present answer is read.
+    pub slowness: Slowness,
 }
 
 impl Traffic {
@@ -65,6 +68,17 @@ impl Connection {
         }
     }
 
+    /// Resets it: the other side gets a RST instead of a polite end, and what is under way is lost.
+    pub fn reset(self) {
+        let stream = Pin::into_inner(self.driver).into_parts().io.into_inner();
+        let tcp = match &stream {
+            Stream::Plain(plain) => &plain.tcp,
+            Stream::Tls(tls) => &tls.get_ref().0.tcp,
+        };
+        // A socket that refuses the option is already gone, which is what was wanted.
+        let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+    }
+
     /// Whether a request can be sent on it.
     pub fn is_usable(&self) -> bool {
         !self.ended && !self.sender.is_closed()
@@ -90,14 +104,15 @@ pub async fn connect(wire: &Wire, index: usize) -> Result<Connection, ConnectErr
     }
 }
 
-async fn open(wire: &Wire, index: usize) -> Result<Connection, ConnectError> {
+/// The bytes to target `index`: TCP, and TLS where it is asked for; with their count and our port.
+pub async fn stream(wire: &Wire, index: usize) -> Result<(Stream, Arc<Traffic>, u16), ConnectError> {
     let target = &wire.targets[index];
     let tcp = tcp(&wire.addresses(index).await?).await?;
     // Without Nagle a small request leaves at once; a socket that refuses the option still works.
     let _ = tcp.set_nodelay(true);
     let local_port = tcp.local_addr().map_or(0, |a| a.port());
     let traffic = Arc::new(Traffic::default());
-    let plain = Counted { tcp, traffic: Arc::clone(&traffic) };
+    let plain = Counted { tcp, traffic: Arc::clone(&traffic), clock: wire.clock, pause: Pause::default() };
     let stream = match &target.tls {
         None => Stream::Plain(plain),
         Some(config) => {
@@ -107,6 +122,11 @@ async fn open(wire: &Wire, index: usize) -> Result<Connection, ConnectError> {
             Stream::Tls(Box::new(tls))
         }
     };
+    Ok((stream, traffic, local_port))
+}
+
+async fn open(wire: &Wire, index: usize) -> Result<Connection, ConnectError> {
+    let (stream, traffic, local_port) = stream(wire, index).await?;
     let (sender, driver) = http1::Builder::new()
         .max_headers(wire.limits.headers)
         // A small request is cheaper copied into one buffer than gathered by the kernel.
@@ -160,10 +180,24 @@ pub enum Stream {
 pub struct Counted {
     tcp: TcpStream,
     traffic: Arc<Traffic>,
+    clock: Clock,
+    pause: Pause,
 }
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        std::task::ready!(this.pause.poll(&this.traffic.slowness, &this.clock, cx));
+        if this.traffic.slowness.is_on() {
+            let mut bytes = [0; MOUTHFUL];
+            let mut mouthful = ReadBuf::new(&mut bytes[..MOUTHFUL.min(buf.remaining())]);
+            std::task::ready!(Pin::new(&mut this.tcp).poll_read(cx, &mut mouthful))?;
+            let read = mouthful.filled();
+            this.pause.eaten(read.len());
+            this.traffic.read.fetch_add(read.len() as u64, Relaxed);
+            buf.put_slice(read);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
         self.traffic.read.fetch_add((buf.filled().len() - before) as u64, Relaxed);

@@ -5,16 +5,20 @@ use super::answer::{Answer, Ending, Outgoing, Times, Via};
 use super::connect::{ConnectError, Connection, connect};
 use super::cookies::Jar;
 use super::decode::{self, Coding};
+use super::stranger::Strangers;
 use super::tls;
 use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
+use crate::faults::{Leaving, Orders};
+use crate::timer::Timer;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use rustls::ClientConfig;
+use scenarios::faults::GiveUp;
 use scenarios::program::Target;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -66,6 +70,10 @@ pub struct Wire {
     pub targets: Vec<Endpoint>,
     /// Set when the run's end cuts what is still going on; every waiting task is woken then.
     pub cut: Cell<bool>,
+    /// The worker's timer, by which requests are given up to the microsecond; without it none is given up.
+    pub timer: OnceCell<Timer>,
+    /// The faulty cohort's size at this moment.
+    pub strangers: Strangers,
     /// Body buffers at rest; a thinking user holds none.
     buffers: RefCell<Vec<Vec<u8>>>,
 }
@@ -83,7 +91,15 @@ impl Wire {
         limits: Limits,
     ) -> Result<Self, String> {
         let targets = targets.iter().zip(tls).map(|(t, tls)| endpoint(t, tls.clone())).collect::<Result<_, _>>()?;
-        Ok(Self { clock, limits, targets, cut: Cell::new(false), buffers: RefCell::default() })
+        Ok(Self {
+            clock,
+            limits,
+            targets,
+            cut: Cell::new(false),
+            timer: OnceCell::new(),
+            strangers: Strangers::default(),
+            buffers: RefCell::default(),
+        })
     }
 
     /// TLS configurations of `targets`, one each.
@@ -163,7 +179,7 @@ impl Received {
             raw: buffer,
             decoded: None,
             codings: Vec::new(),
-            times: Times { ready: due, sent: None, done: due, connect: None },
+            times: Times { ready: due, sent: None, done: due, connect: None, held: 0 },
             via: Via::default(),
             bytes_sent: 0,
             bytes_received: 0,
@@ -246,7 +262,7 @@ impl UserClient {
         };
         received.times.done = wire.clock.now();
         received.ending = ending;
-        self.settle(wire, target, &mut received);
+        self.settle(wire, target, out.orders, &mut received);
         if received.status != 0 {
             self.jar.receive(&received.headers, &wire.targets[target].base, out.uri.path());
         }
@@ -254,14 +270,19 @@ impl UserClient {
     }
 
     /// Counts the bytes, decodes what is there, and drops a connection that cannot be used again.
-    fn settle(&mut self, wire: &Wire, target: usize, received: &mut Received) {
+    fn settle(&mut self, wire: &Wire, target: usize, orders: Orders, received: &mut Received) {
         if let Some(connection) = &self.connections[target] {
             let (read, written) = connection.traffic.so_far();
             received.bytes_received = read.saturating_sub(received.bytes_received);
             received.bytes_sent = written.saturating_sub(received.bytes_sent);
             received.delivered = received.times.sent.is_some() && received.bytes_sent > 0;
+            received.times.held = connection.traffic.slowness.end();
             if received.ending != Ending::Complete || connection.ended {
-                self.connections[target] = None;
+                let connection = self.connections[target].take();
+                let how = orders.abandon.map(|leaving| leaving.how);
+                if received.ending == Ending::Abandoned && how == Some(GiveUp::Reset) {
+                    connection.into_iter().for_each(Connection::reset);
+                }
             }
         }
         if received.codings.is_empty() || received.raw.is_empty() {
@@ -284,7 +305,7 @@ impl UserClient {
     async fn attempt(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Ending {
         match self.try_once(wire, out, received).await {
             // The idle connection turned out to be closed and not a byte was written: this is no retry.
-            Attempt::NeverSent(request) => match self.send_fresh(wire, out.target, *request, received).await {
+            Attempt::NeverSent(request) => match self.send_fresh(wire, out, *request, received).await {
                 Attempt::Over(ending) => ending,
                 Attempt::NeverSent(_) => Ending::Failed(Transport::Closed),
             },
@@ -295,6 +316,9 @@ impl UserClient {
     async fn try_once(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Attempt {
         let request = self.request(wire, out);
         let slot = &mut self.connections[out.target];
+        if out.orders.reconnect {
+            *slot = None;
+        }
         if let Some(connection) = slot {
             poll_fn(|cx| {
                 connection.drive(cx);
@@ -302,19 +326,20 @@ impl UserClient {
             })
             .await;
             if connection.is_usable() {
-                return send(wire, connection, request, received).await;
+                return send(wire, connection, request, out, received).await;
             }
         }
-        self.send_fresh(wire, out.target, request, received).await
+        self.send_fresh(wire, out, request, received).await
     }
 
     async fn send_fresh(
         &mut self,
         wire: &Wire,
-        target: usize,
+        out: &Outgoing,
         request: Request<Full<Bytes>>,
         received: &mut Received,
     ) -> Attempt {
+        let target = out.target;
         self.connections[target] = None;
         // The totals of the connection before are no baseline for this one.
         (received.bytes_received, received.bytes_sent) = (0, 0);
@@ -324,7 +349,7 @@ impl UserClient {
                 let now = wire.clock.now();
                 received.times.connect = Some(now - start);
                 received.times.ready = now;
-                send(wire, self.connections[target].insert(connection), request, received).await
+                send(wire, self.connections[target].insert(connection), request, out, received).await
             }
             Err(ConnectError::Target(transport)) => Attempt::Over(Ending::Failed(transport)),
             Err(ConnectError::Ours) => Attempt::Over(Ending::GeneratorError),
@@ -357,7 +382,49 @@ enum Attempt {
     NeverSent(Box<Request<Full<Bytes>>>),
 }
 
+/// Sends, and hears the answer out or gives it up.
 async fn send(
+    wire: &Wire,
+    connection: &mut Connection,
+    request: Request<Full<Bytes>>,
+    out: &Outgoing,
+    received: &mut Received,
+) -> Attempt {
+    if out.orders.slow_reader {
+        connection.traffic.slowness.begin(out.timeout_ns);
+    }
+    match (out.orders.abandon, wire.timer.get()) {
+        (Some(leaving), Some(timer)) => {
+            let patience = patience(wire, timer, leaving);
+            leave_after(patience, talk(wire, connection, request, received)).await
+        }
+        _ => talk(wire, connection, request, received).await,
+    }
+}
+
+/// Ready when a request that is sent now is to be given up.
+fn patience(wire: &Wire, timer: &Timer, leaving: Leaving) -> impl Future<Output = ()> {
+    timer.sleep_until(wire.clock.now().saturating_add(leaving.after))
+}
+
+/// The talk's first turn sends the request; after that, whoever has left reads nothing that has come since.
+async fn leave_after(patience: impl Future<Output = ()>, talk: impl Future<Output = Attempt>) -> Attempt {
+    let (mut patience, mut talk) = (pin!(patience), pin!(talk));
+    let mut is_sent = false;
+    poll_fn(|cx| {
+        if is_sent && patience.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Attempt::Over(Ending::Abandoned));
+        }
+        is_sent = true;
+        match talk.as_mut().poll(cx) {
+            Poll::Ready(attempt) => Poll::Ready(attempt),
+            Poll::Pending => patience.as_mut().poll(cx).map(|()| Attempt::Over(Ending::Abandoned)),
+        }
+    })
+    .await
+}
+
+async fn talk(
     wire: &Wire,
     connection: &mut Connection,
     request: Request<Full<Bytes>>,

@@ -6,4 +6,6 @@ pub mod connect;
 pub mod cookies;
 pub mod decode;
 pub mod exchange;
+pub mod slow;
+pub mod stranger;
 pub mod tls;

@@ -3,9 +3,10 @@
 
 use super::interval::{Interval, StepInterval};
 use crate::clock::SECOND;
+use crate::faults::FaultCounts;
 use crate::run_result::{
     Counts, Ending, ErrorCount, GroupTotals, Health, Isolation, IsolationStep, Iterations, LeakGroup, LeakKey,
-    LeakRecord, Overhead, Point, PointStep, RunHeader, RunResult, StepTotals, Times, WorkerHealth,
+    LeakRecord, Overhead, Point, PointStep, RunHeader, RunResult, StepTotals, Tier, Times, WorkerHealth,
 };
 
 /// Points of a timeline at most.
@@ -25,6 +26,7 @@ pub struct Fold {
     iterations: Iterations,
     dropped: u64,
     overhead: Overhead,
+    faults: FaultCounts,
     errors: Vec<ErrorCount>,
     warm_up: Times,
     health: Health,
@@ -51,6 +53,7 @@ impl Fold {
             iterations: Iterations::default(),
             dropped: 0,
             overhead: Overhead::default(),
+            faults: FaultCounts::default(),
             errors: Vec::new(),
             warm_up: Times::default(),
             health: Health { workers: vec![WorkerHealth::default(); header.workers], ..Health::default() },
@@ -88,6 +91,7 @@ impl Fold {
         self.iterations.failed_before += interval.iterations.failed_before;
         self.dropped += interval.dropped;
         self.overhead.add(&interval.overhead);
+        self.faults.add(&interval.faults);
         interval.warm_up.add_to(&mut self.warm_up);
         self.last_ns = self.last_ns.max(interval.last_ns);
         for error in &interval.errors {
@@ -134,6 +138,7 @@ impl Fold {
             iterations: self.iterations,
             dropped: self.dropped,
             overhead: self.overhead,
+            faults: self.faults,
             errors: self.errors,
             timeline: self.timeline,
             warm_up: self.warm_up,
@@ -253,7 +258,8 @@ impl Fold {
             in_flight: interval.in_flight,
             response_ns: (response.count() > 0)
                 .then(|| [percentile(50.0), percentile(95.0), percentile(99.0), response.max_ns]),
-            leaks: interval.leaks.iter().map(|(_, n)| n).sum(),
+            leaks: interval.leaks.iter().filter(|(key, _)| key.tier == Tier::Proven).map(|(_, n)| n).sum(),
+            faults: interval.faults,
             steps,
         });
     }

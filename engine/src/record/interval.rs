@@ -1,6 +1,7 @@
 //! One second of a run: counters and histograms that add without loss. The unit that is merged over workers,
 //! stored as a line of `intervals.jsonl`, and folded into the run result.
 
+use crate::faults::FaultCounts;
 use crate::run_result::{Counts, ErrorCount, IsolationStep, Iterations, LeakKey, Overhead, Times, WorkerHealth};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -43,6 +44,9 @@ pub struct Interval {
     pub warm_up: Recording,
     /// Requests outside the figures.
     pub overhead: Overhead,
+    /// Faults provoked.
+    #[serde(skip_serializing_if = "FaultCounts::is_empty")]
+    pub faults: FaultCounts,
     /// By worker index.
     pub workers: BTreeMap<usize, WorkerHealth>,
     /// Errors by step and kind.
@@ -184,6 +188,7 @@ impl Interval {
         self.users += other.users;
         self.in_flight += other.in_flight;
         self.last_ns = self.last_ns.max(other.last_ns);
+        self.faults.add(&other.faults);
         self.lag.add(&other.lag);
         self.warm_up.add(&other.warm_up);
         self.overhead.add(&other.overhead);

@@ -10,12 +10,12 @@ pub mod journal;
 use crate::client::answer::Times;
 use crate::clock::{Nanos, SECOND};
 use crate::failure::Failure;
-use crate::run_result::{ErrorCount, FailureRecord, IsolationStep, LeakKey, LeakRecord};
+use crate::run_result::{ErrorCount, FailureRecord, IsolationStep, LeakKey, LeakRecord, Tier};
 use collector::{Handover, Message};
 use interval::{Interval, StepInterval, TargetUse};
 use scenarios::expr::EvalError;
 use scenarios::program::Program;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// How a request counts.
@@ -27,6 +27,8 @@ pub enum Class {
     Failed,
     /// Not in time.
     TimedOut,
+    /// Given up on purpose.
+    Abandoned,
     /// Cut by the end of the run.
     Unfinished,
     /// Our own machine could not.
@@ -65,9 +67,13 @@ pub struct Recorder {
     errors: HashMap<(usize, Option<usize>, Failure), u64>,
     leaks: HashMap<LeakKey, u64>,
     leak_records: u32,
+    /// Risks of which an example was handed over; as many as there are steps at most.
+    risks_shown: HashSet<LeakKey>,
     failure_records: u32,
     /// Users that play at this moment.
     pub users: u64,
+    /// By step: the usual service time of late, 0 before the first answer.
+    usual_ns: Vec<Nanos>,
     /// Requests in flight at this moment.
     pub in_flight: u64,
     /// By step: accounts of this worker whose own marker came back there; the strangers that probes may ask for.
@@ -79,6 +85,7 @@ impl Recorder {
     pub fn new(program: Arc<Program>, limits_ns: Arc<Vec<Vec<u64>>>, warm_up_ns: Nanos, handover: Handover) -> Self {
         let now = Interval::new(0, &program);
         let controls = vec![Vec::new(); program.steps.len()];
+        let usual_ns = vec![0; program.steps.len()];
         Self {
             program,
             limits_ns,
@@ -88,8 +95,10 @@ impl Recorder {
             errors: HashMap::new(),
             leaks: HashMap::new(),
             leak_records: 0,
+            risks_shown: HashSet::new(),
             failure_records: 0,
             users: 0,
+            usual_ns,
             in_flight: 0,
             controls,
         }
@@ -128,12 +137,17 @@ impl Recorder {
     /// A request came to its end.
     pub fn sample(&mut self, sample: &Sample) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let response = sample.times.done.saturating_sub(sample.due);
+        let held = sample.times.held;
+        let response = sample.times.done.saturating_sub(sample.due).saturating_sub(held);
         if let Some(sent) = sample.times.sent {
             // Late to the connecting, if a connection had to be made, and late after it was there.
             let began = sample.times.ready.saturating_sub(sample.times.connect.unwrap_or(0)).max(sample.due);
             let late = began - sample.due + sent.saturating_sub(sample.times.ready.max(sample.due));
             self.now.lag.record(late);
+        }
+        let service = sample.times.done.saturating_sub(sample.times.sent.unwrap_or(sample.due)).saturating_sub(held);
+        if sample.class == Class::Ok {
+            self.note_usual(sample.step, service);
         }
         if !self.is_measured(sample.due) {
             self.now.overhead.warm_up += u64::from(sample.delivered);
@@ -152,8 +166,7 @@ impl Recorder {
         match sample.class {
             Class::Ok => {
                 step.response.record(response);
-                let sent = sample.times.sent.unwrap_or(sample.due);
-                step.service.record(sample.times.done.saturating_sub(sent));
+                step.service.record(service);
                 step.count_within(limits, response);
             }
             Class::TimedOut | Class::Unfinished => {
@@ -161,8 +174,26 @@ impl Recorder {
                 step.lower_bounds.record(response);
             }
             Class::Failed => step.failed_response.record(response),
+            // What would have come is not known, so it enters no percentile.
+            Class::Abandoned => self.now.faults.abandon += 1,
             Class::GeneratorError => {}
         }
+    }
+
+    /// The usual service time of a step of late; `None` before its first answer.
+    pub fn usual_ns(&self, step: usize) -> Option<Nanos> {
+        Some(self.usual_ns[step]).filter(|usual| *usual > 0)
+    }
+
+    fn note_usual(&mut self, step: usize, service: Nanos) {
+        // Follows the median: a mean would be moved by the few slow answers, and most would be there before it.
+        let usual = &mut self.usual_ns[step];
+        let pace = (*usual / 16).max(1);
+        *usual = match *usual {
+            0 => service,
+            now if service > now => now + pace,
+            now => now - pace,
+        };
     }
 
     /// Names why a request of `step` failed (`request`: index into the program's requests).
@@ -206,7 +237,12 @@ impl Recorder {
 
     /// A leak: counted always, its evidence handed over while there are few.
     pub fn leak(&mut self, key: LeakKey, evidence: impl FnOnce() -> LeakRecord) {
-        if self.leak_records < MOST_LEAK_RECORDS {
+        // A risk shows in every answer of its step: one example of each is enough, and leaves room for the proven ones.
+        let is_wanted = match key.tier {
+            Tier::Risk => self.risks_shown.insert(key.clone()),
+            Tier::Proven | Tier::Suspect => self.leak_records < MOST_LEAK_RECORDS,
+        };
+        if is_wanted {
             self.leak_records += 1;
             self.handover.send(Message::Leak(key.clone(), Box::new(evidence())));
         }
@@ -272,6 +308,7 @@ fn count(step: &mut StepInterval, sample: &Sample) {
         Class::Ok => counts.ok += 1,
         Class::Failed => counts.failed += 1,
         Class::TimedOut => counts.timed_out += 1,
+        Class::Abandoned => counts.abandoned += 1,
         Class::Unfinished => counts.unfinished += 1,
         Class::GeneratorError => counts.generator_errors += 1,
     }

@@ -32,9 +32,9 @@ const MOST_OWNERS_PER_ANSWER: usize = 16;
 
 /// Where in an answer something stood.
 #[derive(Clone, Copy)]
-struct Spot<'a> {
-    place: &'a str,
-    text: &'a [u8],
+pub(super) struct Spot<'a> {
+    pub(super) place: &'a str,
+    pub(super) text: &'a [u8],
 }
 
 impl Spot<'_> {
@@ -98,6 +98,7 @@ impl VirtualUser {
         if plan.probe.is_some() {
             self.judge_probe(plan, answer, &foreign, recorder);
         }
+        self.lint_cache(plan, answer, seen, recorder);
         self.count_coverage(plan, answer, seen, recorder);
         seen
     }
@@ -320,7 +321,7 @@ impl VirtualUser {
     }
 
     /// The owner's side of the evidence.
-    fn party(&self, account: u32, marker: Option<Marker>) -> Party {
+    pub(super) fn party(&self, account: u32, marker: Option<Marker>) -> Party {
         let program = &self.run.program;
         let mut party = Party {
             user: self.run.accounts.user_of(account).map(u64::from),
@@ -371,7 +372,7 @@ impl VirtualUser {
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call builds one record; a struct would only repeat it")]
-    fn evidence(
+    pub(super) fn evidence(
         &self,
         key: &LeakKey,
         plan: &Request,

@@ -2,7 +2,9 @@
 //! so that the same machine runs on the network and in virtual time.
 //! In: [`Input`]s with the present time. Out: [`Effect`]s for whoever runs it, samples for the recorder.
 
+mod cache_lint;
 mod checks;
+mod faults;
 mod isolation;
 mod json;
 mod mask;
@@ -75,6 +77,8 @@ pub struct VirtualUser {
     head: [u8; crate::isolation::marker::HEAD],
     id: Value,
     random: Pcg64,
+    /// Faults have a stream of their own.
+    fault_random: Pcg64,
     slots: Vec<Value>,
     counters: Vec<u64>,
     rows: Vec<usize>,
@@ -114,6 +118,7 @@ impl VirtualUser {
             head: run.mint.head(crate::isolation::marker::Kind::Account, account),
             id: Value::text(format!("{}-{index}", run.id)),
             random,
+            fault_random: faults::stream(run.seed, index),
             slots: vec![Value::Null; plan.slots],
             counters: vec![0; plan.counters],
             rows: vec![0; run.program.data.len()],
@@ -243,7 +248,10 @@ impl VirtualUser {
         match op {
             Op::Request(request) => return Ok(self.request(*request, now, recorder)),
             Op::Think(delay) => {
-                self.due += self.draw(*delay);
+                let thought = self.draw(*delay);
+                if !self.skips_thinking(recorder) {
+                    self.due += thought;
+                }
                 return Ok((self.due > now).then_some(Effect::Wait(self.due)));
             }
             Op::Set { slot, value } => {
@@ -332,6 +340,7 @@ impl VirtualUser {
         recorder.planned(plan.step, self.due);
         match self.render(request, now, recorder) {
             Ok(()) => {
+                self.order_faults(plan, recorder);
                 self.requests_sent += 1;
                 run.accounts.note_request(self.account, plan.step, self.due);
                 Some(Effect::Send(self.due))
@@ -340,7 +349,8 @@ impl VirtualUser {
                 // Due, counted, but nothing could be written: the scenario's own fault, named as such.
                 let due = self.due;
                 self.due = due.max(now);
-                let times = crate::client::answer::Times { ready: due, sent: None, done: self.due, connect: None };
+                let times =
+                    crate::client::answer::Times { ready: due, sent: None, done: self.due, ..Default::default() };
                 recorder.sample(&Sample {
                     step: plan.step,
                     class: Class::Failed,
@@ -364,12 +374,13 @@ impl VirtualUser {
         let due = self.due;
         let done = answer.times.done;
         self.last_status = answer.status;
-        self.last_latency_ns = done.saturating_sub(due);
+        self.last_latency_ns = done.saturating_sub(due).saturating_sub(answer.times.held);
         let control = self.scan(plan, answer, recorder);
         let (class, failure, detail) = match answer.ending {
             Ending::Complete => self.judge(request, answer, control, recorder),
             Ending::Failed(transport) => (Class::Failed, Some(Failure::Transport(transport)), String::new()),
             Ending::TimedOut => (Class::TimedOut, Some(Failure::TimedOut), String::new()),
+            Ending::Abandoned => (Class::Abandoned, None, String::new()),
             Ending::Cut => (Class::Unfinished, None, String::new()),
             Ending::GeneratorError => (Class::GeneratorError, None, String::new()),
         };
@@ -388,6 +399,8 @@ impl VirtualUser {
         }
         match class {
             Class::Ok | Class::Unfinished => None,
+            // As a person reloads: the user goes on, unless later steps need what this answer would have brought.
+            Class::Abandoned if plan.saves.is_empty() => None,
             _ if plan.continue_on_failure => None,
             _ => Some(self.give_up(done, recorder)),
         }

@@ -99,6 +99,9 @@ impl Scope for UserScope<'_> {
 
     fn client_id(&mut self) -> String {
         self.user.client_ids += 1;
+        if let Some(id) = self.user.equal_id(self.recorder) {
+            return id.to_string();
+        }
         let bits = u128::from(self.random_bits()) << 64 | u128::from(self.random_bits());
         // Version 4, variant 1, as RFC 9562 lays them out.
         let bits = bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;

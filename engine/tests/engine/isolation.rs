@@ -59,6 +59,9 @@ impl Hospital {
         let body = String::from_utf8_lossy(&request.body).into_owned();
         let is_probe = request.request == 3;
         let mut reply = Reply::ok(MILLISECOND);
+        if self.defect != "cacheable" {
+            reply.headers.insert("cache-control", "private, no-store".parse().expect("a header"));
+        }
         let text = match (request.method.as_str(), self.defect) {
             ("POST", "one-token") if path == "/login" => r#"{"token":"same-for-all"}"#.to_owned(),
             ("POST", _) if path == "/login" => format!("{{\"token\":\"token-{}\"}}", self.requests),
@@ -163,6 +166,20 @@ fn each_leak_is_named_with_both_sides() {
 }
 
 #[test]
+fn private_answers_that_a_cache_may_keep_are_a_risk_and_no_leak() {
+    let result = visit("cacheable", "12");
+    let found = found(&result);
+    assert!(!found.is_empty() && found.iter().all(|f| *f == ("cache-lint", Tier::Risk)), "{found:?}");
+    let steps: Vec<_> = result.isolation.groups.iter().map(|g| result.header.steps[g.key.step].name.as_str()).collect();
+    assert_eq!(steps.len(), 2, "one group each step: {steps:?}");
+    for group in &result.isolation.groups {
+        assert_eq!(group.examples.len(), 1, "one example says it all");
+        assert!(group.count > 10 && group.examples[0].why.contains("cache-control"), "{:?}", group.examples[0]);
+    }
+    assert_eq!(result.timeline.iter().map(|p| p.leaks).sum::<u64>(), 0);
+}
+
+#[test]
 fn one_user_alone_raises_nothing_where_the_defect_needs_two() {
     for defect in ["none", "latest-copy", "in-a-header", "one-token", "open-door"] {
         let result = visit(defect, "1");
@@ -191,6 +208,7 @@ profiles: { p: { users: 3, for: 5s } }
     let mut latest = String::from("none");
     let result = play(text, 1, move |request: &Outgoing, _: Nanos| {
         let mut reply = Reply::ok(MILLISECOND);
+        reply.headers.insert("cache-control", "private".parse().expect("a header"));
         reply.body = match request.uri.path() {
             "/notes" => {
                 let json: serde_json::Value = serde_json::from_slice(&request.body).expect("we sent JSON");

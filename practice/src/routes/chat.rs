@@ -1,7 +1,10 @@
 //! The chatbot. In: a patient's message in one of the patient's conversations. Out: a reply
 //! that quotes it, with advice from the articles, and the last messages, newest first.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use axum::{Router, extract::State, http::StatusCode, response::Response, routing::post};
 use rusqlite::{Connection, OptionalExtension};
@@ -9,10 +12,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
+    accounts::Account,
     body::{Given, private},
+    defects::Defect,
     refusal::Refusal,
     server::App,
-    tokens::Bearer,
+    tokens::{self, Bearer},
 };
 
 /// Messages of a conversation that are kept and shown.
@@ -38,7 +43,14 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new().route("/api/chatbot", post(reply))
 }
 
-#[derive(Deserialize)]
+/// How long the model thinks about an answer in the faulty chat.
+const MODEL: Duration = Duration::from_millis(25);
+
+/// Whose message is being answered; the faulty chat has one of these for all.
+#[derive(Default, Clone)]
+pub(crate) struct Asking(Option<(Account, Question)>);
+
+#[derive(Deserialize, Clone)]
 struct Question {
     message: String,
     session_id: String,
@@ -51,6 +63,9 @@ async fn reply(
 ) -> Result<Response, Refusal> {
     let topic = topic_of(&asked.message);
     let advice = advice(&app, topic).await?;
+    if app.has(Defect::ContextBleed) {
+        return reply_from_context(&app, bearer, asked, &advice).await;
+    }
     let answer = app
         .write_as(bearer, move |db, account| {
             let history = remember(db, &account.id(), &asked)?;
@@ -62,6 +77,25 @@ async fn reply(
             }))
         })
         .await?;
+    Ok(private(StatusCode::OK, answer))
+}
+
+/// The faulty reply. Who asks what is put where "the current request" is kept, the model is waited for, and then the
+/// current request is read again: by then it is whoever asked last. A user alone is always the last.
+async fn reply_from_context(app: &App, bearer: Bearer, asked: Question, advice: &str) -> Result<Response, Refusal> {
+    let account = app.database.read(move |db| tokens::look_up(db, &bearer)).await?;
+    app.asking.lock().unwrap_or_else(PoisonError::into_inner).0 = Some((account, asked));
+    tokio::time::sleep(MODEL).await;
+    let current = app.asking.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (account, asked) = current.0.ok_or(Refusal::Internal("nobody is asking"))?;
+    let remembered = asked.clone();
+    let history = app.database.write(move |db| remember(db, &account.id(), &remembered)).await?;
+    let answer = json!({
+        "reply": format!("You wrote: “{}”. {advice}", asked.message),
+        "session_id": asked.session_id,
+        "account_id": account.id(),
+        "history": history,
+    });
     Ok(private(StatusCode::OK, answer))
 }
 

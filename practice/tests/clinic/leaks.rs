@@ -6,7 +6,7 @@ use practice::Defect;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::caller::{Caller, clinic};
+use crate::caller::{Caller, address, clinic};
 
 #[tokio::test]
 async fn a_shared_cache_gives_one_users_answers_to_another() {
@@ -129,4 +129,85 @@ async fn broken_access_lets_anybody_read_and_nobody_write() {
     assert_eq!(stranger.post("/patients/p-1/mood", mood).await.status, 403);
     stranger.token.clear();
     assert_eq!(stranger.get("/patients/p-1/progress").await.status, 401);
+}
+
+/// A request that its client gives up while the answer is being made: the connection is reset.
+async fn give_up(clinic: &practice::Clinic, token: &str, path: &str) {
+    use tokio::io::AsyncWriteExt;
+    let before = clinic.counts();
+    let mut stream = tokio::net::TcpStream::connect(address(clinic)).await.unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nhost: c\r\nauthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    while clinic.counts() == before {
+        tokio::task::yield_now().await;
+    }
+    // The clinic asks its records system as soon as it has counted; dropping the stream closes the connection.
+}
+
+#[tokio::test]
+async fn crossed_replies_come_one_late_after_a_request_that_was_given_up() {
+    let clinic = clinic(&[Defect::CrossedReplies]);
+    let mut first = Caller::log_in(&clinic, "patient-1").await;
+    let mut second = Caller::log_in(&clinic, "patient-2").await;
+    first.post("/patients/p-1/mood", json!({"mood": 5, "note": "only for patient 1"})).await;
+    for _ in 0..3 {
+        assert_eq!(first.get("/patients/p-1/progress").await.field("patient_id"), "p-1");
+        assert_eq!(second.get("/patients/p-2/progress").await.field("patient_id"), "p-2");
+    }
+    // Which comes first, the question or the news that nobody waits for it, is the scheduler's choice.
+    for _ in 0..20 {
+        give_up(&clinic, &first.token, "/patients/p-1/progress").await;
+        let crossed = second.get("/patients/p-2/progress").await;
+        assert_eq!(crossed.status, 200);
+        if crossed.field("patient_id") == "p-1" {
+            assert!(crossed.text.contains("only for patient 1"));
+            break;
+        }
+    }
+    assert_eq!(first.get("/patients/p-1/progress").await.field("patient_id"), "p-2", "one late from then on");
+}
+
+#[tokio::test]
+async fn crossed_replies_give_a_user_alone_only_own_answers() {
+    let clinic = clinic(&[Defect::CrossedReplies]);
+    let mut alone = Caller::log_in(&clinic, "patient-1").await;
+    for _ in 0..5 {
+        give_up(&clinic, &alone.token, "/patients/p-1/progress").await;
+        let read = alone.get("/patients/p-1/progress").await;
+        assert_eq!((read.field("account_id"), read.field("patient_id")), ("p-1".to_owned(), "p-1".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn the_healthy_clinic_crosses_nothing_when_requests_are_given_up() {
+    let clinic = clinic(&[]);
+    let mut users = [Caller::log_in(&clinic, "patient-1").await, Caller::log_in(&clinic, "patient-2").await];
+    for round in 0..10 {
+        give_up(&clinic, &users[round % 2].token, &format!("/patients/p-{}/progress", round % 2 + 1)).await;
+        for (user, own) in users.iter_mut().zip(["p-1", "p-2"]) {
+            assert_eq!(user.get(&format!("/patients/{own}/progress")).await.field("patient_id"), own);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_context_bleeds_between_users_who_ask_together_and_not_alone() {
+    let clinic = clinic(&[Defect::ContextBleed]);
+    let mut users = Vec::new();
+    for number in 1..=6 {
+        users.push((number, Caller::log_in(&clinic, &format!("patient-{number}")).await));
+    }
+    let question = |number: u32| json!({"session_id": format!("chat-{number}"), "message": format!("I am {number}")});
+    let (alone, user) = &mut users[0];
+    for _ in 0..5 {
+        let answer = user.post("/api/chatbot", question(*alone)).await;
+        assert_eq!((answer.status.as_u16(), answer.field("account_id").as_str()), (200, "p-1"));
+    }
+    let mut talks = JoinSet::new();
+    for (number, mut user) in users {
+        talks.spawn(async move { (number, user.post("/api/chatbot", question(number)).await) });
+    }
+    let answers = talks.join_all().await;
+    let strangers = answers.iter().filter(|(number, answer)| answer.field("account_id") != format!("p-{number}"));
+    assert!(strangers.count() > 0, "somebody got another one's answer");
 }

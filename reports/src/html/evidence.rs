@@ -138,11 +138,10 @@ fn group(result: &RunResult, group: &LeakGroup) -> GroupView {
         Tier::Suspect => ("warn", "!"),
         Tier::Risk => ("inconclusive", "?"),
     };
-    let who = group.examples.first().map_or_else(String::new, |e| {
-        let verb = match group.key.tier {
-            Tier::Proven => "received",
-            Tier::Suspect | Tier::Risk => "may have received",
-        };
+    // A risk has no second party: it is the reader's own data that might reach somebody.
+    let shown = group.examples.first().filter(|_| group.key.tier != Tier::Risk);
+    let who = shown.map_or_else(String::new, |e| {
+        let verb = if group.key.tier == Tier::Proven { "received" } else { "may have received" };
         format!("{} {verb} data of {}", party(&e.reader).account, party(&e.owner).account)
     });
     GroupView {

@@ -23,6 +23,7 @@ struct Column {
     in_flight: f64,
     response_ms: Option<[f64; 3]>,
     leaks: u64,
+    provoked: f64,
 }
 
 fn columns(points: &[Point]) -> Vec<Column> {
@@ -49,6 +50,7 @@ fn column(points: &[Point]) -> Column {
         in_flight: most(|p| p.in_flight),
         response_ms: worst(0).map(|p50| [p50, worst(1).unwrap_or(p50), worst(2).unwrap_or(p50)]),
         leaks: points.iter().map(|p| p.leaks).sum(),
+        provoked: rate(|p| p.faults.sum()),
     }
 }
 
@@ -59,7 +61,12 @@ pub fn charts(result: &RunResult, verdict: &Verdict) -> Vec<ChartView> {
     };
     let columns = columns(&result.timeline);
     let span = (first.t_s, last.t_s + last.every_s);
-    vec![rates(&columns, span), users(&columns, span), responses(&columns, span, verdict), errors(&columns, span)]
+    let mut charts =
+        vec![rates(&columns, span), users(&columns, span), responses(&columns, span, verdict), errors(&columns, span)];
+    if columns.iter().any(|c| c.provoked > 0.0) {
+        charts.push(provoked(&columns, span));
+    }
+    charts
 }
 
 fn line(columns: &[Column], ink: Ink, of: impl Fn(&Column) -> Option<f64>) -> Series {
@@ -111,6 +118,19 @@ fn users(columns: &[Column], span: (f64, f64)) -> ChartView {
         keys: vec![Key::new(Ink::First, "users"), Key::new(Ink::Second, "requests in flight")],
         svg: panel("Active users and requests in flight, over time", span, linear_axis(top, number), series).svg(),
     }
+}
+
+/// Faults provoked on purpose, with the leaks beside them: whether the one brings the other.
+fn provoked(columns: &[Column], span: (f64, f64)) -> ChartView {
+    let axis = linear_axis(top(columns, |c| c.provoked), number);
+    let series = vec![line(columns, Ink::First, |c| Some(c.provoked))];
+    let mut panel = panel("Faults provoked on purpose a second, over time", span, axis, series);
+    panel.marks = columns.iter().filter(|c| c.leaks > 0).map(|c| c.t_s).collect();
+    let mut keys = vec![Key::new(Ink::First, "provoked")];
+    if !panel.marks.is_empty() {
+        keys.push(Key { class: "", dashes: "", label: "▲ proven leak" });
+    }
+    ChartView { title: "Faults provoked a second".into(), note: String::new(), keys, svg: panel.svg() }
 }
 
 /// Label of a logarithmic tick in ms.

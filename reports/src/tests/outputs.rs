@@ -263,6 +263,48 @@ fn a_report_shows_leak_evidence_of_both_users() {
     assert!(!page.contains("#00000"), "every colour is a variable");
 }
 
+/// What was provoked is said everywhere, with how often and how much was asked for; nothing of a run without faults.
+#[test]
+fn faults_are_shown_as_stressors() {
+    let mut result = go();
+    let quiet = judge(&result, &objectives());
+    assert!(!terminal_summary(&result, &quiet, false).contains("Provoked"));
+    assert!(!crate::render_report(&result, &quiet).contains("rovoked"));
+    result.header.faults = vec![("abandon".into(), "5% by reset".into()), ("reconnect".into(), "2%".into())];
+    result.faults.abandon = 1_234;
+    result.timeline[7].faults.abandon = 1_234;
+    let verdict = judge(&result, &objectives());
+    let json: Value = serde_json::from_str(&render_result_json(&result, &verdict)).unwrap();
+    assert_eq!(json["faults"], serde_json::json!({"abandon": 1_234, "reconnect": 0}));
+    assert_eq!((&json["timeline"][7]["faults"], &json["timeline"][8]["faults"]), (&1_234.into(), &0.into()));
+    let words = "abandon: 1,234 (5% by reset), reconnect: 0 (2%)";
+    let terminal = terminal_summary(&result, &verdict, false);
+    assert!(terminal.contains(words), "{terminal}");
+    let page = crate::render_report(&result, &verdict);
+    assert!(page.contains(words) && page.contains("Faults provoked a second"));
+}
+
+/// A risk gates nothing, warns of nothing, and names nobody as a receiver.
+#[test]
+fn a_risk_is_shown_apart() {
+    let mut result = go();
+    let before = judge(&result, &objectives());
+    let mut risk = leak(0, 1, "own data");
+    risk.key.detector = "cache-lint".into();
+    risk.key.tier = Tier::Risk;
+    for example in &mut risk.examples {
+        example.tier = Tier::Risk;
+    }
+    result.isolation.groups.push(risk);
+    let verdict = judge(&result, &objectives());
+    assert_eq!((verdict.outcome, &verdict.reasons), (before.outcome, &before.reasons));
+    assert_eq!((verdict.isolation.leaks, verdict.isolation.suspects), (0, 0));
+    assert!(verdict.isolation.risks > 0);
+    let terminal = terminal_summary(&result, &verdict, false);
+    assert!(terminal.contains("cache-lint") && !terminal.contains("    owner"), "{terminal}");
+    assert!(!crate::render_report(&result, &verdict).contains("may have received"));
+}
+
 #[test]
 fn a_huge_run_stays_under_a_megabyte() {
     let long = "x".repeat(3_000);

@@ -57,6 +57,7 @@ impl Builder<'_, '_> {
             headers,
             body,
             timeout_ns: plan.timeout_ns.or(target_timeout).unwrap_or_default(),
+            abandon: plan.abandon,
             expect,
             saves,
             identities,

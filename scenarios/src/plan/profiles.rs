@@ -1,9 +1,10 @@
 //! `profiles:`: how much load, for how long, and how it comes.
 //! In: the map. Out: [`ProfilePlan`]s whose load is worked out into stages, warm-up contained.
 
-use super::ProfilePlan;
 use super::reader::{Fields, Reader, Spec};
+use super::{ProfilePlan, faults};
 use crate::diagnostic::{Diagnostic, Span};
+use crate::faults::Faults;
 use crate::program::{Load, Spacing, Stage};
 use crate::syntax::{Entry, Node};
 use crate::units;
@@ -22,25 +23,15 @@ const PROFILE: Spec = Spec {
         "ramp",
         "graceful_stop",
         "isolation",
-    ],
-    not_yet: &[
-        "each",
-        "hold",
-        "cool_down",
         "faults",
-        "network",
-        "connections",
-        "share_connections",
-        "at",
-        "extends",
-        "new",
     ],
+    not_yet: &["each", "hold", "cool_down", "network", "connections", "share_connections", "at", "extends", "new"],
 };
 
 const STAGE: Spec = Spec { what: "a stage", keys: &["users", "arrivals", "for", "ramp"], not_yet: &[] };
 
-const PRESETS: &[&str] = &["smoke", "sustained", "burst", "spike", "soak"];
-const PRESETS_NOT_YET: &[&str] = &["ladder", "chaos", "capacity", "canary"];
+const PRESETS: &[&str] = &["smoke", "sustained", "burst", "spike", "soak", "chaos"];
+const PRESETS_NOT_YET: &[&str] = &["ladder", "capacity", "canary"];
 
 const MS_NS: u64 = 1_000_000;
 const SECOND_NS: u64 = 1_000 * MS_NS;
@@ -59,6 +50,7 @@ struct Preset {
     for_ns: u64,
     warm_up_ns: u64,
     spike: bool,
+    faults: Faults,
 }
 
 fn preset(name: &str) -> Preset {
@@ -67,9 +59,11 @@ fn preset(name: &str) -> Preset {
         "sustained" => (10.0, 10 * MINUTE_NS, 30 * SECOND_NS),
         "burst" => (50.0, 2 * MINUTE_NS, 0),
         "spike" => (100.0, 2 * MINUTE_NS, 0),
+        "chaos" => (20.0, 5 * MINUTE_NS, 0),
         _ => (5.0, 30 * MINUTE_NS, 30 * SECOND_NS),
     };
-    Preset { users, for_ns, warm_up_ns, spike: name == "spike" }
+    let faults = if name == "chaos" { faults::chaos() } else { Faults::default() };
+    Preset { users, for_ns, warm_up_ns, spike: name == "spike", faults }
 }
 
 /// The profiles, and the names of those that could not be read.
@@ -113,6 +107,8 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
     let warm_up_ns = reader.duration_at(fields, "warm_up", 0).or(preset.as_ref().map(|p| p.warm_up_ns)).unwrap_or(0);
     let graceful_stop_ns = reader.duration_at(fields, "graceful_stop", 0);
     let isolation = reader.word_at(fields, "isolation", &["required", "report"], &[]);
+    let silent = preset.as_ref().map(|p| p.faults.clone()).unwrap_or_default();
+    let faults = faults::read(reader, fields, silent);
     let mut load = load(reader, fields, preset.as_ref())?;
     let stages = match &mut load {
         Load::Closed(stages) | Load::Open { stages, .. } => stages,
@@ -126,6 +122,7 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
         warm_up_ns,
         graceful_stop_ns: graceful_stop_ns.unwrap_or(30 * SECOND_NS),
         isolation_required: isolation == Some("required"),
+        faults,
     })
 }
 

@@ -5,14 +5,14 @@ mod expect;
 mod save;
 
 use super::reader::{Fields, Reader, Spec};
-use super::{BodyPlan, RequestPlan};
+use super::{BodyPlan, RequestPlan, faults};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::syntax::{Node, Scalar};
 
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["multipart", "auth", "redirects", "retry", "echo", "revokes", "events", "abandon", "http"];
+const NOT_YET: &[&str] = &["multipart", "auth", "redirects", "retry", "echo", "revokes", "events", "http"];
 
 const REQUEST: Spec = Spec {
     what: "a request",
@@ -24,6 +24,7 @@ const REQUEST: Spec = Spec {
         "form",
         "body",
         "timeout",
+        "abandon",
         "expect",
         "save",
         "identity",
@@ -36,7 +37,7 @@ const REQUEST: Spec = Spec {
 
 const PROBE: Spec = Spec {
     what: "a probe's request",
-    keys: &["target", "headers", "query", "json", "form", "body", "timeout", "tags", "name"],
+    keys: &["target", "headers", "query", "json", "form", "body", "timeout", "abandon", "tags", "name"],
     not_yet: NOT_YET,
 };
 
@@ -69,6 +70,7 @@ pub(super) fn read(
         headers: Vec::new(),
         body: BodyPlan::Empty,
         timeout_ns: None,
+        abandon: None,
         expect: super::ExpectPlan::default(),
         saves: Vec::new(),
         identities: Vec::new(),
@@ -99,6 +101,7 @@ fn read_options(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut Reque
     request.query = pairs(reader, fields, "query");
     request.body = body(reader, fields);
     request.timeout_ns = reader.duration_at(fields, "timeout", 1_000_000);
+    request.abandon = fields.entry("abandon").and_then(|entry| faults::abandon(reader, entry));
     request.tags = reader.texts_at(fields, "tags").into_iter().cloned().collect();
     for tag in &request.tags {
         reader.plain(tag, "a tag");

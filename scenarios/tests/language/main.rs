@@ -3,6 +3,7 @@
 mod clinic;
 mod compiled;
 mod environment;
+mod faults;
 mod file;
 mod mistakes;
 mod objectives;

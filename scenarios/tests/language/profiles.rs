@@ -37,6 +37,7 @@ fn closed_load_holds_its_warm_up_in_the_first_stage() {
             &[stage(2.0, 10, 0), stage(40.0, 20, 1), stage(2.0, 10, 1)],
         ),
         ("{ preset: soak }", 30, &[stage(5.0, 1830, 0)]),
+        ("{ preset: chaos }", 0, &[stage(20.0, 300, 0)]),
     ];
     for (written, warm_up_s, stages) in table {
         let profile = profile(written);

@@ -1,0 +1,97 @@
+//! Faults provoked on purpose: what the client is asked to do besides sending, and how often each was done.
+//! In: the virtual user's draws. Out: [`Orders`] for the client, [`FaultCounts`] for the result.
+
+use crate::clock::Nanos;
+use scenarios::faults::GiveUp;
+use serde::{Deserialize, Serialize};
+
+/// What a request is to suffer. Nothing by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Orders {
+    /// Give it up.
+    pub abandon: Option<Leaving>,
+    /// Close the user's connection before it and open a new one.
+    pub reconnect: bool,
+    /// Read its answer slowly.
+    pub slow_reader: bool,
+    /// Beside it a stranger sends something that no server should accept.
+    pub stranger: Option<Stranger>,
+}
+
+/// When and how a request is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leaving {
+    /// So long after it was sent; an answer that is complete by then is kept.
+    pub after: Nanos,
+    /// How.
+    pub how: GiveUp,
+}
+
+/// A request of the faulty cohort: on a connection of its own, outside all figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stranger {
+    /// A head or a body that is no HTTP.
+    Malformed,
+    /// Headers that are far too large.
+    OversizeHeaders,
+}
+
+/// How often each fault was provoked, the warm-up left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FaultCounts {
+    /// Requests given up in mid-flight.
+    pub abandon: u64,
+    /// Requests before which the connection was closed and opened anew.
+    pub reconnect: u64,
+    /// Answers read slowly.
+    pub slow_reader: u64,
+    /// Think times left out.
+    pub think_zero: u64,
+    /// Requests whose JSON body was sent behind more than 64 KiB of blanks.
+    pub large_body: u64,
+    /// Requests of the faulty cohort that were no HTTP.
+    pub malformed: u64,
+    /// Requests of the faulty cohort with far too large headers.
+    pub oversize_headers: u64,
+    /// Ids made by `client_id()` that other users made as well.
+    pub equal_ids: u64,
+}
+
+impl FaultCounts {
+    /// Whether nothing was provoked.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.abandon += other.abandon;
+        self.reconnect += other.reconnect;
+        self.slow_reader += other.slow_reader;
+        self.think_zero += other.think_zero;
+        self.large_body += other.large_body;
+        self.malformed += other.malformed;
+        self.oversize_headers += other.oversize_headers;
+        self.equal_ids += other.equal_ids;
+    }
+
+    /// All of them by the name that the language gives them.
+    pub fn by_name(&self) -> [(&'static str, u64); 8] {
+        [
+            ("abandon", self.abandon),
+            ("reconnect", self.reconnect),
+            ("slow_reader", self.slow_reader),
+            ("think_zero", self.think_zero),
+            ("large_body", self.large_body),
+            ("malformed", self.malformed),
+            ("oversize_headers", self.oversize_headers),
+            ("equal_ids", self.equal_ids),
+        ]
+    }
+
+    /// All of them together.
+    pub fn sum(&self) -> u64 {
+        self.by_name().iter().map(|(_, n)| n).sum()
+    }
+}

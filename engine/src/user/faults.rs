@@ -1,0 +1,95 @@
+//! Which faults a virtual user provokes: drawn here, from a random stream of their own, so that switching a fault on
+//! moves no other draw. In: the profile's shares, the step's own `abandon`. Out: orders for the client.
+
+use super::VirtualUser;
+use crate::clock::{MILLISECOND, Nanos};
+use crate::faults::{FaultCounts, Leaving, Orders, Stranger};
+use crate::record::Recorder;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use scenarios::faults::Abandon;
+use scenarios::program::{Body, Request};
+
+/// Blanks before a large body: just above what many servers read into one buffer. Blanks before a JSON value mean
+/// nothing, so a strict server takes the request for what it says, and its buffers hold the user's data far behind
+/// where the small bodies that follow end.
+const BLANKS: usize = (64 << 10) + 1;
+
+/// The usual response time of a step that nobody has seen yet.
+const UNKNOWN: Nanos = 10 * MILLISECOND;
+
+/// The random stream of a user's faults.
+pub(super) fn stream(seed: u64, index: u32) -> Pcg64 {
+    Pcg64::seed_from_u64(seed ^ (u64::from(index) + 1).wrapping_mul(0xd1b5_4a32_d192_ed03))
+}
+
+impl VirtualUser {
+    fn is_hit(&mut self, share: f64) -> bool {
+        share > 0.0 && self.fault_random.random_bool(share.min(1.0))
+    }
+
+    fn count_fault(&self, recorder: &mut Recorder, count: impl FnOnce(&mut FaultCounts)) {
+        if recorder.is_measured(self.due) {
+            count(&mut recorder.interval().faults);
+        }
+    }
+
+    /// Whether this think time is left out.
+    pub(super) fn skips_thinking(&mut self, recorder: &mut Recorder) -> bool {
+        let skips = self.is_hit(self.run.profile.faults.think_zero);
+        if skips {
+            self.count_fault(recorder, |c| c.think_zero += 1);
+        }
+        skips
+    }
+
+    /// The next id of this user where all users' ids are alike; `None` where they are not.
+    pub(super) fn equal_id(&mut self, recorder: &mut Recorder) -> Option<u64> {
+        if !self.run.profile.faults.equal_ids {
+            return None;
+        }
+        self.count_fault(recorder, |c| c.equal_ids += 1);
+        Some(self.client_ids)
+    }
+
+    /// Decides what the rendered request is to suffer.
+    pub(super) fn order_faults(&mut self, plan: &Request, recorder: &mut Recorder) {
+        self.outgoing.orders = Orders::default();
+        let run = std::sync::Arc::clone(&self.run);
+        let faults = &run.profile.faults;
+        if faults.is_off() && plan.abandon.is_none() {
+            return;
+        }
+        if let Some(abandon) = plan.abandon.or(faults.abandon) {
+            self.outgoing.orders.abandon = self.draw_leaving(abandon, recorder.usual_ns(plan.step));
+        }
+        // The first request opens a connection anyway.
+        if self.is_hit(faults.reconnect) && self.requests_sent > 0 {
+            self.outgoing.orders.reconnect = true;
+            self.count_fault(recorder, |c| c.reconnect += 1);
+        }
+        if self.is_hit(faults.slow_reader) {
+            self.outgoing.orders.slow_reader = true;
+            self.count_fault(recorder, |c| c.slow_reader += 1);
+        }
+        if matches!(plan.body, Body::Json(_)) && self.is_hit(faults.large_body) {
+            self.outgoing.body.splice(0..0, std::iter::repeat_n(b' ', BLANKS));
+            self.count_fault(recorder, |c| c.large_body += 1);
+        }
+        if self.is_hit(faults.malformed) {
+            self.outgoing.orders.stranger = Some(Stranger::Malformed);
+            self.count_fault(recorder, |c| c.malformed += 1);
+        } else if self.is_hit(faults.oversize_headers) {
+            self.outgoing.orders.stranger = Some(Stranger::OversizeHeaders);
+            self.count_fault(recorder, |c| c.oversize_headers += 1);
+        }
+    }
+
+    fn draw_leaving(&mut self, abandon: Abandon, usual: Option<Nanos>) -> Option<Leaving> {
+        if !self.is_hit(abandon.chance) {
+            return None;
+        }
+        let (low, high) = abandon.after_ns.unwrap_or((0, usual.unwrap_or(UNKNOWN)));
+        Some(Leaving { after: self.fault_random.random_range(low..=high.max(low)), how: abandon.how })
+    }
+}

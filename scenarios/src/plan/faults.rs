@@ -1,0 +1,104 @@
+//! `faults:` of a profile and `abandon:` of a step. Shapes and shares are checked here.
+//! In: the map. Out: [`Faults`], [`Abandon`].
+
+use super::reader::{Fields, Reader, Spec};
+use crate::diagnostic::Span;
+use crate::faults::{Abandon, Faults, GiveUp};
+use crate::syntax::{Entry, Node};
+use crate::units;
+
+const FAULTS: Spec = Spec {
+    what: "`faults`",
+    keys: &[
+        "abandon",
+        "reconnect",
+        "slow_reader",
+        "think_zero",
+        "large_body",
+        "malformed",
+        "oversize_headers",
+        "equal_ids",
+    ],
+    not_yet: &["same_url_burst", "switch_account"],
+};
+
+const ABANDON: Spec = Spec { what: "`abandon`", keys: &["chance", "after", "how"], not_yet: &[] };
+
+/// Chance of an `abandon` that does not say it.
+const CHANCE: f64 = 0.05;
+
+/// What `preset: chaos` provokes where the profile is silent.
+pub(super) fn chaos() -> Faults {
+    Faults {
+        abandon: Some(Abandon { chance: CHANCE, after_ns: None, how: GiveUp::Reset }),
+        reconnect: 0.02,
+        slow_reader: 0.01,
+        think_zero: 0.05,
+        large_body: 0.01,
+        malformed: 0.01,
+        oversize_headers: 0.01,
+        equal_ids: false,
+    }
+}
+
+/// `faults:` of a profile; `silent` is what holds where it says nothing.
+pub(super) fn read(reader: &mut Reader<'_>, profile: Fields<'_>, silent: Faults) -> Faults {
+    let mut faults = silent;
+    let Some(entry) = profile.entry("faults") else {
+        return faults;
+    };
+    let Some(fields) = reader.fields(&entry.value, entry.key.span, &FAULTS) else {
+        return faults;
+    };
+    if let Some(entry) = fields.entry("abandon") {
+        faults.abandon = abandon(reader, entry).filter(|a| a.chance > 0.0);
+    }
+    for (key, share) in [
+        ("reconnect", &mut faults.reconnect),
+        ("slow_reader", &mut faults.slow_reader),
+        ("think_zero", &mut faults.think_zero),
+        ("large_body", &mut faults.large_body),
+        ("malformed", &mut faults.malformed),
+        ("oversize_headers", &mut faults.oversize_headers),
+    ] {
+        if let Some(entry) = fields.entry(key) {
+            *share = self::share(reader, &entry.value, entry.key.span, key).unwrap_or(*share);
+        }
+    }
+    faults.equal_ids = reader.flag_at(fields, "equal_ids").unwrap_or(faults.equal_ids);
+    faults
+}
+
+/// `abandon: 5%`, or `{ chance: 5%, after: 2ms..20ms, how: reset }`.
+pub(super) fn abandon(reader: &mut Reader<'_>, entry: &Entry) -> Option<Abandon> {
+    let at = entry.key.span;
+    if !matches!(entry.value, Node::Map(..)) {
+        let chance = share(reader, &entry.value, at, "abandon")?;
+        return Some(Abandon { chance, after_ns: None, how: GiveUp::default() });
+    }
+    let fields = reader.fields(&entry.value, at, &ABANDON)?;
+    let chance = match fields.entry("chance") {
+        Some(entry) => share(reader, &entry.value, entry.key.span, "chance"),
+        None => Some(CHANCE),
+    };
+    let after_ns = match fields.entry("after") {
+        Some(entry) => Some(reader.unit(&entry.value, entry.key.span, "`after`", "`2ms..20ms`", span_of_time)?),
+        None => None,
+    };
+    let how = match reader.word_at(fields, "how", &["reset", "close"], &[]) {
+        Some("close") => GiveUp::Close,
+        _ => GiveUp::Reset,
+    };
+    Some(Abandon { chance: chance?, after_ns, how })
+}
+
+fn span_of_time(text: &str) -> Result<(u64, u64), String> {
+    match units::parse_range(text)? {
+        Some(range) => Ok(range),
+        None => units::parse_duration(text).map(|at| (at, at)),
+    }
+}
+
+fn share(reader: &mut Reader<'_>, node: &Node, at: Span, key: &str) -> Option<f64> {
+    reader.unit(node, at, &format!("`{key}`"), "`5%`", units::parse_share)
+}

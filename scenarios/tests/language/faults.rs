@@ -1,0 +1,80 @@
+//! Faults: what a profile and a step say of them, and what they are when nobody says anything.
+
+use crate::file::{FILE, program};
+use scenarios::faults::{Abandon, Faults, GiveUp};
+
+const MS: u64 = 1_000_000;
+
+fn faults(profile: &str) -> Faults {
+    program(&FILE.replacen("{ users: 10, for: 10m }", profile, 1)).profiles.remove(0).faults
+}
+
+fn abandon(chance: f64, after_ns: Option<(u64, u64)>, how: GiveUp) -> Option<Abandon> {
+    Some(Abandon { chance, after_ns, how })
+}
+
+#[test]
+fn nothing_is_provoked_unless_the_file_says_so() {
+    for profile in ["{ users: 10, for: 10m }", "{ preset: soak }", "{ users: 1, for: 1m, faults: { abandon: 0% } }"] {
+        assert!(faults(profile).is_off(), "{profile}");
+        assert!(faults(profile).in_words().is_empty(), "{profile}");
+    }
+    assert!(program(FILE).requests.iter().all(|r| r.abandon.is_none()));
+}
+
+#[test]
+fn shares_are_read_as_written() {
+    let read = faults(
+        "{ users: 1, for: 1m, faults: { abandon: 5%, reconnect: 2%, slow_reader: 1%, think_zero: 10%, large_body: 3%, malformed: 4%, oversize_headers: 0.5%, equal_ids: true } }",
+    );
+    let expected = Faults {
+        abandon: abandon(0.05, None, GiveUp::Reset),
+        reconnect: 0.02,
+        slow_reader: 0.01,
+        think_zero: 0.1,
+        large_body: 0.03,
+        malformed: 0.04,
+        oversize_headers: 0.005,
+        equal_ids: true,
+    };
+    assert_eq!(read, expected);
+    let words = read.in_words();
+    assert_eq!(words[0], ("abandon", "5% by reset".into()));
+    assert_eq!(words[6], ("oversize_headers", "0.5%".into()));
+    assert_eq!(words[7], ("equal_ids", "on".into()));
+}
+
+#[test]
+fn giving_up_can_be_said_in_full() {
+    for (written, expected) in [
+        ("{ chance: 5%, after: 2ms..20ms, how: reset }", abandon(0.05, Some((2 * MS, 20 * MS)), GiveUp::Reset)),
+        ("{ after: 3ms, how: close }", abandon(0.05, Some((3 * MS, 3 * MS)), GiveUp::Close)),
+        ("{ chance: 100% }", abandon(1.0, None, GiveUp::Reset)),
+    ] {
+        let profile = format!("{{ users: 1, for: 1m, faults: {{ abandon: {written} }} }}");
+        assert_eq!(faults(&profile).abandon, expected, "{written}");
+        let step = FILE.replacen("expect: { status: 201 }", &format!("abandon: {written}"), 1);
+        let found: Vec<_> = program(&step).requests.iter().filter_map(|r| r.abandon).collect();
+        assert_eq!(found, [expected.expect("it says something")], "{written}");
+    }
+    let all = abandon(0.25, Some((2 * MS, 20 * MS)), GiveUp::Close).expect("there is one");
+    assert_eq!(all.in_words(), "25% by close, 2ms to 20ms after sending");
+}
+
+#[test]
+fn chaos_provokes_modestly_and_every_number_is_open_to_change() {
+    let chaos = faults("{ preset: chaos }");
+    assert_eq!(chaos.abandon, abandon(0.05, None, GiveUp::Reset));
+    let shares = [
+        chaos.reconnect,
+        chaos.slow_reader,
+        chaos.think_zero,
+        chaos.large_body,
+        chaos.malformed,
+        chaos.oversize_headers,
+    ];
+    assert!(shares.iter().all(|s| (0.01..=0.05).contains(s)), "{shares:?}");
+    assert!(!chaos.equal_ids, "ids that clash would change what the scenario means");
+    let changed = faults("{ preset: chaos, faults: { abandon: 0%, reconnect: 9% } }");
+    assert_eq!(changed, Faults { abandon: None, reconnect: 0.09, ..chaos });
+}
