@@ -2,6 +2,10 @@
 //! finished run, a killed run and a run read back from disk go through the same code.
 //! In: `fold`. Out: read by `reports`.
 
+mod phase;
+
+pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
+
 use hdrhistogram::Histogram;
 use scenarios::objective::Objective;
 use serde::{Deserialize, Serialize};
@@ -62,6 +66,12 @@ pub struct RunHeader {
     pub digests: BTreeMap<String, String>,
     /// Operating system, processor count, kernel: for provenance.
     pub machine: String,
+    /// Named parts, where the load has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseHeader>,
+    /// The phases are the rungs of a ladder: objectives have to hold on each.
+    #[serde(default)]
+    pub ladder: bool,
 }
 
 /// A target in the header.
@@ -574,6 +584,8 @@ pub struct RunResult {
     pub health: Health,
     /// The isolation check.
     pub isolation: Isolation,
+    /// By phase index.
+    pub phases: Vec<PhaseTotals>,
 }
 
 impl RunResult {

@@ -10,6 +10,7 @@ mod html;
 mod judge;
 mod junit;
 mod laws;
+mod phases;
 mod result_json;
 mod rows;
 pub mod stats;

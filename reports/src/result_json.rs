@@ -2,9 +2,11 @@
 //! In: run result, verdict. Out: JSON text. Times `_ms`, durations `_s`, shares 0..1; additions are allowed, changes not.
 
 use crate::figures;
+use crate::judge::times::Shown;
 use crate::laws::planned;
+use crate::phases::{self, PhaseRow};
 use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
-use crate::verdict::{JudgedObjective, Verdict};
+use crate::verdict::{JudgedObjective, JudgedRung, Verdict};
 use engine::run_result::{Counts, Ending, Point, RunResult, StepTotals, Times};
 use scenarios::objective::{Selection, Stat};
 use serde_json::{Map, Value, json};
@@ -29,7 +31,7 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "groups": groups(result),
         "messages": [],
         "cold_start": times(TimesRow::plain(&result.warm_up).as_ref()),
-        "phases": [],
+        "phases": phases::rows(result).iter().map(phase).collect::<Vec<_>>(),
         "capacity": {},
         "isolation": isolation(result, verdict),
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
@@ -86,7 +88,7 @@ fn unit(stat: Stat) -> (fn(f64) -> f64, &'static str) {
 
 fn objective(o: &JudgedObjective) -> Value {
     let (convert, unit) = unit(o.stat);
-    json!({
+    let mut value = json!({
         "id": o.id,
         "of": selection(&o.of),
         "stat": o.stat.word(),
@@ -101,6 +103,41 @@ fn objective(o: &JudgedObjective) -> Value {
         "outcome": o.outcome.key(),
         "reason": o.reason,
         "line": o.line,
+    });
+    if !o.rungs.is_empty() {
+        let rung = |r: &JudgedRung| {
+            json!({
+                "phase": r.phase, "measured": r.measured.map(convert), "at_least": r.is_at_least, "n": r.n,
+                "outcome": r.outcome.key(),
+            })
+        };
+        value["phases"] = o.rungs.iter().map(rung).collect();
+    }
+    value
+}
+
+fn phase(row: &PhaseRow) -> Value {
+    let time = |shown: Option<Shown>| shown.map(|s| ms(s.ns));
+    let [p50, p95, p99] = row.percentiles;
+    let named = [("mean_ms", row.mean), ("p50_ms", p50), ("p95_ms", p95), ("p99_ms", p99)];
+    let at_least = named.iter().filter(|(_, s)| s.is_some_and(|s| s.is_at_least)).map(|(key, _)| *key);
+    json!({
+        "name": row.name,
+        "from_s": row.from_s,
+        "to_s": row.to_s,
+        "sent": row.counts.sent(),
+        "ok": row.counts.ok,
+        "failed": row.counts.failed,
+        "timed_out": row.counts.timed_out,
+        "abandoned": row.counts.abandoned,
+        "unfinished": row.counts.unfinished,
+        "errors": row.errors,
+        "rate": row.rate,
+        "mean_ms": time(row.mean),
+        "p50_ms": time(p50),
+        "p95_ms": time(p95),
+        "p99_ms": time(p99),
+        "at_least": at_least.collect::<Vec<_>>(),
     })
 }
 
@@ -203,7 +240,7 @@ fn times(row: Option<&TimesRow>) -> Value {
         return Value::Object(map);
     };
     let mut at_least = Vec::new();
-    let mut put = |key: &'static str, value: crate::judge::times::Shown| {
+    let mut put = |key: &'static str, value: Shown| {
         map.insert(key.into(), json!(ms(value.ns)));
         if value.is_at_least {
             at_least.push(key);

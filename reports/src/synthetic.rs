@@ -260,6 +260,8 @@ pub fn empty() -> RunResult {
             exemptions: Vec::new(),
             digests: BTreeMap::from([("library/clinic.yaml".into(), "9f2c".repeat(16))]),
             machine: "Linux 6.8, 2 processors".into(),
+            phases: Vec::new(),
+            ladder: false,
         },
         ending: Ending::Finished,
         duration_s: 20.0,
@@ -285,6 +287,7 @@ pub fn empty() -> RunResult {
             ..Default::default()
         },
         isolation: Isolation::default(),
+        phases: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! In: run result, verdict, whether colours are wanted. Out: text of at most 100 columns, control characters escaped.
 
 use crate::figures::{self, count, counted, fit, plain, wrap};
+use crate::phases;
 use crate::rows::{self, shown, tier_word};
 use crate::verdict::{Interval, IsolationState, JudgedObjective, ObjectiveOutcome, Outcome, ValidityState, Verdict};
 use engine::run_result::{LeakGroup, LeakRecord, Party, RunResult};
@@ -55,6 +56,7 @@ pub fn terminal_summary(result: &RunResult, verdict: &Verdict, colour: bool) -> 
     let mut out = String::new();
     headline(&mut out, paint, result, verdict);
     objectives(&mut out, paint, verdict);
+    phases(&mut out, paint, result);
     steps(&mut out, paint, result);
     errors(&mut out, paint, result);
     isolation(&mut out, paint, result, verdict);
@@ -149,6 +151,43 @@ pub fn measured(o: &JudgedObjective) -> String {
 pub fn interval(stat: Stat, interval: Interval) -> String {
     let high = interval.high.map_or_else(|| "?".into(), |v| figures::of_stat(stat, v));
     format!("{} … {high}", figures::of_stat(stat, interval.low))
+}
+
+fn phases(out: &mut String, paint: Paint, result: &RunResult) {
+    let rows = phases::rows(result);
+    if rows.is_empty() {
+        return;
+    }
+    let title = format!(
+        "{:<24}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
+        if result.header.ladder { "Rungs" } else { "Phases" },
+        "from",
+        "sent",
+        "errors",
+        "rate",
+        "mean",
+        "p50",
+        "p95",
+        "p99"
+    );
+    line(out, "");
+    line(out, &paint.title(&title));
+    for row in &rows {
+        let dash = || "–".to_string();
+        let mut text = format!(
+            "  {:<22}{:>10}{:>10}{:>9}{:>9}",
+            fit(&row.name, 21),
+            figures::duration(row.from_s.max(0.0)),
+            count(row.counts.sent()),
+            row.errors.map_or_else(dash, figures::share),
+            row.rate.map_or_else(dash, figures::rate),
+        );
+        let [p50, p95, p99] = row.percentiles;
+        for cell in [row.mean, p50, p95, p99] {
+            let _ = write!(text, "{:>9}", cell.map_or_else(dash, shown));
+        }
+        line(out, &text);
+    }
 }
 
 fn steps(out: &mut String, paint: Paint, result: &RunResult) {

@@ -20,6 +20,7 @@ use crate::compile;
 use crate::diagnostic::{self, Diagnostic, Span};
 use crate::environment::{self, Lookup};
 use crate::program::{DataOrder, Delay, Load};
+use crate::shape::Shape;
 use crate::source::Source;
 use crate::syntax::{self, Node, Scalar};
 use crate::value::Value;
@@ -213,6 +214,7 @@ pub(crate) enum SavedFrom {
 pub(crate) struct ProfilePlan {
     pub name: Scalar,
     pub load: Load,
+    pub shape: Shape,
     pub warm_up_ns: u64,
     pub graceful_stop_ns: u64,
     pub isolation_required: bool,

@@ -6,6 +6,7 @@ mod bars;
 mod curves;
 mod evidence;
 mod panel;
+mod phases;
 mod provenance;
 mod tables;
 mod timeline;
@@ -16,6 +17,7 @@ use askama::Template;
 use engine::run_result::{Ending, RunResult};
 use evidence::{CoverageView, IsolationView};
 use panel::Ink;
+use phases::PhaseView;
 use provenance::ProvenanceView;
 use tables::{ErrorView, HealthView, JourneyView, ObjectiveView};
 
@@ -62,6 +64,8 @@ struct Page {
     coverage: Vec<CoverageView>,
     timeline: Vec<ChartView>,
     curves: Vec<ChartView>,
+    is_ladder: bool,
+    phases: Vec<PhaseView>,
     journeys: Vec<JourneyView>,
     unplayed: usize,
     errors: Vec<ErrorView>,
@@ -96,6 +100,8 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
         coverage: evidence::coverage(result, verdict),
         timeline: timeline::charts(result, verdict),
         curves: curves::charts(result, verdict),
+        is_ladder: header.ladder,
+        phases: phases::phases(result, verdict),
         unplayed: result.steps.len() - played,
         journeys,
         errors,

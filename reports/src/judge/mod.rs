@@ -5,6 +5,7 @@
 pub(crate) mod claim;
 mod isolation;
 mod objectives;
+mod rungs;
 mod shares;
 pub(crate) mod times;
 mod validity;

@@ -1,10 +1,13 @@
 //! `profiles:`: how much load, for how long, and how it comes.
 //! In: the map. Out: [`ProfilePlan`]s whose load is worked out into stages, warm-up contained.
 
+mod ladder;
+
 use super::ProfilePlan;
 use super::reader::{Fields, Reader, Spec};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::program::{Load, Spacing, Stage};
+use crate::shape::Shape;
 use crate::syntax::{Entry, Node};
 use crate::units;
 
@@ -16,6 +19,7 @@ const PROFILE: Spec = Spec {
         "arrivals",
         "stages",
         "for",
+        "each",
         "spacing",
         "max_users",
         "warm_up",
@@ -23,24 +27,13 @@ const PROFILE: Spec = Spec {
         "graceful_stop",
         "isolation",
     ],
-    not_yet: &[
-        "each",
-        "hold",
-        "cool_down",
-        "faults",
-        "network",
-        "connections",
-        "share_connections",
-        "at",
-        "extends",
-        "new",
-    ],
+    not_yet: &["hold", "cool_down", "faults", "network", "connections", "share_connections", "at", "extends", "new"],
 };
 
 const STAGE: Spec = Spec { what: "a stage", keys: &["users", "arrivals", "for", "ramp"], not_yet: &[] };
 
-const PRESETS: &[&str] = &["smoke", "sustained", "burst", "spike", "soak"];
-const PRESETS_NOT_YET: &[&str] = &["ladder", "chaos", "capacity", "canary"];
+const PRESETS: &[&str] = &["smoke", "sustained", "burst", "spike", "soak", "ladder"];
+const PRESETS_NOT_YET: &[&str] = &["chaos", "capacity", "canary"];
 
 const MS_NS: u64 = 1_000_000;
 const SECOND_NS: u64 = 1_000 * MS_NS;
@@ -105,15 +98,20 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
         }
     }
     let fields = reader.fields(&entry.value, entry.key.span, &PROFILE)?;
-    let preset = reader
+    let word = reader
         .word_at(fields, "preset", PRESETS, PRESETS_NOT_YET)
         // A misspelt preset is one mistake: the rest is read as if some preset stood there.
-        .or_else(|| fields.entry("preset").map(|_| "sustained"))
-        .map(preset);
+        .or_else(|| fields.entry("preset").map(|_| "sustained"));
+    let shape = if word == Some("ladder") { Shape::Ladder } else { Shape::Plain };
+    let preset = word.filter(|_| shape == Shape::Plain).map(preset);
     let warm_up_ns = reader.duration_at(fields, "warm_up", 0).or(preset.as_ref().map(|p| p.warm_up_ns)).unwrap_or(0);
     let graceful_stop_ns = reader.duration_at(fields, "graceful_stop", 0);
     let isolation = reader.word_at(fields, "isolation", &["required", "report"], &[]);
-    let mut load = load(reader, fields, preset.as_ref())?;
+    let load = match shape {
+        Shape::Plain => load(reader, fields, preset.as_ref()),
+        Shape::Ladder => ladder::load(reader, fields),
+    };
+    let mut load = load?;
     let stages = match &mut load {
         Load::Closed(stages) | Load::Open { stages, .. } => stages,
     };
@@ -123,6 +121,7 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
     Some(ProfilePlan {
         name: entry.key.clone(),
         load,
+        shape,
         warm_up_ns,
         graceful_stop_ns: graceful_stop_ns.unwrap_or(30 * SECOND_NS),
         isolation_required: isolation == Some("required"),
@@ -130,20 +129,11 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
 }
 
 fn load(reader: &mut Reader<'_>, fields: Fields<'_>, preset: Option<&Preset>) -> Option<Load> {
+    refuse_shape_keys(reader, fields);
     let ways = ["users", "arrivals", "stages"];
     let given: Vec<&Entry> = ways.iter().filter_map(|key| fields.entry(key)).collect();
     if let [first, second, ..] = given.as_slice() {
-        reader.push(
-            Diagnostic::error(
-                "two-loads",
-                second.key.span,
-                format!(
-                    "the load comes from one of `users`, `arrivals` and `stages`, and `{}` says it already",
-                    first.key.text
-                ),
-            )
-            .help("keep one of them"),
-        );
+        two_loads(reader, first, second);
         return None;
     }
     match given.first() {
@@ -172,6 +162,27 @@ fn load(reader: &mut Reader<'_>, fields: Fields<'_>, preset: Option<&Preset>) ->
             }
             closed(reader, fields, preset, preset.map(|p| p.users))
         }
+    }
+}
+
+fn two_loads(reader: &mut Reader<'_>, first: &Entry, second: &Entry) {
+    reader.push(
+        Diagnostic::error(
+            "two-loads",
+            second.key.span,
+            format!(
+                "the load comes from one of `users`, `arrivals` and `stages`, and `{}` says it already",
+                first.key.text
+            ),
+        )
+        .help("keep one of them"),
+    );
+}
+
+/// Keys that only one preset gives a meaning.
+fn refuse_shape_keys(reader: &mut Reader<'_>, fields: Fields<'_>) {
+    if let Some(entry) = fields.entry("each") {
+        reader.bad_value(entry.key.span, "`each` goes with `preset: ladder` only; the length of a profile is `for`");
     }
 }
 
@@ -220,17 +231,18 @@ fn single_stage(reader: &mut Reader<'_>, fields: Fields<'_>, preset: Option<&Pre
     };
     let ramp_ns = reader.duration_at(fields, "ramp", 0).unwrap_or(0);
     let stage = Stage { level: 0.0, duration_ns: duration_ns?, ramp_ns };
-    check_ramp(reader, fields, stage)
+    check_inside(reader, fields, stage, "for")
 }
 
-fn check_ramp(reader: &mut Reader<'_>, fields: Fields<'_>, stage: Stage) -> Option<Stage> {
+/// A ramp lies inside the length that `key` gives.
+fn check_inside(reader: &mut Reader<'_>, fields: Fields<'_>, stage: Stage, key: &str) -> Option<Stage> {
     if stage.ramp_ns <= stage.duration_ns {
         return Some(stage);
     }
     let at = fields.get("ramp").map_or(fields.at, Node::span);
     reader.push(
         Diagnostic::error("bad-value", at, "`ramp` is longer than the time it lies inside")
-            .help(format!("`for` is {}", units::format_duration(stage.duration_ns))),
+            .help(format!("`{key}` is {}", units::format_duration(stage.duration_ns))),
     );
     None
 }
@@ -304,7 +316,7 @@ fn stage(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<(Stage, bool)
     let ramp_ns = reader.duration_at(fields, "ramp", 0).unwrap_or(0);
     let (level, open) = level?;
     let stage = Stage { level, duration_ns: duration_ns?, ramp_ns };
-    Some((check_ramp(reader, fields, stage)?, open))
+    Some((check_inside(reader, fields, stage, "for")?, open))
 }
 
 fn stage_users(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
@@ -313,9 +325,20 @@ fn stage_users(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
 
 fn users(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
     if matches!(node, Node::List(..)) {
-        reader.not_yet(node.span(), "a list of users (preset: ladder)");
+        refuse_list(reader, node, "users");
         return None;
     }
+    level_users(reader, node, at)
+}
+
+fn refuse_list(reader: &mut Reader<'_>, node: &Node, key: &str) {
+    reader.push(
+        Diagnostic::error("wrong-type", node.span(), format!("a list of `{key}` goes with `preset: ladder` only"))
+            .help("add `preset: ladder`, or write the steps of the load as `stages`"),
+    );
+}
+
+fn level_users(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
     reader.whole(node, at, "`users`", 1, MAX_USERS).map(|n| n as f64)
 }
 
@@ -325,6 +348,14 @@ fn rate(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
         reader.not_yet(scalar.span, "a range of arrivals (preset: capacity)");
         return None;
     }
+    if matches!(node, Node::List(..)) {
+        refuse_list(reader, node, "arrivals");
+        return None;
+    }
+    level_rate(reader, node, at)
+}
+
+fn level_rate(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
     let rate = reader.unit(node, at, "`arrivals`", "`20/s`", units::parse_rate)?;
     if rate <= 0.0 || rate > MAX_RATE {
         reader.bad_value(node.span(), "`arrivals` is above 0 and at most 1000000/s");

@@ -9,5 +9,6 @@ mod objectives;
 mod overrides;
 mod profiles;
 mod properties;
+mod shapes;
 mod stored;
 mod units;
