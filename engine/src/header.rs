@@ -67,6 +67,7 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
             .map(|p| PhaseHeader { name: p.name, from_ns: p.from_ns, to_ns: p.to_ns })
             .collect(),
         ladder: profile.shape == Shape::Ladder,
+        capacity: None,
     }
 }
 

@@ -2,8 +2,10 @@
 //! finished run, a killed run and a run read back from disk go through the same code.
 //! In: `fold`. Out: read by `reports`.
 
+mod capacity;
 mod phase;
 
+pub use capacity::{Capacity, Trial, TrialOutcome};
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
 
 use hdrhistogram::Histogram;
@@ -72,6 +74,9 @@ pub struct RunHeader {
     /// The phases are the rungs of a ladder: objectives have to hold on each.
     #[serde(default)]
     pub ladder: bool,
+    /// The search for the capacity that this run ended; `None` for every other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
 }
 
 /// A target in the header.

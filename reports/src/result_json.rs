@@ -1,13 +1,14 @@
 //! `result.json`, format 1: the stable contract for machines.
 //! In: run result, verdict. Out: JSON text. Times `_ms`, durations `_s`, shares 0..1; additions are allowed, changes not.
 
+use crate::capacity::outcome_words;
 use crate::figures;
 use crate::judge::times::Shown;
 use crate::laws::planned;
 use crate::phases::{self, PhaseRow};
 use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
 use crate::verdict::{JudgedObjective, JudgedRung, Verdict};
-use engine::run_result::{Counts, Ending, Point, RunResult, StepTotals, Times};
+use engine::run_result::{Capacity, Counts, Ending, Point, RunResult, StepTotals, Times, Trial};
 use scenarios::objective::{Selection, Stat};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "messages": [],
         "cold_start": times(TimesRow::plain(&result.warm_up).as_ref()),
         "phases": phases::rows(result).iter().map(phase).collect::<Vec<_>>(),
-        "capacity": {},
+        "capacity": result.header.capacity.as_ref().map_or_else(|| json!({}), capacity),
         "isolation": isolation(result, verdict),
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
         "watched": [],
@@ -79,7 +80,7 @@ fn run(result: &RunResult) -> Value {
 fn unit(stat: Stat) -> (fn(f64) -> f64, &'static str) {
     if stat.is_time() {
         (ms, "ms")
-    } else if stat == Stat::Rate {
+    } else if stat.is_rate() {
         (|v| v, "/s")
     } else {
         (|v| v, "share")
@@ -114,6 +115,26 @@ fn objective(o: &JudgedObjective) -> Value {
         value["phases"] = o.rungs.iter().map(rung).collect();
     }
     value
+}
+
+fn capacity(c: &Capacity) -> Value {
+    let trial = |t: &Trial| {
+        let at = |i: usize| t.response_ns.map(|r| ms(r[i] as f64));
+        json!({
+            "number": t.number, "rate": t.rate, "hold_s": t.hold_s, "confirming": t.confirming,
+            "outcome": outcome_words(t).2, "limit": t.limit, "why": t.why, "done": t.done,
+            "p50_ms": at(0), "p95_ms": at(1), "p99_ms": at(2),
+        })
+    };
+    json!({
+        "rate": c.rate.unwrap_or(0.0),
+        "limited_by": c.limited_by,
+        "interval": [c.rate.unwrap_or(0.0), c.missed_at],
+        "at_least": c.at_least,
+        "cut_short": c.cut_short,
+        "range": c.range,
+        "trials": c.trials.iter().map(trial).collect::<Vec<_>>(),
+    })
 }
 
 fn phase(row: &PhaseRow) -> Value {

@@ -262,6 +262,7 @@ pub fn empty() -> RunResult {
             machine: "Linux 6.8, 2 processors".into(),
             phases: Vec::new(),
             ladder: false,
+            capacity: None,
         },
         ending: Ending::Finished,
         duration_s: 20.0,

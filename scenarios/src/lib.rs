@@ -27,5 +27,5 @@ pub use estimate::Estimate;
 pub use overrides::Overrides;
 pub use plan::{Plan, parse};
 pub use program::Program;
-pub use shape::{Phase, Shape};
+pub use shape::{Phase, Range, Shape};
 pub use source::Source;

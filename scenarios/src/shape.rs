@@ -11,6 +11,27 @@ pub enum Shape {
     Plain,
     /// Rungs of a ladder: every time and share objective has to hold on each.
     Ladder,
+    /// One trial of many: the highest rate of this range at which everything holds is looked for. The stage holds the
+    /// length of a trial; its level is the lower end.
+    Capacity(Range),
+}
+
+/// Rates, arrivals a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// Lower end, above 0.
+    pub low: f64,
+    /// Upper end, above the lower one.
+    pub high: f64,
+}
+
+impl Range {
+    /// About how many trials find the answer: doubling up to the upper end, halving to 2 %, and a confirmation of twice
+    /// the length.
+    fn trials(self) -> u64 {
+        let doublings = (self.high / self.low).log2().ceil().clamp(1.0, 60.0) as u64;
+        1 + doublings + 6 + 2
+    }
 }
 
 /// A named part of a run.
@@ -25,6 +46,26 @@ pub struct Phase {
 }
 
 impl Profile {
+    /// Planned length, warm-up included, graceful stop not; of a search for the capacity about that of all trials.
+    pub fn planned_ns(&self) -> u64 {
+        match self.shape {
+            Shape::Plain | Shape::Ladder => self.load.duration_ns(),
+            Shape::Capacity(range) => self.load.duration_ns().saturating_mul(range.trials()),
+        }
+    }
+
+    /// One trial of a search for the capacity: the same profile at one rate, held `holds` times as long.
+    pub fn trial(&self, rate: f64, holds: u32) -> Self {
+        let mut trial = Self { shape: Shape::Plain, ..self.clone() };
+        let (Load::Closed(stages) | Load::Open { stages, .. }) = &mut trial.load;
+        for stage in stages {
+            let hold_ns = stage.duration_ns.saturating_sub(self.warm_up_ns);
+            stage.level = rate;
+            stage.duration_ns = self.warm_up_ns + hold_ns.saturating_mul(u64::from(holds));
+        }
+        trial
+    }
+
     /// The phases: one per stage where there are several, none otherwise. A stage's ramp belongs to its phase.
     pub fn phases(&self) -> Vec<Phase> {
         let stages = self.load.stages();

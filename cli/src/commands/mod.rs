@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod capacity;
 mod check;
 mod demo;
 mod load;

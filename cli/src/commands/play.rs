@@ -1,15 +1,17 @@
 //! Playing: the path from a program to a verdict, for one profile or several.
 
+use super::capacity;
 use super::load::Loaded;
 use crate::args::How;
 use crate::live::{Display, is_coloured};
 use crate::outcome::Problem;
 use crate::{results, signals};
 use engine::run_result::{Ending, RunResult};
-use engine::{HeaderFacts, Setup, Stop};
+use engine::{Finished, HeaderFacts, Setup, Stop};
 use reports::Verdict;
 use reports::exit_codes::{Cause, cause, combine};
-use scenarios::Program;
+use scenarios::program::Profile;
+use scenarios::{Program, Shape};
 use std::collections::BTreeMap;
 use std::io::stdout;
 use std::path::{Path, PathBuf};
@@ -29,21 +31,21 @@ pub struct Game {
 }
 
 /// What one profile came to.
-struct Played {
+pub(super) struct Played {
     profile: String,
     outcome: &'static str,
     cause: Cause,
 }
 
 /// What all profiles of an invocation share.
-struct Table {
-    program: Arc<Program>,
+pub(super) struct Table {
+    pub(super) program: Arc<Program>,
     facts: HeaderFacts,
     stored_text: String,
-    how: How,
+    pub(super) how: How,
     seed: u64,
     key: [u8; 32],
-    stop: Arc<Stop>,
+    pub(super) stop: Arc<Stop>,
 }
 
 /// Plays all profiles; answers the exit code.
@@ -110,14 +112,27 @@ fn command_line() -> Vec<String> {
     command
 }
 
-fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Problem> {
+fn play_one(table: &Table, index: usize, folder: &Path) -> Result<Played, Problem> {
+    let profile = &table.program.profiles[index];
+    if let Shape::Capacity(range) = profile.shape {
+        return capacity::play(table, index, range, folder);
+    }
+    let finished = play_run(table, index, profile.clone(), folder)?;
+    Ok(conclude(table, finished, folder))
+}
+
+/// Plays one run of `profile`, which may differ from the file's profile `index`, into `folder`.
+///
+/// # Errors
+/// A target is not there, or the results cannot be stored.
+pub(super) fn play_run(table: &Table, index: usize, profile: Profile, folder: &Path) -> Result<Finished, Problem> {
     let program = &table.program;
     let health_requests = engine::preflight(&program.targets).map_err(Problem::run)?;
     results::create(folder)?;
     std::fs::write(folder.join("scenario.yaml"), &table.stored_text)
         .map_err(|e| Problem::run(format!("{}: {e}", folder.join("scenario.yaml").display())))?;
     let setup = Setup {
-        profile,
+        profile: index,
         facts: table.facts.clone(),
         seed: table.seed,
         workers: workers(&table.how),
@@ -126,9 +141,14 @@ fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Prob
         stop: Arc::clone(&table.stop),
         health_requests,
     };
-    let mut display = Display::new(program, &program.profiles[profile], &table.how, Arc::clone(&table.stop));
-    let finished = engine::run(program, setup, &mut display).map_err(Problem::run)?;
+    let mut display = Display::new(program, &profile, &table.how, Arc::clone(&table.stop));
+    let finished = engine::run_profile(program, profile, setup, &mut display).map_err(Problem::run)?;
     display.finish();
+    Ok(finished)
+}
+
+/// Judges a run, stores and shows the verdict.
+pub(super) fn conclude(table: &Table, finished: Finished, folder: &Path) -> Played {
     let result = finished.result;
     let verdict = reports::judge(&result, &result.header.objectives);
     let stored = reports::write(&result, &verdict, folder);
@@ -139,8 +159,7 @@ fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Prob
         eprintln!("error: {problem}");
         cause = cause.min(Cause::CouldNotRun);
     }
-    let profile = program.profiles[profile].name.clone();
-    Ok(Played { profile, outcome: verdict.outcome.key(), cause })
+    Played { profile: result.header.profile.clone(), outcome: verdict.outcome.key(), cause }
 }
 
 fn workers(how: &How) -> usize {

@@ -81,7 +81,7 @@ fn rate(text: &str) -> Result<f64, Problem> {
 fn quicken(program: &mut Program) -> Option<f64> {
     let mut smallest: Option<f64> = None;
     for profile in &mut program.profiles {
-        let factor = QUICK_NS as f64 / profile.load.duration_ns().max(1) as f64;
+        let factor = QUICK_NS as f64 / profile.planned_ns().max(1) as f64;
         if factor < 1.0 {
             profile.scale_time(factor);
             smallest = Some(smallest.map_or(factor, |s| s.min(factor)));

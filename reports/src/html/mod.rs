@@ -10,6 +10,7 @@ mod phases;
 mod provenance;
 mod tables;
 mod timeline;
+mod trials;
 
 use crate::figures::{self, plain};
 use crate::verdict::{Outcome, Verdict};
@@ -20,6 +21,7 @@ use panel::Ink;
 use phases::PhaseView;
 use provenance::ProvenanceView;
 use tables::{ErrorView, HealthView, JourneyView, ObjectiveView};
+use trials::CapacityView;
 
 /// Rows that decided, on the first screen.
 const DECIDING: usize = 5;
@@ -64,6 +66,7 @@ struct Page {
     coverage: Vec<CoverageView>,
     timeline: Vec<ChartView>,
     curves: Vec<ChartView>,
+    capacity: Option<CapacityView>,
     is_ladder: bool,
     phases: Vec<PhaseView>,
     journeys: Vec<JourneyView>,
@@ -100,6 +103,7 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
         coverage: evidence::coverage(result, verdict),
         timeline: timeline::charts(result, verdict),
         curves: curves::charts(result, verdict),
+        capacity: trials::capacity(result),
         is_ladder: header.ladder,
         phases: phases::phases(result, verdict),
         unplayed: result.steps.len() - played,

@@ -109,6 +109,9 @@ fn unsure(result: &RunResult, verdict: &Verdict, findings: &mut Vec<Finding>) {
             add(sentence(objective));
         }
     }
+    if let Some(why) = result.header.capacity.as_ref().and_then(|c| c.cut_short.as_ref()) {
+        add(format!("the capacity was not found: {why}"));
+    }
     let isolation = &verdict.isolation;
     if result.header.isolation_required && isolation.state == IsolationState::Unproven {
         add(format!("isolation is required: {}", lower_first(&isolation.statement)));

@@ -3,6 +3,7 @@
 
 use super::claim::Assessment;
 use super::{rungs, shares, times};
+use crate::capacity;
 use crate::verdict::{JudgedObjective, ObjectiveOutcome};
 use engine::run_result::RunResult;
 use scenarios::objective::{Limit, Objective, Stat};
@@ -19,7 +20,11 @@ pub fn tightest_time_limit_ns(result: &RunResult, objectives: &[Objective]) -> O
 }
 
 fn applicable<'a>(result: &'a RunResult, objectives: &'a [Objective]) -> impl Iterator<Item = &'a Objective> {
-    objectives.iter().filter(|o| o.profiles.as_ref().is_none_or(|names| names.contains(&result.header.profile)))
+    objectives
+        .iter()
+        .filter(|o| o.profiles.as_ref().is_none_or(|names| names.contains(&result.header.profile)))
+        // A capacity is asked of the search alone; its trials and other profiles know nothing of it.
+        .filter(|o| o.stat != Stat::Capacity || result.header.capacity.is_some())
 }
 
 /// Steps that an objective is of. Probes are outside the time objectives.
@@ -93,5 +98,6 @@ fn assess(result: &RunResult, objective: &Objective, ids: &[usize], limit: &Limi
         Stat::Availability => shares::availability(result, ids, objective.of.is_everything(), limit),
         Stat::Completed => shares::completed(result, &objective.of, limit),
         Stat::Rate => shares::rate(result, ids, limit),
+        Stat::Capacity => capacity::assess(result, limit),
     }
 }

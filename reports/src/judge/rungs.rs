@@ -13,7 +13,7 @@ const LEAST_FOR_MEAN: u64 = 30;
 
 /// Whether a statistic is judged on every rung: times and shares. A rate is asked of the whole run.
 fn is_of_rungs(stat: Stat) -> bool {
-    stat != Stat::Rate
+    !stat.is_rate()
 }
 
 /// Each rung as a run of its own, with its name; empty unless the run is a ladder.

@@ -1,6 +1,7 @@
 //! `profiles:`: how much load, for how long, and how it comes.
 //! In: the map. Out: [`ProfilePlan`]s whose load is worked out into stages, warm-up contained.
 
+mod capacity;
 mod ladder;
 
 use super::ProfilePlan;
@@ -20,6 +21,7 @@ const PROFILE: Spec = Spec {
         "stages",
         "for",
         "each",
+        "hold",
         "spacing",
         "max_users",
         "warm_up",
@@ -32,8 +34,8 @@ const PROFILE: Spec = Spec {
 
 const STAGE: Spec = Spec { what: "a stage", keys: &["users", "arrivals", "for", "ramp"], not_yet: &[] };
 
-const PRESETS: &[&str] = &["smoke", "sustained", "burst", "spike", "soak", "ladder"];
-const PRESETS_NOT_YET: &[&str] = &["chaos", "capacity", "canary"];
+const PRESETS: &[&str] = &["smoke", "sustained", "burst", "spike", "soak", "ladder", "capacity"];
+const PRESETS_NOT_YET: &[&str] = &["chaos", "canary"];
 
 const MS_NS: u64 = 1_000_000;
 const SECOND_NS: u64 = 1_000 * MS_NS;
@@ -102,16 +104,15 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
         .word_at(fields, "preset", PRESETS, PRESETS_NOT_YET)
         // A misspelt preset is one mistake: the rest is read as if some preset stood there.
         .or_else(|| fields.entry("preset").map(|_| "sustained"));
-    let shape = if word == Some("ladder") { Shape::Ladder } else { Shape::Plain };
-    let preset = word.filter(|_| shape == Shape::Plain).map(preset);
-    let warm_up_ns = reader.duration_at(fields, "warm_up", 0).or(preset.as_ref().map(|p| p.warm_up_ns)).unwrap_or(0);
+    let preset = word.filter(|w| !matches!(*w, "ladder" | "capacity")).map(preset);
+    let given_ns = reader.duration_at(fields, "warm_up", 0);
     let graceful_stop_ns = reader.duration_at(fields, "graceful_stop", 0);
     let isolation = reader.word_at(fields, "isolation", &["required", "report"], &[]);
-    let load = match shape {
-        Shape::Plain => load(reader, fields, preset.as_ref()),
-        Shape::Ladder => ladder::load(reader, fields),
-    };
-    let mut load = load?;
+    let (mut load, shape) = shaped(reader, fields, word, preset.as_ref())?;
+    let warm_up_ns = given_ns.unwrap_or_else(|| match (&shape, &preset) {
+        (Shape::Capacity(_), _) => capacity::warm_up_ns(&load),
+        (_, preset) => preset.as_ref().map_or(0, |p| p.warm_up_ns),
+    });
     let stages = match &mut load {
         Load::Closed(stages) | Load::Open { stages, .. } => stages,
     };
@@ -128,8 +129,22 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
     })
 }
 
+/// The load and what its stages mean.
+fn shaped(
+    reader: &mut Reader<'_>,
+    fields: Fields<'_>,
+    word: Option<&str>,
+    preset: Option<&Preset>,
+) -> Option<(Load, Shape)> {
+    refuse_shape_keys(reader, fields, word);
+    match word {
+        Some("ladder") => ladder::load(reader, fields).map(|load| (load, Shape::Ladder)),
+        Some("capacity") => capacity::load(reader, fields).map(|(load, range)| (load, Shape::Capacity(range))),
+        _ => load(reader, fields, preset).map(|load| (load, Shape::Plain)),
+    }
+}
+
 fn load(reader: &mut Reader<'_>, fields: Fields<'_>, preset: Option<&Preset>) -> Option<Load> {
-    refuse_shape_keys(reader, fields);
     let ways = ["users", "arrivals", "stages"];
     let given: Vec<&Entry> = ways.iter().filter_map(|key| fields.entry(key)).collect();
     if let [first, second, ..] = given.as_slice() {
@@ -180,9 +195,12 @@ fn two_loads(reader: &mut Reader<'_>, first: &Entry, second: &Entry) {
 }
 
 /// Keys that only one preset gives a meaning.
-fn refuse_shape_keys(reader: &mut Reader<'_>, fields: Fields<'_>) {
-    if let Some(entry) = fields.entry("each") {
-        reader.bad_value(entry.key.span, "`each` goes with `preset: ladder` only; the length of a profile is `for`");
+fn refuse_shape_keys(reader: &mut Reader<'_>, fields: Fields<'_>, word: Option<&str>) {
+    for (key, owner) in [("each", "ladder"), ("hold", "capacity")] {
+        if let Some(entry) = fields.entry(key).filter(|_| word != Some(owner)) {
+            let message = format!("`{key}` goes with `preset: {owner}` only; the length of a profile is `for`");
+            reader.bad_value(entry.key.span, message);
+        }
     }
 }
 
@@ -343,9 +361,11 @@ fn level_users(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
 }
 
 fn rate(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
-    let scalar = node.as_scalar();
-    if let Some(scalar) = scalar.filter(|s| s.text.contains("..")) {
-        reader.not_yet(scalar.span, "a range of arrivals (preset: capacity)");
+    if let Some(scalar) = node.as_scalar().filter(|s| s.text.contains("..")) {
+        reader.push(
+            Diagnostic::error("bad-value", scalar.span, "a range of `arrivals` goes with `preset: capacity` only")
+                .help("add `preset: capacity`, which looks for the highest rate of the range that holds"),
+        );
         return None;
     }
     if matches!(node, Node::List(..)) {
