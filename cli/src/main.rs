@@ -5,6 +5,7 @@ mod commands;
 mod live;
 mod outcome;
 mod results;
+mod schedule;
 mod search;
 mod signals;
 

@@ -39,7 +39,7 @@ pub fn demo(args: &Demo) -> Result<u8, Problem> {
     };
     let code = play::play(
         loaded,
-        Game { profiles: vec![PROFILE.into()], scaled: None, notes: vec![note], how: args.how.clone() },
+        Game { profiles: vec![PROFILE.into()], scaled: None, notes: vec![note], rounds: None, how: args.how.clone() },
     );
     clinic.stop();
     code

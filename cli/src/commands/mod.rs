@@ -7,6 +7,7 @@ mod load;
 mod play;
 mod practice;
 mod report;
+mod rounds;
 mod run;
 
 use crate::args::{Args, Command};

@@ -2,9 +2,11 @@
 
 use super::capacity;
 use super::load::Loaded;
+use super::rounds;
 use crate::args::How;
 use crate::live::{Display, is_coloured};
 use crate::outcome::Problem;
+use crate::schedule::Schedule;
 use crate::{results, signals};
 use engine::run_result::{Ending, RunResult};
 use engine::{Finished, HeaderFacts, Setup, Stop};
@@ -26,15 +28,17 @@ pub struct Game {
     pub scaled: Option<f64>,
     /// Notes for the report.
     pub notes: Vec<String>,
+    /// Rounds, if the profiles are played several times.
+    pub rounds: Option<Schedule>,
     /// How.
     pub how: How,
 }
 
 /// What one profile came to.
 pub(super) struct Played {
-    profile: String,
-    outcome: &'static str,
-    cause: Cause,
+    pub(super) profile: String,
+    pub(super) outcome: &'static str,
+    pub(super) cause: Cause,
 }
 
 /// What all profiles of an invocation share.
@@ -66,6 +70,9 @@ pub fn play(loaded: Loaded, game: Game) -> Result<u8, Problem> {
         how: game.how,
     };
     signals::watch(Arc::clone(&table.stop));
+    if let Some(schedule) = game.rounds {
+        return rounds::play(&table, schedule, &folder);
+    }
     if game.profiles.len() == 1 {
         return play_one(&table, 0, &folder).map(|played| played.cause.code());
     }
@@ -112,7 +119,11 @@ fn command_line() -> Vec<String> {
     command
 }
 
-fn play_one(table: &Table, index: usize, folder: &Path) -> Result<Played, Problem> {
+/// Plays profile `index` into `folder`, as its shape asks for.
+///
+/// # Errors
+/// A target is not there, or the results cannot be stored.
+pub(super) fn play_one(table: &Table, index: usize, folder: &Path) -> Result<Played, Problem> {
     let profile = &table.program.profiles[index];
     if let Shape::Capacity(range) = profile.shape {
         return capacity::play(table, index, range, folder);
@@ -180,14 +191,19 @@ fn show(result: &RunResult, verdict: &Verdict, how: &How, folder: &Path) {
     println!("\nReport: {}", folder.join("report.html").display());
 }
 
-fn write_suite(folder: &Path, played: &[Played]) -> Result<PathBuf, Problem> {
-    let worst = combine(played.iter().map(|p| p.cause));
-    let verdict = match worst {
+/// The word for several runs together.
+pub(super) fn suite_verdict<'a>(played: impl IntoIterator<Item = &'a Played>) -> &'static str {
+    let played: Vec<&Played> = played.into_iter().collect();
+    match combine(played.iter().map(|p| p.cause)) {
         Cause::Go if played.iter().any(|p| p.outcome == "go-with-warnings") => "go-with-warnings",
         Cause::Go => "go",
         Cause::Leak | Cause::Missed => "no-go",
         _ => "inconclusive",
-    };
+    }
+}
+
+fn write_suite(folder: &Path, played: &[Played]) -> Result<PathBuf, Problem> {
+    let verdict = suite_verdict(played);
     let profiles: Vec<_> = played
         .iter()
         .map(|p| serde_json::json!({ "name": p.profile, "outcome": p.outcome, "dir": p.profile }))

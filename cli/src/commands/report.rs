@@ -7,7 +7,7 @@ use crate::outcome::Problem;
 use engine::run_result::RunResult;
 use scenarios::objective::Objective;
 use std::io::stdout;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Reads, judges, renders.
 ///
@@ -45,7 +45,9 @@ fn runs(dir: &Path) -> Vec<PathBuf> {
         .flat_map(|s| s["profiles"].as_array().into_iter().flatten())
         .filter_map(|p| p["dir"].as_str())
         // A path from a file must not lead out of the folder.
-        .filter(|name| !name.contains(['/', '\\']) && *name != "..")
+        .filter(|name| Path::new(name).components().all(|c| matches!(c, Component::Normal(_))))
+        // A round that could not run left nothing to judge.
+        .filter(|name| dir.join(name).join("run.json").exists())
         .map(|name| dir.join(name))
         .collect();
     if folders.is_empty() { vec![dir.to_path_buf()] } else { folders }

@@ -5,12 +5,16 @@ use super::load::{self, Loaded};
 use super::play::{self, Game};
 use crate::args::Run;
 use crate::outcome::Problem;
+use crate::schedule::Schedule;
 use practice::{Clinic, Options, Port};
-use scenarios::units::parse_rate;
+use scenarios::units::{parse_duration, parse_rate};
 use scenarios::{Overrides, Program};
 
 /// `--quick` scales each profile to this length at most, ns.
 const QUICK_NS: u64 = 60_000_000_000;
+
+/// Shortest distance of two rounds, ns.
+const LEAST_EVERY_NS: u64 = 1_000_000_000;
 
 /// Runs.
 ///
@@ -22,6 +26,7 @@ pub fn run(args: &Run) -> Result<u8, Problem> {
         load::warn(&loaded);
     }
     let profiles = choose(args, &loaded.program)?;
+    let rounds = rounds(args)?;
     loaded.program.profiles.retain(|p| profiles.contains(&p.name));
     let overrides = Overrides {
         users: args.users,
@@ -39,7 +44,7 @@ pub fn run(args: &Run) -> Result<u8, Problem> {
         eprintln!("{note}");
         notes.push(note.into());
     }
-    let code = play::play(loaded, Game { profiles, scaled, notes, how: args.how.clone() });
+    let code = play::play(loaded, Game { profiles, scaled, notes, rounds, how: args.how.clone() });
     if let Some(clinic) = clinic {
         clinic.stop();
     }
@@ -71,6 +76,17 @@ fn choose(args: &Run, program: &Program) -> Result<Vec<String>, Problem> {
             None => Err(Problem::usage(format!("{} has no profile; add one under `profiles:`", args.file.display()))),
         },
     }
+}
+
+fn rounds(args: &Run) -> Result<Option<Schedule>, Problem> {
+    let (Some(text), Some(times)) = (&args.every, args.times) else {
+        return Ok(None);
+    };
+    let every_ns = parse_duration(text).map_err(|e| Problem::usage(format!("--every {text}: {e}")))?;
+    if every_ns < LEAST_EVERY_NS {
+        return Err(Problem::usage(format!("--every {text}: rounds are at least 1s apart")));
+    }
+    Ok(Some(Schedule { every_ns, times }))
 }
 
 fn rate(text: &str) -> Result<f64, Problem> {
