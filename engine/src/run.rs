@@ -162,3 +162,23 @@ impl Stop {
         self.lock().clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_is_woken_by_the_end() {
+        let stop = Stop::default();
+        assert!(!stop.wait(Duration::ZERO), "nobody has asked");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| stop.wait(Duration::MAX));
+            stop.interrupt();
+            assert!(waiting.join().expect("waiting cannot panic"));
+        });
+        assert_eq!((stop.is_asked(), stop.reason()), (true, None));
+        stop.abort("first");
+        stop.abort("second");
+        assert_eq!(stop.reason().as_deref(), Some("first"));
+    }
+}

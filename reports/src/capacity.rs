@@ -78,7 +78,11 @@ fn broken(
     match done {
         None => return missed("done", "no iteration fell due; hold longer, or start at a higher rate".into()),
         Some(done) if done < DONE => {
-            let why = format!("only {} of the asked iterations were done", figures::share(done));
+            let mut why = format!("only {} of the asked iterations were done", figures::share(done));
+            if result.dropped > 0 {
+                let users = figures::count(result.header.users as u64);
+                why += &format!("; {} found all {users} users busy", figures::counted(result.dropped, "arrival"));
+            }
             return missed("done", why);
         }
         Some(_) => {}

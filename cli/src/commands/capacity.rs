@@ -132,7 +132,7 @@ fn line(trial: &Trial) -> String {
     let (_, sign, word) = reports::capacity::outcome_words(trial);
     let kind = if trial.confirming { "confirming" } else { "trial" };
     let why = if trial.outcome == TrialOutcome::Held { String::new() } else { format!(": {}", trial.why) };
-    format!("{sign} {kind} {}: {}/s for {} s {word}{why}", trial.number, trial.rate, trial.hold_s)
+    format!("{sign} {kind} {}: {}/s for {:.0} s {word}{why}", trial.number, trial.rate, trial.hold_s)
 }
 
 /// Moves the run in `place` to `folder` and stores the answer with it.
