@@ -104,10 +104,10 @@ pub fn run(program: &Arc<Program>, setup: Setup, observer: &mut dyn Observer) ->
     run_profile(program, profile, setup, observer)
 }
 
-/// Runs `profile`, which may differ from the program's own: a trial at another rate. Else as [`run`].
+/// Runs `profile`, which may differ from the program's own: a trial at another rate. Else as [`run()`].
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run()`].
 pub fn run_profile(
     program: &Arc<Program>,
     profile: Profile,
