@@ -87,6 +87,13 @@ pub struct Run {
     /// Address of a target
     #[arg(long, value_name = "NAME=URL", env = "WATERTIGHT_TARGET", value_parser = pair)]
     pub target: Vec<(String, String)>,
+    /// Play again and again, from start to start, such as 6h
+    #[arg(long, value_name = "DURATION", env = "WATERTIGHT_EVERY", requires = "times")]
+    pub every: Option<String>,
+    /// How many rounds, with --every
+    #[arg(long, value_name = "N", env = "WATERTIGHT_TIMES", requires = "every",
+          value_parser = clap::value_parser!(u32).range(1..=9999))]
+    pub times: Option<u32>,
     /// How the run is carried out and shown
     #[command(flatten)]
     pub how: How,

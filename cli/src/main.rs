@@ -5,7 +5,9 @@ mod commands;
 mod live;
 mod outcome;
 mod results;
+mod schedule;
 mod screen;
+mod search;
 mod signals;
 
 use clap::Parser;

@@ -3,7 +3,8 @@
 use crate::Setup;
 use crate::clock::Clock;
 use crate::isolation::entitlement::exemptions;
-use crate::run_result::{RunHeader, StepHeader, TargetHeader};
+use crate::run_result::{PhaseHeader, RunHeader, StepHeader, TargetHeader};
+use scenarios::Shape;
 use scenarios::objective::{Comparison, Objective, Stat};
 use scenarios::program::{Load, Profile, Program};
 use std::collections::BTreeMap;
@@ -62,6 +63,13 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         exemptions: exemptions(program),
         digests: facts.digests,
         machine: machine(),
+        phases: profile
+            .phases()
+            .into_iter()
+            .map(|p| PhaseHeader { name: p.name, from_ns: p.from_ns, to_ns: p.to_ns })
+            .collect(),
+        ladder: profile.shape == Shape::Ladder,
+        capacity: None,
     }
 }
 

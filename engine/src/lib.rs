@@ -22,7 +22,7 @@ pub use header::{HeaderFacts, step_limits};
 pub use preflight::{PreflightError, preflight};
 pub use record::collector::{Observer, Unobserved};
 pub use record::interval::Interval;
-pub use record::journal::read;
+pub use record::journal::{read, rewrite_header};
 pub use run::Stop;
 
 use client::exchange::{Limits, Wire};
@@ -34,7 +34,7 @@ use record::fold::Fold;
 use record::journal::Journal;
 use run::Run;
 use run_result::{Ending, RunHeader, RunResult};
-use scenarios::program::{Load, Program};
+use scenarios::program::{Load, Profile, Program};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -102,6 +102,19 @@ pub fn run(program: &Arc<Program>, setup: Setup, observer: &mut dyn Observer) ->
         .get(setup.profile)
         .cloned()
         .ok_or_else(|| RunError::Setup(format!("there is no profile number {}", setup.profile)))?;
+    run_profile(program, profile, setup, observer)
+}
+
+/// Runs `profile`, which may differ from the program's own: a trial at another rate. Else as [`run()`].
+///
+/// # Errors
+/// As [`run()`].
+pub fn run_profile(
+    program: &Arc<Program>,
+    profile: Profile,
+    setup: Setup,
+    observer: &mut dyn Observer,
+) -> Result<Finished, RunError> {
     let clock = Clock::starting_in(READY);
     let workers = workers(program, &profile.load, setup.workers);
     let header = header::header(program, &profile, &setup, &clock, workers);

@@ -12,9 +12,9 @@ use crate::user::Prepared;
 use scenarios::expr::Slot;
 use scenarios::program::{Profile, Program};
 use scenarios::value::Value;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A run's shared state.
 #[derive(Debug)]
@@ -140,18 +140,35 @@ fn shared_secrets(program: &Program) -> Vec<Value> {
 pub struct Stop {
     asked: AtomicBool,
     reason: Mutex<Option<String>>,
+    changed: Condvar,
 }
 
 impl Stop {
     /// Interrupts: what was measured is kept, what is going on is cut.
     pub fn interrupt(&self) {
+        let _reason = self.lock();
         self.asked.store(true, Relaxed);
+        self.changed.notify_all();
     }
 
     /// Aborts for `reason`; the first reason stays.
     pub fn abort(&self, reason: &str) {
-        self.reason.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert_with(|| reason.to_owned());
+        let mut first = self.lock();
+        first.get_or_insert_with(|| reason.to_owned());
         self.asked.store(true, Relaxed);
+        self.changed.notify_all();
+    }
+
+    /// Waits until the end is asked for, at most so long; answers whether it is.
+    pub fn wait(&self, at_most: Duration) -> bool {
+        let nobody_asked = |_: &mut Option<String>| !self.is_asked();
+        let waited = self.changed.wait_timeout_while(self.lock(), at_most, nobody_asked);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.is_asked()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the run is to end now.
@@ -161,6 +178,26 @@ impl Stop {
 
     /// The reason of an abort.
     pub fn reason(&self) -> Option<String> {
-        self.reason.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.lock().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_is_woken_by_the_end() {
+        let stop = Stop::default();
+        assert!(!stop.wait(Duration::ZERO), "nobody has asked");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| stop.wait(Duration::MAX));
+            stop.interrupt();
+            assert!(waiting.join().expect("waiting cannot panic"));
+        });
+        assert_eq!((stop.is_asked(), stop.reason()), (true, None));
+        stop.abort("first");
+        stop.abort("second");
+        assert_eq!(stop.reason().as_deref(), Some("first"));
     }
 }

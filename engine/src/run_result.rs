@@ -2,6 +2,12 @@
 //! finished run, a killed run and a run read back from disk go through the same code.
 //! In: `fold`. Out: read by `reports`.
 
+mod capacity;
+mod phase;
+
+pub use capacity::{Capacity, Trial, TrialOutcome};
+pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
+
 use crate::faults::FaultCounts;
 use hdrhistogram::Histogram;
 use scenarios::objective::Objective;
@@ -69,6 +75,15 @@ pub struct RunHeader {
     pub digests: BTreeMap<String, String>,
     /// Operating system, processor count, kernel: for provenance.
     pub machine: String,
+    /// Named parts, where the load has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseHeader>,
+    /// The phases are the rungs of a ladder: objectives have to hold on each.
+    #[serde(default)]
+    pub ladder: bool,
+    /// The search for the capacity that this run ended; `None` for every other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
 }
 
 /// A target in the header.
@@ -585,6 +600,8 @@ pub struct RunResult {
     pub health: Health,
     /// The isolation check.
     pub isolation: Isolation,
+    /// By phase index.
+    pub phases: Vec<PhaseTotals>,
 }
 
 impl RunResult {

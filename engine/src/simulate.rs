@@ -15,7 +15,7 @@ use crate::run::Run;
 use crate::run_result::{Ending, RunResult};
 use crate::user::{Effect, Input, VirtualUser};
 use http::HeaderMap;
-use scenarios::program::{Load, Program};
+use scenarios::program::{Load, Profile, Program};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -71,10 +71,23 @@ pub fn simulate(
     seed: u64,
     script: &mut dyn Script,
 ) -> Result<RunResult, String> {
-    let clock = Clock::simulated();
     let plan = program.profiles.get(profile).cloned().ok_or_else(|| format!("there is no profile number {profile}"))?;
+    simulate_profile(program, plan, seed, script)
+}
+
+/// Plays `plan`, which may differ from the program's own profiles. Else as [`simulate`].
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_profile(
+    program: &Arc<Program>,
+    plan: Profile,
+    seed: u64,
+    script: &mut dyn Script,
+) -> Result<RunResult, String> {
+    let clock = Clock::simulated();
     let setup = Setup {
-        profile,
+        profile: 0,
         facts: header::HeaderFacts::default(),
         seed,
         workers: 1,

@@ -96,7 +96,7 @@ pub fn rate(per_second: f64) -> String {
 pub fn of_stat(stat: Stat, value: f64) -> String {
     if stat.is_time() {
         time(value)
-    } else if stat == Stat::Rate {
+    } else if stat.is_rate() {
         rate(value)
     } else {
         share(value)

@@ -4,12 +4,14 @@
 //! and the exit code.
 
 mod blocks;
+pub mod capacity;
 pub mod exit_codes;
 mod figures;
 mod html;
 mod judge;
 mod junit;
 mod laws;
+mod phases;
 mod result_json;
 mod rows;
 pub mod stats;

@@ -1,11 +1,14 @@
 //! `result.json`, format 1: the stable contract for machines.
 //! In: run result, verdict. Out: JSON text. Times `_ms`, durations `_s`, shares 0..1; additions are allowed, changes not.
 
+use crate::capacity::outcome_words;
 use crate::figures;
+use crate::judge::times::Shown;
 use crate::laws::planned;
+use crate::phases::{self, PhaseRow};
 use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
-use crate::verdict::{JudgedObjective, Verdict};
-use engine::run_result::{Counts, Ending, Point, RunResult, StepTotals, Times};
+use crate::verdict::{JudgedObjective, JudgedRung, Verdict};
+use engine::run_result::{Capacity, Counts, Ending, Point, RunResult, StepTotals, Times, Trial};
 use scenarios::objective::{Selection, Stat};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -29,8 +32,8 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "groups": groups(result),
         "messages": [],
         "cold_start": times(TimesRow::plain(&result.warm_up).as_ref()),
-        "phases": [],
-        "capacity": {},
+        "phases": phases::rows(result).iter().map(phase).collect::<Vec<_>>(),
+        "capacity": result.header.capacity.as_ref().map_or_else(|| json!({}), capacity),
         "isolation": isolation(result, verdict),
         "faults": faults(result),
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
@@ -78,7 +81,7 @@ fn run(result: &RunResult) -> Value {
 fn unit(stat: Stat) -> (fn(f64) -> f64, &'static str) {
     if stat.is_time() {
         (ms, "ms")
-    } else if stat == Stat::Rate {
+    } else if stat.is_rate() {
         (|v| v, "/s")
     } else {
         (|v| v, "share")
@@ -87,7 +90,7 @@ fn unit(stat: Stat) -> (fn(f64) -> f64, &'static str) {
 
 fn objective(o: &JudgedObjective) -> Value {
     let (convert, unit) = unit(o.stat);
-    json!({
+    let mut value = json!({
         "id": o.id,
         "of": selection(&o.of),
         "stat": o.stat.word(),
@@ -102,6 +105,61 @@ fn objective(o: &JudgedObjective) -> Value {
         "outcome": o.outcome.key(),
         "reason": o.reason,
         "line": o.line,
+    });
+    if !o.rungs.is_empty() {
+        let rung = |r: &JudgedRung| {
+            json!({
+                "phase": r.phase, "measured": r.measured.map(convert), "at_least": r.is_at_least, "n": r.n,
+                "outcome": r.outcome.key(),
+            })
+        };
+        value["phases"] = o.rungs.iter().map(rung).collect();
+    }
+    value
+}
+
+fn capacity(c: &Capacity) -> Value {
+    let trial = |t: &Trial| {
+        let at = |i: usize| t.response_ns.map(|r| ms(r[i] as f64));
+        json!({
+            "number": t.number, "rate": t.rate, "hold_s": t.hold_s, "confirming": t.confirming,
+            "outcome": outcome_words(t).2, "limit": t.limit, "why": t.why, "done": t.done,
+            "p50_ms": at(0), "p95_ms": at(1), "p99_ms": at(2),
+        })
+    };
+    json!({
+        "rate": c.rate.unwrap_or(0.0),
+        "limited_by": c.limited_by,
+        "interval": [c.rate.unwrap_or(0.0), c.missed_at],
+        "at_least": c.at_least,
+        "cut_short": c.cut_short,
+        "range": c.range,
+        "trials": c.trials.iter().map(trial).collect::<Vec<_>>(),
+    })
+}
+
+fn phase(row: &PhaseRow) -> Value {
+    let time = |shown: Option<Shown>| shown.map(|s| ms(s.ns));
+    let [p50, p95, p99] = row.percentiles;
+    let named = [("mean_ms", row.mean), ("p50_ms", p50), ("p95_ms", p95), ("p99_ms", p99)];
+    let at_least = named.iter().filter(|(_, s)| s.is_some_and(|s| s.is_at_least)).map(|(key, _)| *key);
+    json!({
+        "name": row.name,
+        "from_s": row.from_s,
+        "to_s": row.to_s,
+        "sent": row.counts.sent(),
+        "ok": row.counts.ok,
+        "failed": row.counts.failed,
+        "timed_out": row.counts.timed_out,
+        "abandoned": row.counts.abandoned,
+        "unfinished": row.counts.unfinished,
+        "errors": row.errors,
+        "rate": row.rate,
+        "mean_ms": time(row.mean),
+        "p50_ms": time(p50),
+        "p95_ms": time(p95),
+        "p99_ms": time(p99),
+        "at_least": at_least.collect::<Vec<_>>(),
     })
 }
 
@@ -204,7 +262,7 @@ fn times(row: Option<&TimesRow>) -> Value {
         return Value::Object(map);
     };
     let mut at_least = Vec::new();
-    let mut put = |key: &'static str, value: crate::judge::times::Shown| {
+    let mut put = |key: &'static str, value: Shown| {
         map.insert(key.into(), json!(ms(value.ns)));
         if value.is_at_least {
             at_least.push(key);

@@ -263,6 +263,9 @@ pub fn empty() -> RunResult {
             exemptions: Vec::new(),
             digests: BTreeMap::from([("library/clinic.yaml".into(), "9f2c".repeat(16))]),
             machine: "Linux 6.8, 2 processors".into(),
+            phases: Vec::new(),
+            ladder: false,
+            capacity: None,
         },
         ending: Ending::Finished,
         duration_s: 20.0,
@@ -289,6 +292,7 @@ pub fn empty() -> RunResult {
             ..Default::default()
         },
         isolation: Isolation::default(),
+        phases: Vec::new(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The last words on screen: verdict, objectives, steps, errors, isolation, generator.
 //! In: run result, verdict, whether colours are wanted. Out: text of at most 100 columns, control characters escaped.
 
+use crate::capacity::{outcome_words, statement};
 use crate::figures::{self, count, counted, fit, plain, wrap};
+use crate::phases;
 use crate::rows::{self, shown, tier_word};
 use crate::verdict::{Interval, IsolationState, JudgedObjective, ObjectiveOutcome, Outcome, ValidityState, Verdict};
 use engine::run_result::{LeakGroup, LeakRecord, Party, RunResult, Tier};
@@ -55,6 +57,8 @@ pub fn terminal_summary(result: &RunResult, verdict: &Verdict, colour: bool) -> 
     let mut out = String::new();
     headline(&mut out, paint, result, verdict);
     objectives(&mut out, paint, verdict);
+    capacity(&mut out, paint, result);
+    phases(&mut out, paint, result);
     steps(&mut out, paint, result);
     errors(&mut out, paint, result);
     stressors(&mut out, paint, result);
@@ -150,6 +154,71 @@ pub fn measured(o: &JudgedObjective) -> String {
 pub fn interval(stat: Stat, interval: Interval) -> String {
     let high = interval.high.map_or_else(|| "?".into(), |v| figures::of_stat(stat, v));
     format!("{} … {high}", figures::of_stat(stat, interval.low))
+}
+
+fn capacity(out: &mut String, paint: Paint, result: &RunResult) {
+    let Some(capacity) = &result.header.capacity else {
+        return;
+    };
+    line(out, "");
+    line(out, &paint.title("Capacity"));
+    block(out, 2, &statement(capacity));
+    let title =
+        format!("  {:>5} {:>10} {:>8} {:>7} {:>9} {:>9}  outcome", "trial", "asked", "hold", "done", "p95", "p99");
+    line(out, &paint.title(&title));
+    for trial in &capacity.trials {
+        let (_, sign, word) = outcome_words(trial);
+        let time = |i: usize| trial.response_ns.map_or_else(|| "–".into(), |r| figures::short_time(r[i] as f64));
+        let confirms = if trial.confirming { ", confirming" } else { "" };
+        let limit = if trial.limit.is_empty() { String::new() } else { format!(": {}", trial.limit) };
+        let text = format!(
+            "  {:>5} {:>10} {:>8} {:>7} {:>9} {:>9}  {sign} {word}{confirms}{limit}",
+            trial.number,
+            figures::rate(trial.rate),
+            figures::duration(trial.hold_s),
+            trial.done.map_or_else(|| "–".into(), figures::share),
+            time(1),
+            time(2),
+        );
+        line(out, &fit(&plain(&text), WIDTH));
+    }
+}
+
+fn phases(out: &mut String, paint: Paint, result: &RunResult) {
+    let rows = phases::rows(result);
+    if rows.is_empty() {
+        return;
+    }
+    let title = format!(
+        "{:<24}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
+        if result.header.ladder { "Rungs" } else { "Phases" },
+        "from",
+        "sent",
+        "errors",
+        "rate",
+        "mean",
+        "p50",
+        "p95",
+        "p99"
+    );
+    line(out, "");
+    line(out, &paint.title(&title));
+    for row in &rows {
+        let dash = || "–".to_string();
+        let mut text = format!(
+            "  {:<22}{:>10}{:>10}{:>9}{:>9}",
+            fit(&row.name, 21),
+            figures::duration(row.from_s.max(0.0)),
+            count(row.counts.sent()),
+            row.errors.map_or_else(dash, figures::share),
+            row.rate.map_or_else(dash, figures::rate),
+        );
+        let [p50, p95, p99] = row.percentiles;
+        for cell in [row.mean, p50, p95, p99] {
+            let _ = write!(text, "{:>9}", cell.map_or_else(dash, shown));
+        }
+        line(out, &text);
+    }
 }
 
 fn steps(out: &mut String, paint: Paint, result: &RunResult) {

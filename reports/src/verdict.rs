@@ -126,6 +126,23 @@ pub struct JudgedObjective {
     pub outcome: ObjectiveOutcome,
     /// Why, in words.
     pub reason: String,
+    /// What was found on each rung of a ladder; empty for other runs.
+    pub rungs: Vec<JudgedRung>,
+}
+
+/// An objective on one rung of a ladder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgedRung {
+    /// Name of the phase.
+    pub phase: String,
+    /// The figure in its base unit; `None` without samples.
+    pub measured: Option<f64>,
+    /// The figure is a lower bound.
+    pub is_at_least: bool,
+    /// Samples behind the figure.
+    pub n: u64,
+    /// The outcome on this rung alone.
+    pub outcome: ObjectiveOutcome,
 }
 
 impl JudgedObjective {

@@ -271,6 +271,7 @@ fn profiles(plan: &Plan) -> Vec<Profile> {
         .map(|p| Profile {
             name: p.name.text.clone(),
             load: p.load.clone(),
+            shape: p.shape,
             warm_up_ns: p.warm_up_ns,
             graceful_stop_ns: p.graceful_stop_ns,
             isolation_required: p.isolation_required,

@@ -3,6 +3,7 @@
 
 use crate::expr::{EvalError, Place, Scope};
 use crate::program::{Journey, Load, Op, Pc, Profile, Program};
+use crate::shape::Shape;
 use crate::value::Value;
 
 /// What to expect of a profile.
@@ -26,13 +27,16 @@ impl Program {
     pub fn estimate(&self, profile: &str) -> Option<Estimate> {
         let profile = self.profiles.iter().find(|p| p.name == profile)?;
         Some(Estimate {
-            duration_s: profile.load.duration_ns() as f64 / 1e9,
+            duration_s: profile.planned_ns() as f64 / 1e9,
             users: profile.load.most_users(),
             requests: self.requests_of(profile).map(|n| n.round() as u64),
         })
     }
 
     fn requests_of(&self, profile: &Profile) -> Option<f64> {
+        if matches!(profile.shape, Shape::Capacity(_)) {
+            return None;
+        }
         let total: f64 = self.journeys.iter().map(|j| f64::from(j.weight)).sum();
         let volume = volume(&profile.load);
         let mut requests = 0.0;

@@ -69,12 +69,19 @@ pub enum Stat {
     Completed,
     /// Requests answered a second.
     Rate,
+    /// Highest rate of arrivals that held, found by a search.
+    Capacity,
 }
 
 impl Stat {
     /// Whether the statistic is a response time.
     pub fn is_time(self) -> bool {
         matches!(self, Self::Percentile(_) | Self::Mean | Self::Max)
+    }
+
+    /// Whether the statistic is a rate a second.
+    pub fn is_rate(self) -> bool {
+        matches!(self, Self::Rate | Self::Capacity)
     }
 
     /// The word used in files and tables: `p95`, `p99.9`, `mean`, `errors` …
@@ -87,6 +94,7 @@ impl Stat {
             Self::Availability => "availability".into(),
             Self::Completed => "completed".into(),
             Self::Rate => "rate".into(),
+            Self::Capacity => "capacity".into(),
         }
     }
 }

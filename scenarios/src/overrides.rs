@@ -4,7 +4,11 @@
 use crate::dealing;
 use crate::plan::{MAX_RATE, MAX_USERS, check_url};
 use crate::program::{Load, Profile, Program};
+use crate::shape::Shape;
 use crate::units::format_duration;
+
+/// A trial that is scaled still has to show whether a queue grows.
+const LEAST_TRIAL_NS: u64 = 3_000_000_000;
 
 /// Changes from the command line; what is `None` or empty stays as the file says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,7 +17,8 @@ pub struct Overrides {
     pub users: Option<usize>,
     /// `--arrivals`: arrivals a second of every profile.
     pub arrivals: Option<f64>,
-    /// `--for`: length in nanoseconds, warm-up not counted; several stages keep their proportions.
+    /// `--for`: length in nanoseconds, warm-up not counted; several stages keep their proportions. The length of a
+    /// trial where the capacity is looked for.
     pub duration_ns: Option<u64>,
     /// `--target NAME=URL`.
     pub targets: Vec<(String, String)>,
@@ -76,6 +81,9 @@ impl Profile {
         for stage in stages {
             stage.duration_ns = scale(stage.duration_ns).max(1_000_000);
             stage.ramp_ns = scale(stage.ramp_ns).min(stage.duration_ns);
+            if matches!(self.shape, Shape::Capacity(_)) {
+                stage.duration_ns = stage.duration_ns.max(self.warm_up_ns + LEAST_TRIAL_NS);
+            }
         }
     }
 }
@@ -88,6 +96,9 @@ fn override_users(profile: &mut Profile, users: usize) -> Result<(), String> {
         return Err(format!("the number of users is at most {MAX_USERS}"));
     }
     let name = &profile.name;
+    if matches!(profile.shape, Shape::Capacity(_)) {
+        return Err(format!("profile `{name}` looks for a rate of arrivals, so `--users` cannot set its load"));
+    }
     match &mut profile.load {
         Load::Closed(stages) => match stages.as_mut_slice() {
             [only] => {
@@ -109,6 +120,9 @@ fn override_arrivals(profile: &mut Profile, rate: f64) -> Result<(), String> {
         return Err("the arrivals are a rate above 0 and at most 1000000/s".into());
     }
     let name = &profile.name;
+    if matches!(profile.shape, Shape::Capacity(_)) {
+        return Err(format!("profile `{name}` looks for the rate of arrivals itself, so `--arrivals` cannot set it"));
+    }
     match &mut profile.load {
         Load::Open { stages, .. } => match stages.as_mut_slice() {
             [only] => {

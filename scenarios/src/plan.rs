@@ -23,6 +23,7 @@ use crate::diagnostic::{self, Diagnostic, Span};
 use crate::environment::{self, Lookup};
 use crate::faults::{Abandon, Faults};
 use crate::program::{DataOrder, Delay, Load};
+use crate::shape::Shape;
 use crate::source::Source;
 use crate::syntax::{self, Node, Scalar};
 use crate::value::Value;
@@ -220,6 +221,7 @@ pub(crate) enum SavedFrom {
 pub(crate) struct ProfilePlan {
     pub name: Scalar,
     pub load: Load,
+    pub shape: Shape,
     pub warm_up_ns: u64,
     pub graceful_stop_ns: u64,
     pub isolation_required: bool,

@@ -6,6 +6,7 @@ use crate::expr::{Expr, JsonTemplate, Slot, Template};
 use crate::faults::{Abandon, Faults};
 use crate::jsonpath::JsonPath;
 use crate::objective::Objective;
+use crate::shape::Shape;
 use crate::value::Value;
 
 /// Index into a journey's `ops`.
@@ -419,6 +420,8 @@ pub struct Profile {
     pub name: String,
     /// How the load comes.
     pub load: Load,
+    /// What its stages mean.
+    pub shape: Shape,
     /// First part of the run, shown apart and not judged; already contained in the load's stages.
     pub warm_up_ns: u64,
     /// How long users may finish their iteration at the end.

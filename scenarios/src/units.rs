@@ -119,6 +119,14 @@ pub fn parse_rate(text: &str) -> Result<f64, String> {
     Ok(number / per_s)
 }
 
+/// A range of rates such as `1/s..40/s`, per second.
+pub fn parse_rate_range(text: &str) -> Result<(f64, f64), String> {
+    let (low, high) = text
+        .split_once("..")
+        .ok_or_else(|| format!("`{text}` is no range of rates: write for example `1/s..{}`", text.trim()))?;
+    Ok((parse_rate(low)?, parse_rate(high)?))
+}
+
 /// A share such as `5%` as a fraction 0..1.
 pub fn parse_share(text: &str) -> Result<f64, String> {
     let text = text.trim();

@@ -37,7 +37,7 @@ fn describe(program: &Program) -> String {
             || "as many requests as the target answers".into(),
             |n| format!("about {n} requests if answers are fast"),
         );
-        let duration = format_duration(profile.load.duration_ns());
+        let duration = format_duration(profile.planned_ns());
         text.push_str(&format!("  {}: {duration}, up to {} users, {requests}\n", profile.name, estimate.users));
         let faults: Vec<_> =
             profile.faults.in_words().iter().map(|(name, extent)| format!("{name} {extent}")).collect();

@@ -4,6 +4,7 @@ use super::load;
 use super::play::{self, Game};
 use crate::args::Demo;
 use crate::outcome::Problem;
+use crate::screen;
 use practice::{Clinic, Defect, Options, Port};
 use scenarios::faults::{Abandon, GiveUp};
 use scenarios::units::parse_duration;
@@ -40,7 +41,8 @@ pub fn demo(args: &Demo) -> Result<u8, Problem> {
         _ => format!("the target is the practice clinic with the defects {}", defects.join(", ")),
     };
     let notes: Vec<String> = std::iter::once(note).chain(provoking).collect();
-    let code = play::play(loaded, Game { profiles: vec![PROFILE.into()], scaled: None, notes, how: args.how.clone() });
+    let profiles = vec![PROFILE.into()];
+    let code = play::play(loaded, Game { profiles, scaled: None, notes, rounds: None, how: args.how.clone() });
     clinic.stop();
     code
 }
@@ -55,7 +57,7 @@ fn provoke(program: &mut Program, defects: &[Defect]) -> Option<String> {
         words = abandon.in_words();
     }
     let note = format!("{defect} shows only when clients give requests up, so they do: faults: abandon {words}");
-    eprintln!("note: {note}");
+    screen::err(&format!("note: {note}\n"));
     Some(note)
 }
 

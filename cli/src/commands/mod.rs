@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
+mod capacity;
 mod check;
 mod demo;
 mod load;
 mod play;
 mod practice;
 mod report;
+mod rounds;
 mod run;
 
 use crate::args::{Args, Command};

@@ -1,16 +1,20 @@
 //! Playing: the path from a program to a verdict, for one profile or several.
 
+use super::capacity;
 use super::load::Loaded;
+use super::rounds;
 use crate::args::How;
 use crate::live::{Display, is_coloured};
 use crate::outcome::Problem;
+use crate::schedule::Schedule;
 use crate::{results, screen, signals};
 use engine::run_result::{Ending, RunResult};
-use engine::{HeaderFacts, Setup, Stop};
+use engine::{Finished, HeaderFacts, Setup, Stop};
 use reports::Verdict;
 use reports::exit_codes::{Cause, cause, combine};
 use reports::verdict::Outcome;
-use scenarios::Program;
+use scenarios::program::Profile;
+use scenarios::{Program, Shape};
 use std::collections::BTreeMap;
 use std::io::stdout;
 use std::path::Path;
@@ -25,26 +29,28 @@ pub struct Game {
     pub scaled: Option<f64>,
     /// Notes for the report.
     pub notes: Vec<String>,
+    /// Rounds, if the profiles are played several times.
+    pub rounds: Option<Schedule>,
     /// How.
     pub how: How,
 }
 
 /// What one profile came to.
-struct Played {
-    profile: String,
-    outcome: &'static str,
-    cause: Cause,
+pub(super) struct Played {
+    pub(super) profile: String,
+    pub(super) outcome: &'static str,
+    pub(super) cause: Cause,
 }
 
 /// What all profiles of an invocation share.
-struct Table {
-    program: Arc<Program>,
+pub(super) struct Table {
+    pub(super) program: Arc<Program>,
     facts: HeaderFacts,
     stored_text: String,
-    how: How,
+    pub(super) how: How,
     seed: u64,
     key: [u8; 32],
-    stop: Arc<Stop>,
+    pub(super) stop: Arc<Stop>,
 }
 
 /// Plays all profiles; answers the exit code.
@@ -65,6 +71,9 @@ pub fn play(loaded: Loaded, game: Game) -> Result<u8, Problem> {
         how: game.how,
     };
     signals::watch(Arc::clone(&table.stop));
+    if let Some(schedule) = game.rounds {
+        return rounds::play(&table, schedule, &folder);
+    }
     if game.profiles.len() == 1 {
         return play_one(&table, 0, &folder).map(|played| played.cause.code());
     }
@@ -140,14 +149,31 @@ fn mask_credentials(arg: &str) -> String {
     }
 }
 
-fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Problem> {
+/// Plays profile `index` into `folder`, as its shape asks for.
+///
+/// # Errors
+/// A target is not there, or the results cannot be stored.
+pub(super) fn play_one(table: &Table, index: usize, folder: &Path) -> Result<Played, Problem> {
+    let profile = &table.program.profiles[index];
+    if let Shape::Capacity(range) = profile.shape {
+        return capacity::play(table, index, range, folder);
+    }
+    let finished = play_run(table, index, profile.clone(), folder)?;
+    Ok(conclude(table, finished, folder))
+}
+
+/// Plays one run of `profile`, which may differ from the file's profile `index`, into `folder`.
+///
+/// # Errors
+/// A target is not there, or the results cannot be stored.
+pub(super) fn play_run(table: &Table, index: usize, profile: Profile, folder: &Path) -> Result<Finished, Problem> {
     let program = &table.program;
     let health_requests = engine::preflight(&program.targets).map_err(Problem::run)?;
     results::create(folder)?;
     std::fs::write(folder.join("scenario.yaml"), &table.stored_text)
         .map_err(|e| Problem::run(format!("{}: {e}", folder.join("scenario.yaml").display())))?;
     let setup = Setup {
-        profile,
+        profile: index,
         facts: table.facts.clone(),
         seed: table.seed,
         workers: workers(&table.how),
@@ -156,9 +182,14 @@ fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Prob
         stop: Arc::clone(&table.stop),
         health_requests,
     };
-    let mut display = Display::new(program, &program.profiles[profile], &table.how, Arc::clone(&table.stop));
-    let finished = engine::run(program, setup, &mut display).map_err(Problem::run)?;
+    let mut display = Display::new(program, &profile, &table.how, Arc::clone(&table.stop));
+    let finished = engine::run_profile(program, profile, setup, &mut display).map_err(Problem::run)?;
     display.finish();
+    Ok(finished)
+}
+
+/// Judges a run, stores and shows the verdict.
+pub(super) fn conclude(table: &Table, finished: Finished, folder: &Path) -> Played {
     let result = finished.result;
     let verdict = reports::judge(&result, &result.header.objectives);
     let stored = reports::write(&result, &verdict, folder);
@@ -169,8 +200,7 @@ fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Prob
         screen::err(&format!("error: {problem}\n"));
         cause = cause.min(Cause::CouldNotRun);
     }
-    let profile = program.profiles[profile].name.clone();
-    Ok(Played { profile, outcome: verdict.outcome.key(), cause })
+    Played { profile: result.header.profile.clone(), outcome: verdict.outcome.key(), cause }
 }
 
 fn workers(how: &How) -> usize {
@@ -194,13 +224,24 @@ fn show(result: &RunResult, verdict: &Verdict, how: &How, folder: &Path) {
     ));
 }
 
-fn write_suite(folder: &Path, played: &[Played], worst: Cause) -> Result<(), Problem> {
-    let verdict = match worst {
+/// The word for several runs together.
+pub(super) fn suite_verdict<'a>(played: impl IntoIterator<Item = &'a Played>) -> &'static str {
+    let played: Vec<&Played> = played.into_iter().collect();
+    let worst = combine(played.iter().map(|p| p.cause));
+    word(worst, &played)
+}
+
+fn word(worst: Cause, played: &[&Played]) -> &'static str {
+    match worst {
         Cause::Go if played.iter().any(|p| p.outcome == "go-with-warnings") => "go-with-warnings",
         Cause::Go => "go",
         Cause::Leak | Cause::Missed => "no-go",
         _ => "inconclusive",
-    };
+    }
+}
+
+fn write_suite(folder: &Path, played: &[Played], worst: Cause) -> Result<(), Problem> {
+    let verdict = word(worst, &played.iter().collect::<Vec<_>>());
     let profiles: Vec<_> = played
         .iter()
         .map(|p| serde_json::json!({ "name": p.profile, "outcome": p.outcome, "dir": p.profile }))

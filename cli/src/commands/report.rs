@@ -8,7 +8,7 @@ use crate::screen;
 use engine::run_result::RunResult;
 use scenarios::objective::Objective;
 use std::io::stdout;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Reads, judges, renders.
 ///
@@ -46,7 +46,9 @@ fn runs(dir: &Path) -> Vec<PathBuf> {
         .flat_map(|s| s["profiles"].as_array().into_iter().flatten())
         .filter_map(|p| p["dir"].as_str())
         // A path from a file must not lead out of the folder.
-        .filter(|name| !name.contains(['/', '\\']) && *name != "..")
+        .filter(|name| Path::new(name).components().all(|c| matches!(c, Component::Normal(_))))
+        // A round that could not run left nothing to judge.
+        .filter(|name| dir.join(name).join("run.json").exists())
         .map(|name| dir.join(name))
         .collect();
     match (folders.is_empty(), dir.join("run.json").exists()) {

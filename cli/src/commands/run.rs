@@ -5,13 +5,17 @@ use super::load::{self, Loaded};
 use super::play::{self, Game};
 use crate::args::Run;
 use crate::outcome::Problem;
+use crate::schedule::Schedule;
 use crate::screen;
 use practice::{Clinic, Options, Port};
-use scenarios::units::parse_rate;
+use scenarios::units::{parse_duration, parse_rate};
 use scenarios::{Overrides, Program};
 
 /// `--quick` scales each profile to this length at most, ns.
 const QUICK_NS: u64 = 60_000_000_000;
+
+/// Shortest distance of two rounds, ns.
+const LEAST_EVERY_NS: u64 = 1_000_000_000;
 
 /// Runs.
 ///
@@ -23,6 +27,7 @@ pub fn run(args: &Run) -> Result<u8, Problem> {
         load::warn(&loaded);
     }
     let profiles = choose(args, &loaded.program)?;
+    let rounds = rounds(args)?;
     loaded.program.profiles.retain(|p| profiles.contains(&p.name));
     let overrides = Overrides {
         users: args.users,
@@ -40,7 +45,7 @@ pub fn run(args: &Run) -> Result<u8, Problem> {
         screen::err(&format!("{note}\n"));
         notes.push(note.into());
     }
-    let code = play::play(loaded, Game { profiles, scaled, notes, how: args.how.clone() });
+    let code = play::play(loaded, Game { profiles, scaled, notes, rounds, how: args.how.clone() });
     if let Some(clinic) = clinic {
         clinic.stop();
     }
@@ -74,6 +79,17 @@ fn choose(args: &Run, program: &Program) -> Result<Vec<String>, Problem> {
     }
 }
 
+fn rounds(args: &Run) -> Result<Option<Schedule>, Problem> {
+    let (Some(text), Some(times)) = (&args.every, args.times) else {
+        return Ok(None);
+    };
+    let every_ns = parse_duration(text).map_err(|e| Problem::usage(format!("--every {text}: {e}")))?;
+    if every_ns < LEAST_EVERY_NS {
+        return Err(Problem::usage(format!("--every {text}: rounds are at least 1s apart")));
+    }
+    Ok(Some(Schedule { every_ns, times }))
+}
+
 fn rate(text: &str) -> Result<f64, Problem> {
     parse_rate(text).map_err(|e| Problem::usage(format!("--arrivals {text}: {e}")))
 }
@@ -82,7 +98,7 @@ fn rate(text: &str) -> Result<f64, Problem> {
 fn quicken(program: &mut Program) -> Option<f64> {
     let mut smallest: Option<f64> = None;
     for profile in &mut program.profiles {
-        let factor = QUICK_NS as f64 / profile.load.duration_ns().max(1) as f64;
+        let factor = QUICK_NS as f64 / profile.planned_ns().max(1) as f64;
         if factor < 1.0 {
             profile.scale_time(factor);
             smallest = Some(smallest.map_or(factor, |s| s.min(factor)));

@@ -2,6 +2,7 @@
 //! In: header, intervals, leak records, the ending. Out: [`RunResult`].
 
 use super::interval::{Interval, StepInterval};
+use super::phases::Phases;
 use crate::clock::SECOND;
 use crate::faults::FaultCounts;
 use crate::run_result::{
@@ -34,6 +35,7 @@ pub struct Fold {
     last_ns: u64,
     latest_second: u64,
     shared_target_seconds: u64,
+    phases: Phases,
 }
 
 impl Fold {
@@ -61,6 +63,7 @@ impl Fold {
             last_ns: 0,
             latest_second: 0,
             shared_target_seconds: 0,
+            phases: Phases::new(&header.phases, steps.len()),
             steps,
             header,
         }
@@ -103,6 +106,7 @@ impl Fold {
         self.add_health(interval);
         self.add_isolation(interval);
         self.add_point(interval);
+        self.phases.add(interval);
     }
 
     /// Adds the evidence of one leak.
@@ -144,6 +148,7 @@ impl Fold {
             warm_up: self.warm_up,
             health: self.health,
             isolation: self.isolation,
+            phases: self.phases.finish(),
             header: self.header,
         }
     }

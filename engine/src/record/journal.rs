@@ -121,6 +121,17 @@ enum BorrowedLine<'a> {
     Interval(&'a Interval),
 }
 
+/// Writes the header of a stored run anew: what its caller learnt only after the run (the answer of a search) goes with
+/// it. The file appears whole or not at all.
+///
+/// # Errors
+/// It cannot be written.
+pub fn rewrite_header(folder: &Path, header: &RunHeader) -> io::Result<()> {
+    let half = folder.join(".run.json.part");
+    fs::write(&half, serde_json::to_vec_pretty(header)?)?;
+    fs::rename(half, folder.join("run.json"))
+}
+
 /// One write per line, so that a line is on disk whole or not at all but for a full disk.
 fn write_line(file: &mut File, record: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(record)?;

@@ -5,9 +5,10 @@ mod faults;
 mod hostile;
 mod isolation;
 mod laws;
+mod phases;
 mod truth;
 
-use engine::run_result::RunResult;
+use engine::run_result::{Counts, RunResult};
 use engine::simulate::{Script, simulate};
 use scenarios::{Program, Source};
 use std::sync::Arc;
@@ -45,4 +46,11 @@ fn assert_laws(result: &RunResult) {
     }
     let in_timeline: u64 = result.timeline.iter().map(|p| p.counts.ok + p.counts.failed).sum();
     assert_eq!(in_timeline, totals.ok + totals.failed, "the timeline holds every answer");
+    if !result.phases.is_empty() {
+        let mut sum = Counts::default();
+        result.phases.iter().for_each(|phase| sum.add(&phase.counts()));
+        assert_eq!(sum, totals, "the phases sum up to the run");
+        assert_eq!(result.phases.iter().map(|p| p.dropped).sum::<u64>(), result.dropped);
+        assert_eq!(result.phases.iter().map(|p| p.completed).sum::<u64>(), i.completed);
+    }
 }

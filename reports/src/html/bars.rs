@@ -3,7 +3,6 @@
 
 use crate::rows::TimesRow;
 use crate::verdict::JudgedObjective;
-use scenarios::objective::Stat;
 use std::fmt::Write;
 
 const WIDTH: f64 = 150.0;
@@ -15,7 +14,7 @@ pub fn gauge(o: &JudgedObjective) -> String {
         return String::new();
     };
     let is_upper = o.limit.op.is_upper();
-    if o.stat == Stat::Rate || (!is_upper && o.stat.is_time()) {
+    if o.stat.is_rate() || (!is_upper && o.stat.is_time()) {
         return String::new();
     }
     let badness = |v: f64| if is_upper { v } else { 1.0 - v };

@@ -6,9 +6,11 @@ mod bars;
 mod curves;
 mod evidence;
 mod panel;
+mod phases;
 mod provenance;
 mod tables;
 mod timeline;
+mod trials;
 
 use crate::figures::{self, plain};
 use crate::verdict::{Outcome, Verdict};
@@ -16,8 +18,10 @@ use askama::Template;
 use engine::run_result::{Ending, RunResult};
 use evidence::{CoverageView, IsolationView};
 use panel::Ink;
+use phases::PhaseView;
 use provenance::ProvenanceView;
 use tables::{ErrorView, HealthView, JourneyView, ObjectiveView};
+use trials::CapacityView;
 
 /// Rows that decided, on the first screen.
 const DECIDING: usize = 5;
@@ -63,6 +67,9 @@ struct Page {
     coverage: Vec<CoverageView>,
     timeline: Vec<ChartView>,
     curves: Vec<ChartView>,
+    capacity: Option<CapacityView>,
+    is_ladder: bool,
+    phases: Vec<PhaseView>,
     journeys: Vec<JourneyView>,
     unplayed: usize,
     errors: Vec<ErrorView>,
@@ -98,6 +105,9 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
         coverage: evidence::coverage(result, verdict),
         timeline: timeline::charts(result, verdict),
         curves: curves::charts(result, verdict),
+        capacity: trials::capacity(result),
+        is_ladder: header.ladder,
+        phases: phases::phases(result, verdict),
         unplayed: result.steps.len() - played,
         journeys,
         errors,

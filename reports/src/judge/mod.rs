@@ -5,6 +5,7 @@
 pub(crate) mod claim;
 mod isolation;
 mod objectives;
+mod rungs;
 mod shares;
 pub(crate) mod times;
 mod validity;
@@ -107,6 +108,9 @@ fn unsure(result: &RunResult, verdict: &Verdict, findings: &mut Vec<Finding>) {
         if objective.must && objective.outcome == ObjectiveOutcome::Inconclusive {
             add(sentence(objective));
         }
+    }
+    if let Some(why) = result.header.capacity.as_ref().and_then(|c| c.cut_short.as_ref()) {
+        add(format!("the capacity was not found: {why}"));
     }
     let isolation = &verdict.isolation;
     if result.header.isolation_required && isolation.state == IsolationState::Unproven {

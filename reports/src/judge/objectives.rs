@@ -2,14 +2,16 @@
 //! In: run result, objectives. Out: judged objectives.
 
 use super::claim::Assessment;
-use super::{shares, times};
+use super::{rungs, shares, times};
+use crate::capacity;
 use crate::verdict::{JudgedObjective, ObjectiveOutcome};
 use engine::run_result::RunResult;
 use scenarios::objective::{Limit, Objective, Stat};
 
 /// Judges every objective of this profile.
 pub fn judge_all(result: &RunResult, objectives: &[Objective]) -> Vec<JudgedObjective> {
-    applicable(result, objectives).map(|objective| judge_one(result, objective)).collect()
+    let rungs = rungs::rungs(result);
+    applicable(result, objectives).map(|objective| judge_one(result, &rungs, objective)).collect()
 }
 
 /// The tightest response-time limit that is judged, ns; `None` if no time is judged.
@@ -18,7 +20,11 @@ pub fn tightest_time_limit_ns(result: &RunResult, objectives: &[Objective]) -> O
 }
 
 fn applicable<'a>(result: &'a RunResult, objectives: &'a [Objective]) -> impl Iterator<Item = &'a Objective> {
-    objectives.iter().filter(|o| o.profiles.as_ref().is_none_or(|names| names.contains(&result.header.profile)))
+    objectives
+        .iter()
+        .filter(|o| o.profiles.as_ref().is_none_or(|names| names.contains(&result.header.profile)))
+        // A capacity is asked of the search alone; its trials and other profiles know nothing of it.
+        .filter(|o| o.stat != Stat::Capacity || result.header.capacity.is_some())
 }
 
 /// Steps that an objective is of. Probes are outside the time objectives.
@@ -30,12 +36,13 @@ fn step_ids(result: &RunResult, objective: &Objective) -> Vec<usize> {
         .collect()
 }
 
-fn judge_one(result: &RunResult, objective: &Objective) -> JudgedObjective {
+fn judge_one(result: &RunResult, rungs: &[(String, RunResult)], objective: &Objective) -> JudgedObjective {
     let ids = step_ids(result, objective);
-    let mut found = assess(result, objective, &ids, &objective.limit);
+    let against = |limit: &Limit| rungs::assess(result, rungs, objective.stat, |r| assess(r, objective, &ids, limit));
+    let (mut found, judged_rungs) = against(&objective.limit);
     match found.outcome {
         ObjectiveOutcome::Pass => {
-            if let Some(missed) = missed_warning(result, objective, &ids) {
+            if let Some(missed) = missed_warning(objective, |limit| against(limit).0) {
                 found.outcome = ObjectiveOutcome::Warn;
                 found.reason = missed;
             } else if is_close(&found, &objective.limit) {
@@ -59,6 +66,7 @@ fn judge_one(result: &RunResult, objective: &Objective) -> JudgedObjective {
         interval: found.interval,
         outcome: found.outcome,
         reason: found.reason,
+        rungs: judged_rungs,
     }
 }
 
@@ -71,9 +79,9 @@ fn is_close(found: &Assessment, limit: &Limit) -> bool {
 }
 
 /// The reason for a warning if the tighter limit is missed.
-fn missed_warning(result: &RunResult, objective: &Objective, ids: &[usize]) -> Option<String> {
+fn missed_warning(objective: &Objective, against: impl Fn(&Limit) -> Assessment) -> Option<String> {
     let warn = objective.warn.as_ref()?;
-    let found = assess(result, objective, ids, warn);
+    let found = against(warn);
     (found.outcome == ObjectiveOutcome::Fail)
         .then(|| format!("misses the warning limit {}: {}", warn.text, found.reason))
 }
@@ -90,5 +98,6 @@ fn assess(result: &RunResult, objective: &Objective, ids: &[usize], limit: &Limi
         Stat::Availability => shares::availability(result, ids, objective.of.is_everything(), limit),
         Stat::Completed => shares::completed(result, &objective.of, limit),
         Stat::Rate => shares::rate(result, ids, limit),
+        Stat::Capacity => capacity::assess(result, limit),
     }
 }

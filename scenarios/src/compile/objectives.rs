@@ -6,6 +6,7 @@ use crate::diagnostic::{Diagnostic, position};
 use crate::objective::{Comparison, Limit, Objective, Selection, Stat};
 use crate::plan::{ObjectivePlan, Plan};
 use crate::program::Program;
+use crate::shape::Shape;
 use crate::syntax::Scalar;
 
 pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnostic>) -> Vec<Objective> {
@@ -84,6 +85,9 @@ fn selection(plan: &Plan, program: &Program, written: &ObjectivePlan, mistakes: 
             .help("use `of: { journey: … }`"),
         );
     }
+    if stat == Stat::Capacity {
+        capacity(plan, written, &of, mistakes);
+    }
     of.step_ids = matching(program, &of, stat);
     if good && of.step_ids.is_empty() && !program.steps.is_empty() {
         mistakes.push(
@@ -92,6 +96,21 @@ fn selection(plan: &Plan, program: &Program, written: &ObjectivePlan, mistakes: 
         );
     }
     of
+}
+
+/// A capacity is of the whole system, and somebody has to look for it.
+fn capacity(plan: &Plan, written: &ObjectivePlan, of: &Selection, mistakes: &mut Vec<Diagnostic>) {
+    if !of.is_everything() {
+        let message = "`capacity` is of the whole run: the rate of arrivals has no target, journey or step";
+        mistakes.push(Diagnostic::error("bad-value", written.span, message).help("take `of` out"));
+    }
+    let is_sought = plan.profiles.iter().any(|p| matches!(p.shape, Shape::Capacity(_)));
+    if !is_sought && plan.broken_profiles.is_empty() {
+        mistakes.push(
+            Diagnostic::error("bad-value", written.span, "no profile looks for the capacity")
+                .help("add one, for example `capacity: { preset: capacity, arrivals: 1/s..100/s }`"),
+        );
+    }
 }
 
 /// Steps that match every list; probes only where no time is judged.

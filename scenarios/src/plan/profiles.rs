@@ -1,11 +1,16 @@
 //! `profiles:`: how much load, for how long, and how it comes.
 //! In: the map. Out: [`ProfilePlan`]s whose load is worked out into stages, warm-up contained.
 
+mod capacity;
+mod ladder;
+
+use super::ProfilePlan;
+use super::faults;
 use super::reader::{Fields, Reader, Spec};
-use super::{ProfilePlan, faults};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::faults::Faults;
 use crate::program::{Load, Spacing, Stage};
+use crate::shape::Shape;
 use crate::syntax::{Entry, Node};
 use crate::units;
 
@@ -17,6 +22,8 @@ const PROFILE: Spec = Spec {
         "arrivals",
         "stages",
         "for",
+        "each",
+        "hold",
         "spacing",
         "max_users",
         "warm_up",
@@ -25,13 +32,13 @@ const PROFILE: Spec = Spec {
         "isolation",
         "faults",
     ],
-    not_yet: &["each", "hold", "cool_down", "network", "connections", "share_connections", "at", "extends", "new"],
+    not_yet: &["hold", "cool_down", "network", "connections", "share_connections", "at", "extends", "new"],
 };
 
 const STAGE: Spec = Spec { what: "a stage", keys: &["users", "arrivals", "for", "ramp"], not_yet: &[] };
 
-const PRESETS: &[&str] = &["smoke", "sustained", "burst", "spike", "soak", "chaos"];
-const PRESETS_NOT_YET: &[&str] = &["ladder", "capacity", "canary"];
+const PRESETS: &[&str] = &["smoke", "sustained", "burst", "spike", "soak", "chaos", "ladder", "capacity"];
+const PRESETS_NOT_YET: &[&str] = &["canary"];
 
 const MS_NS: u64 = 1_000_000;
 const SECOND_NS: u64 = 1_000 * MS_NS;
@@ -99,17 +106,21 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
         }
     }
     let fields = reader.fields(&entry.value, entry.key.span, &PROFILE)?;
-    let preset = reader
+    let word = reader
         .word_at(fields, "preset", PRESETS, PRESETS_NOT_YET)
         // A misspelt preset is one mistake: the rest is read as if some preset stood there.
-        .or_else(|| fields.entry("preset").map(|_| "sustained"))
-        .map(preset);
-    let warm_up_ns = reader.duration_at(fields, "warm_up", 0).or(preset.as_ref().map(|p| p.warm_up_ns)).unwrap_or(0);
+        .or_else(|| fields.entry("preset").map(|_| "sustained"));
+    let preset = word.filter(|w| !matches!(*w, "ladder" | "capacity")).map(preset);
+    let given_ns = reader.duration_at(fields, "warm_up", 0);
     let graceful_stop_ns = reader.duration_at(fields, "graceful_stop", 0);
     let isolation = reader.word_at(fields, "isolation", &["required", "report"], &[]);
     let silent = preset.as_ref().map(|p| p.faults.clone()).unwrap_or_default();
     let faults = faults::read(reader, fields, silent);
-    let mut load = load(reader, fields, preset.as_ref())?;
+    let (mut load, shape) = shaped(reader, fields, word, preset.as_ref())?;
+    let warm_up_ns = given_ns.unwrap_or_else(|| match (&shape, &preset) {
+        (Shape::Capacity(_), _) => capacity::warm_up_ns(&load),
+        (_, preset) => preset.as_ref().map_or(0, |p| p.warm_up_ns),
+    });
     let stages = match &mut load {
         Load::Closed(stages) | Load::Open { stages, .. } => stages,
     };
@@ -119,6 +130,7 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
     Some(ProfilePlan {
         name: entry.key.clone(),
         load,
+        shape,
         warm_up_ns,
         graceful_stop_ns: graceful_stop_ns.unwrap_or(30 * SECOND_NS),
         isolation_required: isolation == Some("required"),
@@ -126,21 +138,26 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
     })
 }
 
+/// The load and what its stages mean.
+fn shaped(
+    reader: &mut Reader<'_>,
+    fields: Fields<'_>,
+    word: Option<&str>,
+    preset: Option<&Preset>,
+) -> Option<(Load, Shape)> {
+    refuse_shape_keys(reader, fields, word);
+    match word {
+        Some("ladder") => ladder::load(reader, fields).map(|load| (load, Shape::Ladder)),
+        Some("capacity") => capacity::load(reader, fields).map(|(load, range)| (load, Shape::Capacity(range))),
+        _ => load(reader, fields, preset).map(|load| (load, Shape::Plain)),
+    }
+}
+
 fn load(reader: &mut Reader<'_>, fields: Fields<'_>, preset: Option<&Preset>) -> Option<Load> {
     let ways = ["users", "arrivals", "stages"];
     let given: Vec<&Entry> = ways.iter().filter_map(|key| fields.entry(key)).collect();
     if let [first, second, ..] = given.as_slice() {
-        reader.push(
-            Diagnostic::error(
-                "two-loads",
-                second.key.span,
-                format!(
-                    "the load comes from one of `users`, `arrivals` and `stages`, and `{}` says it already",
-                    first.key.text
-                ),
-            )
-            .help("keep one of them"),
-        );
+        two_loads(reader, first, second);
         return None;
     }
     match given.first() {
@@ -168,6 +185,30 @@ fn load(reader: &mut Reader<'_>, fields: Fields<'_>, preset: Option<&Preset>) ->
                 );
             }
             closed(reader, fields, preset, preset.map(|p| p.users))
+        }
+    }
+}
+
+fn two_loads(reader: &mut Reader<'_>, first: &Entry, second: &Entry) {
+    reader.push(
+        Diagnostic::error(
+            "two-loads",
+            second.key.span,
+            format!(
+                "the load comes from one of `users`, `arrivals` and `stages`, and `{}` says it already",
+                first.key.text
+            ),
+        )
+        .help("keep one of them"),
+    );
+}
+
+/// Keys that only one preset gives a meaning.
+fn refuse_shape_keys(reader: &mut Reader<'_>, fields: Fields<'_>, word: Option<&str>) {
+    for (key, owner) in [("each", "ladder"), ("hold", "capacity")] {
+        if let Some(entry) = fields.entry(key).filter(|_| word != Some(owner)) {
+            let message = format!("`{key}` goes with `preset: {owner}` only; the length of a profile is `for`");
+            reader.bad_value(entry.key.span, message);
         }
     }
 }
@@ -217,17 +258,18 @@ fn single_stage(reader: &mut Reader<'_>, fields: Fields<'_>, preset: Option<&Pre
     };
     let ramp_ns = reader.duration_at(fields, "ramp", 0).unwrap_or(0);
     let stage = Stage { level: 0.0, duration_ns: duration_ns?, ramp_ns };
-    check_ramp(reader, fields, stage)
+    check_inside(reader, fields, stage, "for")
 }
 
-fn check_ramp(reader: &mut Reader<'_>, fields: Fields<'_>, stage: Stage) -> Option<Stage> {
+/// A ramp lies inside the length that `key` gives.
+fn check_inside(reader: &mut Reader<'_>, fields: Fields<'_>, stage: Stage, key: &str) -> Option<Stage> {
     if stage.ramp_ns <= stage.duration_ns {
         return Some(stage);
     }
     let at = fields.get("ramp").map_or(fields.at, Node::span);
     reader.push(
         Diagnostic::error("bad-value", at, "`ramp` is longer than the time it lies inside")
-            .help(format!("`for` is {}", units::format_duration(stage.duration_ns))),
+            .help(format!("`{key}` is {}", units::format_duration(stage.duration_ns))),
     );
     None
 }
@@ -301,7 +343,7 @@ fn stage(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<(Stage, bool)
     let ramp_ns = reader.duration_at(fields, "ramp", 0).unwrap_or(0);
     let (level, open) = level?;
     let stage = Stage { level, duration_ns: duration_ns?, ramp_ns };
-    Some((check_ramp(reader, fields, stage)?, open))
+    Some((check_inside(reader, fields, stage, "for")?, open))
 }
 
 fn stage_users(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
@@ -310,18 +352,39 @@ fn stage_users(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
 
 fn users(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
     if matches!(node, Node::List(..)) {
-        reader.not_yet(node.span(), "a list of users (preset: ladder)");
+        refuse_list(reader, node, "users");
         return None;
     }
+    level_users(reader, node, at)
+}
+
+fn refuse_list(reader: &mut Reader<'_>, node: &Node, key: &str) {
+    reader.push(
+        Diagnostic::error("wrong-type", node.span(), format!("a list of `{key}` goes with `preset: ladder` only"))
+            .help("add `preset: ladder`, or write the steps of the load as `stages`"),
+    );
+}
+
+fn level_users(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
     reader.whole(node, at, "`users`", 1, MAX_USERS).map(|n| n as f64)
 }
 
 fn rate(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
-    let scalar = node.as_scalar();
-    if let Some(scalar) = scalar.filter(|s| s.text.contains("..")) {
-        reader.not_yet(scalar.span, "a range of arrivals (preset: capacity)");
+    if let Some(scalar) = node.as_scalar().filter(|s| s.text.contains("..")) {
+        reader.push(
+            Diagnostic::error("bad-value", scalar.span, "a range of `arrivals` goes with `preset: capacity` only")
+                .help("add `preset: capacity`, which looks for the highest rate of the range that holds"),
+        );
         return None;
     }
+    if matches!(node, Node::List(..)) {
+        refuse_list(reader, node, "arrivals");
+        return None;
+    }
+    level_rate(reader, node, at)
+}
+
+fn level_rate(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<f64> {
     let rate = reader.unit(node, at, "`arrivals`", "`20/s`", units::parse_rate)?;
     if rate <= 0.0 || rate > MAX_RATE {
         reader.bad_value(node.span(), "`arrivals` is above 0 and at most 1000000/s");

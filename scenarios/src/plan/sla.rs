@@ -17,10 +17,10 @@ pub(crate) struct Limits {
 }
 
 const KEYS: &[&str] =
-    &["of", "in", "warn", "must", "name", "mean", "max", "errors", "availability", "completed", "rate"];
+    &["of", "in", "warn", "must", "name", "mean", "max", "errors", "availability", "completed", "rate", "capacity"];
 
 const STATS: &[&str] =
-    &["p50", "p90", "p95", "p99", "p99.9", "mean", "max", "errors", "availability", "completed", "rate"];
+    &["p50", "p90", "p95", "p99", "p99.9", "mean", "max", "errors", "availability", "completed", "rate", "capacity"];
 
 const NOT_YET: &[&str] = &[
     "each",
@@ -36,7 +36,6 @@ const NOT_YET: &[&str] = &[
     "dropped",
     "connections_ok",
     "iterations",
-    "capacity",
     "rate_limit",
     "min",
     "variation",
@@ -168,6 +167,7 @@ fn stat_of(key: &str) -> Option<Result<Stat, String>> {
         "availability" => Stat::Availability,
         "completed" => Stat::Completed,
         "rate" => Stat::Rate,
+        "capacity" => Stat::Capacity,
         _ => {
             let number = key.strip_prefix('p')?;
             let number = number.strip_prefix('(').and_then(|n| n.strip_suffix(')')).unwrap_or(number);
@@ -220,7 +220,7 @@ fn parse_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: &str) -> O
     let example = match stat {
         _ if stat.is_time() => "< 200ms",
         Stat::Errors => "< 1%",
-        Stat::Rate => "\">= 100/s\"",
+        Stat::Rate | Stat::Capacity => "\">= 100/s\"",
         _ => "\">= 99.9%\"",
     };
     let Some((op, value)) = units::split_comparison(text) else {
@@ -232,7 +232,7 @@ fn parse_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: &str) -> O
     };
     let read = match stat {
         _ if stat.is_time() => units::parse_duration(value).map(|ns| ns as f64),
-        Stat::Rate => units::parse_rate(value),
+        Stat::Rate | Stat::Capacity => units::parse_rate(value),
         _ => share(value),
     };
     let number = match read {

@@ -10,5 +10,6 @@ mod objectives;
 mod overrides;
 mod profiles;
 mod properties;
+mod shapes;
 mod stored;
 mod units;
