@@ -19,18 +19,25 @@ pub fn folder(out: Option<&Path>, scenario: &str, profile: &str) -> PathBuf {
 /// # Errors
 /// It holds a run, or it cannot be made or written.
 pub fn create(folder: &Path) -> Result<(), Problem> {
-    if folder.join("run.json").exists() || folder.join("suite.json").exists() {
-        return Err(Problem::usage(format!(
-            "{} holds a run already; name another folder with --out, or remove it",
-            folder.display()
-        )));
-    }
+    refuse_taken(folder)?;
     let writable = fs::create_dir_all(folder).and_then(|()| {
         let probe = folder.join(".write-test");
         fs::write(&probe, b"")?;
         fs::remove_file(&probe)
     });
     writable.map_err(|e| Problem::run(format!("the results folder {} cannot be written: {e}", folder.display())))
+}
+
+/// # Errors
+/// `folder` holds a run already.
+pub fn refuse_taken(folder: &Path) -> Result<(), Problem> {
+    if folder.join("run.json").exists() || folder.join("suite.json").exists() {
+        return Err(Problem::usage(format!(
+            "{} holds a run already; name another folder with --out, or remove it",
+            folder.display()
+        )));
+    }
+    Ok(())
 }
 
 fn slug(text: &str) -> String {

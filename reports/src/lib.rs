@@ -13,6 +13,7 @@ mod laws;
 mod result_json;
 mod rows;
 pub mod stats;
+pub mod suite;
 mod summary;
 mod terminal;
 pub mod verdict;

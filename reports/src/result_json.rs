@@ -86,7 +86,7 @@ fn unit(stat: Stat) -> (fn(f64) -> f64, &'static str) {
 
 fn objective(o: &JudgedObjective) -> Value {
     let (convert, unit) = unit(o.stat);
-    json!({
+    let mut value = json!({
         "id": o.id,
         "of": selection(&o.of),
         "stat": o.stat.word(),
@@ -101,7 +101,11 @@ fn objective(o: &JudgedObjective) -> Value {
         "outcome": o.outcome.key(),
         "reason": o.reason,
         "line": o.line,
-    })
+    });
+    if let Some(waiver) = &o.waiver {
+        value["waiver"] = json!(waiver);
+    }
+    value
 }
 
 /// One name as text, several as a list; everything is `{}`.

@@ -1,6 +1,7 @@
 //! Plan to program: names become indexes and slots, text becomes templates, steps become flat operations.
 //! In: [`Plan`]. Out: [`Program`], or every mistake that only shows once names are resolved.
 
+mod gate;
 mod journeys;
 mod names;
 mod objectives;
@@ -50,9 +51,12 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         groups: lowering.groups,
         profiles: profiles(plan),
         objectives: Vec::new(),
+        gate: None,
     };
     let mut diagnostics = lowering.diagnostics;
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
+    gate::waive(plan, &mut program.objectives, &mut diagnostics);
+    program.gate = gate::lower(plan, &mut diagnostics);
     diagnostics.extend(too_few_rows(plan, &program));
     (program, diagnostics)
 }

@@ -8,6 +8,7 @@ pub mod diagnostic;
 pub mod environment;
 pub mod estimate;
 pub mod expr;
+pub mod gate;
 pub mod jsonpath;
 pub mod library;
 pub mod objective;

@@ -2,6 +2,7 @@
 
 use super::load;
 use super::play::{self, Game};
+use super::suite::Ask;
 use crate::args::Demo;
 use crate::outcome::Problem;
 use practice::{Clinic, Options, Port};
@@ -39,7 +40,13 @@ pub fn demo(args: &Demo) -> Result<u8, Problem> {
     };
     let code = play::play(
         loaded,
-        Game { profiles: vec![PROFILE.into()], scaled: None, notes: vec![note], how: args.how.clone() },
+        Game {
+            profiles: vec![PROFILE.into()],
+            suite: Ask::default(),
+            scaled: None,
+            notes: vec![note],
+            how: args.how.clone(),
+        },
     );
     clinic.stop();
     code

@@ -7,6 +7,8 @@ mod play;
 mod practice;
 mod report;
 mod run;
+mod sign;
+mod suite;
 
 use crate::args::{Args, Command};
 use crate::outcome::Problem;
@@ -19,6 +21,7 @@ pub fn dispatch(args: Args) -> Result<u8, Problem> {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Report(args) => report::report(&args),
+        Command::Sign(args) => sign::sign(&args),
         Command::Practice(args) => practice::practice(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "watertight", &mut std::io::stdout());

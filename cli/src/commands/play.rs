@@ -1,6 +1,7 @@
 //! Playing: the path from a program to a verdict, for one profile or several.
 
 use super::load::Loaded;
+use super::suite::{self, Ask};
 use crate::args::How;
 use crate::live::{Display, is_coloured};
 use crate::outcome::Problem;
@@ -8,11 +9,11 @@ use crate::{results, signals};
 use engine::run_result::{Ending, RunResult};
 use engine::{HeaderFacts, Setup, Stop};
 use reports::Verdict;
-use reports::exit_codes::{Cause, cause, combine};
+use reports::exit_codes::{Cause, cause};
 use scenarios::Program;
 use std::collections::BTreeMap;
 use std::io::stdout;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What is to be played.
@@ -20,6 +21,8 @@ use std::sync::Arc;
 pub struct Game {
     /// Profiles, in order.
     pub profiles: Vec<String>,
+    /// What is said of a suite besides.
+    pub suite: Ask,
     /// Factor by which they were scaled.
     pub scaled: Option<f64>,
     /// Notes for the report.
@@ -29,21 +32,22 @@ pub struct Game {
 }
 
 /// What one profile came to.
-struct Played {
-    profile: String,
-    outcome: &'static str,
-    cause: Cause,
+pub(super) struct Played {
+    pub result: RunResult,
+    pub verdict: Verdict,
+    /// Why it ends as it does, results that could not be stored included.
+    pub cause: Cause,
 }
 
 /// What all profiles of an invocation share.
-struct Table {
-    program: Arc<Program>,
-    facts: HeaderFacts,
+pub(super) struct Table {
+    pub program: Arc<Program>,
+    pub facts: HeaderFacts,
     stored_text: String,
-    how: How,
+    pub how: How,
     seed: u64,
     key: [u8; 32],
-    stop: Arc<Stop>,
+    pub stop: Arc<Stop>,
 }
 
 /// Plays all profiles; answers the exit code.
@@ -67,18 +71,7 @@ pub fn play(loaded: Loaded, game: Game) -> Result<u8, Problem> {
     if game.profiles.len() == 1 {
         return play_one(&table, 0, &folder).map(|played| played.cause.code());
     }
-    results::create(&folder)?;
-    let mut played = Vec::new();
-    for index in 0..table.program.profiles.len() {
-        let name = &table.program.profiles[index].name;
-        eprintln!("\nprofile {name}");
-        played.push(play_one(&table, index, &folder.join(name))?);
-        if played.last().is_some_and(|p| p.cause == Cause::Interrupted) {
-            break;
-        }
-    }
-    write_suite(&folder, &played)?;
-    Ok(combine(played.iter().map(|p| p.cause)).code())
+    suite::play(&table, game.suite, &folder)
 }
 
 fn facts(loaded: &Loaded, game: &Game) -> HeaderFacts {
@@ -110,7 +103,7 @@ fn command_line() -> Vec<String> {
     command
 }
 
-fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Problem> {
+pub(super) fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Problem> {
     let program = &table.program;
     let health_requests = engine::preflight(&program.targets).map_err(Problem::run)?;
     results::create(folder)?;
@@ -139,8 +132,7 @@ fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Prob
         eprintln!("error: {problem}");
         cause = cause.min(Cause::CouldNotRun);
     }
-    let profile = program.profiles[profile].name.clone();
-    Ok(Played { profile, outcome: verdict.outcome.key(), cause })
+    Ok(Played { result, verdict, cause })
 }
 
 fn workers(how: &How) -> usize {
@@ -159,23 +151,4 @@ fn show(result: &RunResult, verdict: &Verdict, how: &How, folder: &Path) {
         println!("The run was interrupted: the figures are of what was measured until then.");
     }
     println!("\nReport: {}", folder.join("report.html").display());
-}
-
-fn write_suite(folder: &Path, played: &[Played]) -> Result<PathBuf, Problem> {
-    let worst = combine(played.iter().map(|p| p.cause));
-    let verdict = match worst {
-        Cause::Go if played.iter().any(|p| p.outcome == "go-with-warnings") => "go-with-warnings",
-        Cause::Go => "go",
-        Cause::Leak | Cause::Missed => "no-go",
-        _ => "inconclusive",
-    };
-    let profiles: Vec<_> = played
-        .iter()
-        .map(|p| serde_json::json!({ "name": p.profile, "outcome": p.outcome, "dir": p.profile }))
-        .collect();
-    let suite = serde_json::json!({ "format": 1, "verdict": verdict, "profiles": profiles, "gate": "not judged" });
-    let path = folder.join("suite.json");
-    std::fs::write(&path, format!("{suite:#}\n")).map_err(|e| Problem::run(format!("{}: {e}", path.display())))?;
-    println!("\nSuite: {verdict} ({})", path.display());
-    Ok(path)
 }

@@ -7,7 +7,7 @@ mod curves;
 mod evidence;
 mod panel;
 mod provenance;
-mod tables;
+pub(crate) mod tables;
 mod timeline;
 
 use crate::figures::{self, plain};
@@ -106,7 +106,7 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
     page.render().expect("the template writes into memory, and its parts cannot fail")
 }
 
-fn class_of(outcome: Outcome) -> &'static str {
+pub(crate) fn class_of(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Go => "pass",
         Outcome::GoWithWarnings => "warn",

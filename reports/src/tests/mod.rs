@@ -5,4 +5,5 @@
 mod judging;
 mod outputs;
 mod statistics;
+mod suites;
 mod weighing;

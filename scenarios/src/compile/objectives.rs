@@ -23,6 +23,7 @@ pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnosti
             profiles,
             must: written.must,
             line: position(&plan.source.text, written.span.start).0,
+            waiver: None,
         });
     }
     let judged = |o: &Objective| matches!(o.stat, Stat::Errors | Stat::Availability);
@@ -47,6 +48,7 @@ fn implicit(program: &Program) -> Objective {
         profiles: None,
         must: true,
         line: 0,
+        waiver: None,
     }
 }
 

@@ -4,6 +4,7 @@ mod clinic;
 mod compiled;
 mod environment;
 mod file;
+mod gates;
 mod mistakes;
 mod objectives;
 mod overrides;
