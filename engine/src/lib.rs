@@ -28,6 +28,7 @@ use client::exchange::{Limits, Wire};
 use clock::Clock;
 use isolation::calibration::calibrate;
 use record::Recorder;
+use record::abort::{Guard, Guarded};
 use record::collector::{Handover, collect, queue};
 use record::fold::Fold;
 use record::journal::Journal;
@@ -118,7 +119,9 @@ pub fn run(program: &Arc<Program>, setup: Setup, observer: &mut dyn Observer) ->
     drop(handover);
     let mut fold = Fold::new(header);
     store_aside(&run, setup.health_requests, &mut fold, &mut journal);
-    fold = collect(&messages, workers, fold, &mut journal, observer);
+    let guard = Guard::new(program, &run.profile);
+    let mut guarded = Guarded { guard, stop: &setup.stop, observer };
+    fold = collect(&messages, workers, fold, &mut journal, &mut guarded);
     store_aside(&run, 0, &mut fold, &mut journal);
     let failed = threads.into_iter().find_map(|t| t.join().ok().and_then(Result::err));
     if let Some(error) = failed {

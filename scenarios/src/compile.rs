@@ -51,10 +51,12 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         groups: lowering.groups,
         profiles: profiles(plan),
         objectives: Vec::new(),
+        abort_rules: Vec::new(),
         gate: None,
     };
     let mut diagnostics = lowering.diagnostics;
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
+    program.abort_rules = objectives::abort_rules(plan, &program, &mut diagnostics);
     gate::waive(plan, &mut program.objectives, &mut diagnostics);
     program.gate = gate::lower(plan, &mut diagnostics);
     diagnostics.extend(too_few_rows(plan, &program));

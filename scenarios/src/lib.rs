@@ -2,6 +2,7 @@
 //! In: a scenario file, its data files, the environment. Out: [`program::Program`], or every mistake at once.
 //! Knows nothing of tokio, hyper or histograms.
 
+pub mod abort;
 pub mod compile;
 pub mod dealing;
 pub mod diagnostic;

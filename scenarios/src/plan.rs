@@ -1,6 +1,7 @@
 //! The plan: the scenario file as written, with every shape checked and every unit read, but nothing resolved.
 //! In: [`Source`] and the environment. Out: [`Plan`] with warnings, or every mistake of the file at once.
 
+mod abort;
 mod accounts;
 mod gate;
 mod journeys;
@@ -46,6 +47,7 @@ pub struct Plan {
     /// Profiles that are in the file but could not be read.
     pub(crate) broken_profiles: Vec<String>,
     pub(crate) sla: Vec<ObjectivePlan>,
+    pub(crate) aborts: Vec<AbortPlan>,
     pub(crate) gate: Option<GatePlan>,
     pub(crate) waivers: Vec<WaiverPlan>,
     pub(crate) ghosts: HashSet<String>,
@@ -239,6 +241,13 @@ pub(crate) struct ObjectivePlan {
     pub name: Option<Scalar>,
 }
 
+/// An abort rule as written: a condition that says what is too much, and over which time.
+#[derive(Clone, Debug)]
+pub(crate) struct AbortPlan {
+    pub rule: ObjectivePlan,
+    pub over_s: u64,
+}
+
 const FILE: Spec = Spec {
     what: "a scenario file",
     keys: &[
@@ -308,7 +317,7 @@ fn read_file(reader: &mut Reader<'_>, tree: &Node, stored: String) -> Option<Pla
     let journeys = journeys::read(reader, file);
     let mix = journeys::read_mix(reader, file);
     let (profiles, broken_profiles) = profiles::read(reader, file);
-    let sla = sla::read(reader, file);
+    let (sla, aborts) = sla::read(reader, file);
     let gate = gate::read(reader, file);
     let waivers = gate::read_waivers(reader, file);
     Some(Plan {
@@ -323,6 +332,7 @@ fn read_file(reader: &mut Reader<'_>, tree: &Node, stored: String) -> Option<Pla
         profiles,
         broken_profiles,
         sla,
+        aborts,
         gate,
         waivers,
         ghosts: std::mem::take(&mut reader.ghosts),

@@ -33,6 +33,8 @@ pub struct Program {
     pub profiles: Vec<Profile>,
     /// Objectives, the implicit `errors < 5%` included when the file has neither errors nor availability.
     pub objectives: Vec<Objective>,
+    /// What ends a run before its time.
+    pub abort_rules: Vec<crate::abort::AbortRule>,
     /// What a whole suite must show besides.
     pub gate: Option<crate::gate::Gate>,
 }

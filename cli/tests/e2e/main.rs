@@ -8,5 +8,6 @@ mod laws;
 mod scenario;
 mod server;
 
+mod aborts;
 mod gates;
 mod suites;

@@ -2,9 +2,10 @@
 //! In: the plan's `sla` and the program so far. Out: [`Objective`]s.
 
 use super::unknown;
+use crate::abort::AbortRule;
 use crate::diagnostic::{Diagnostic, position};
 use crate::objective::{Comparison, Limit, Objective, Selection, Stat};
-use crate::plan::{ObjectivePlan, Plan};
+use crate::plan::{Limits, ObjectivePlan, Plan};
 use crate::program::Program;
 use crate::syntax::Scalar;
 
@@ -31,6 +32,23 @@ pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnosti
         objectives.push(implicit(program));
     }
     objectives
+}
+
+pub(super) fn abort_rules(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnostic>) -> Vec<AbortRule> {
+    plan.aborts
+        .iter()
+        .map(|written| {
+            let Limits { stat, limit, .. } = &written.rule.limits;
+            AbortRule {
+                text: format!("{} {} over {}s", stat.word(), limit.text, written.over_s),
+                of: selection(plan, program, &written.rule, mistakes),
+                stat: *stat,
+                limit: limit.clone(),
+                over_s: written.over_s,
+                profiles: profiles(plan, &written.rule, mistakes),
+            }
+        })
+        .collect()
 }
 
 /// `errors < 5%` for a file that says nothing about errors or availability.

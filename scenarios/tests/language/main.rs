@@ -1,5 +1,6 @@
 //! The scenario language as a whole: text in, program or diagnostics out. One binary for the crate's tests.
 
+mod aborts;
 mod clinic;
 mod compiled;
 mod environment;

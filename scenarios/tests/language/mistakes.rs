@@ -320,7 +320,6 @@ const LATER: &[(&str, &str)] = &[
     ("users: 10, for: 10m", "preset: capacity, arrivals: 1/s..4/s"),
     ("users: 10, for", "arrivals: 1/s..4/s, max_users: 9, for"),
     ("errors: < 1%", "errors: < 1%, each: 10s"),
-    ("errors: < 1%", "abort_when: errors > 50% over 10s"),
     ("errors: < 1%", "watch: \"a.b\", growth: < 5% per 24h"),
     ("errors: < 1%", "regress: { p95: < 10% }"),
     ("errors: < 1%", "service_p95: < 1s"),
