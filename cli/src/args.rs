@@ -29,6 +29,8 @@ pub enum Command {
     Check(Check),
     /// Judge and render again from stored results, also of a run that was killed
     Report(Report),
+    /// Record a sign-off of a suite
+    Sign(Sign),
     /// The practice clinic alone
     Practice(Practice),
     /// Shell completions
@@ -81,6 +83,9 @@ pub struct Run {
     /// Scale every profile's times by a factor; never satisfies a gate
     #[arg(long, value_name = "F", env = "WATERTIGHT_TIME_SCALE")]
     pub time_scale: Option<f64>,
+    /// A sign-off of the gate that is missing makes a suite inconclusive
+    #[arg(long, env = "WATERTIGHT_REQUIRE_SIGNOFFS")]
+    pub require_signoffs: bool,
     /// A value for ${K} in the file; wins over the environment
     #[arg(long, value_name = "K=V", env = "WATERTIGHT_ENV", value_parser = pair)]
     pub env: Vec<(String, String)>,
@@ -140,9 +145,27 @@ pub struct Report {
     /// Judge by the `sla:` of this scenario file instead of the stored one
     #[arg(long, value_name = "FILE", env = "WATERTIGHT_SLA")]
     pub sla: Option<PathBuf>,
+    /// A sign-off of the gate that is missing makes a suite inconclusive
+    #[arg(long, env = "WATERTIGHT_REQUIRE_SIGNOFFS")]
+    pub require_signoffs: bool,
     /// Only the verdict
     #[arg(long, short, env = "WATERTIGHT_QUIET")]
     pub quiet: bool,
+}
+
+/// `watertight sign`
+#[derive(Debug, ClapArgs)]
+pub struct Sign {
+    /// The results folder of a suite
+    pub dir: PathBuf,
+    /// What is signed: one of `signoffs` of the scenario's gate
+    pub name: String,
+    /// Who signs
+    #[arg(long, value_name = "WHO", env = "WATERTIGHT_BY")]
+    pub by: String,
+    /// A remark
+    #[arg(long, value_name = "TEXT", env = "WATERTIGHT_NOTE")]
+    pub note: Option<String>,
 }
 
 /// `watertight practice`

@@ -29,6 +29,12 @@ impl Problem {
         }
     }
 
+    /// What happened, in one line for a report.
+    pub fn reason(&self) -> &str {
+        let text = self.text().trim();
+        text.strip_prefix("error: ").unwrap_or(text)
+    }
+
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {

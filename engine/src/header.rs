@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::isolation::entitlement::exemptions;
 use crate::run_result::{PhaseHeader, RunHeader, StepHeader, TargetHeader};
 use scenarios::Shape;
-use scenarios::objective::{Comparison, Objective, Stat};
+use scenarios::objective::{Comparison, Limit, Selection, Stat};
 use scenarios::program::{Load, Profile, Program};
 use std::collections::BTreeMap;
 
@@ -91,7 +91,7 @@ fn provoked(program: &Program, profile: &Profile) -> Vec<(String, String)> {
 
 /// The response-time limits of each step that are counted exactly, ns ascending; aligned with `within`.
 pub fn step_limits(program: &Program) -> Vec<Vec<u64>> {
-    program.steps.iter().enumerate().map(|(i, step)| limits(&program.objectives, i, step.probe)).collect()
+    program.steps.iter().enumerate().map(|(i, step)| limits(program, i, step.probe)).collect()
 }
 
 fn steps(program: &Program) -> Vec<StepHeader> {
@@ -105,24 +105,31 @@ fn steps(program: &Program) -> Vec<StepHeader> {
             target: step.target,
             probe: step.probe,
             declared_control: step.control.is_some(),
-            limits_ns: limits(&program.objectives, index, step.probe),
+            limits_ns: limits(program, index, step.probe),
         })
         .collect()
 }
 
 /// The percentile limits that a step's samples are counted against, exactly.
-fn limits(objectives: &[Objective], step: usize, probe: bool) -> Vec<u64> {
+fn limits(program: &Program, step: usize, probe: bool) -> Vec<u64> {
+    let is_counted = |stat: Stat, of: &Selection| {
+        !probe && matches!(stat, Stat::Percentile(_)) && (of.is_everything() || of.step_ids.contains(&step))
+    };
+    let objectives = program.objectives.iter().filter(|o| is_counted(o.stat, &o.of));
+    let aborts = program.abort_rules.iter().filter(|r| is_counted(r.stat, &r.of));
     let mut limits: Vec<u64> = objectives
-        .iter()
-        .filter(|o| !probe && matches!(o.stat, Stat::Percentile(_)))
-        .filter(|o| o.of.is_everything() || o.of.step_ids.contains(&step))
         .flat_map(|o| std::iter::once(&o.limit).chain(&o.warn))
-        // `within` counts what is strictly below; "at most T" is below the next nanosecond.
-        .map(|limit| limit.value as u64 + u64::from(matches!(limit.op, Comparison::AtMost | Comparison::More)))
+        .chain(aborts.map(|r| &r.limit))
+        .map(counted_below)
         .collect();
     limits.sort_unstable();
     limits.dedup();
     limits
+}
+
+/// `within` counts what is strictly below; "at most T" is below the next nanosecond.
+pub(crate) fn counted_below(limit: &Limit) -> u64 {
+    limit.value as u64 + u64::from(matches!(limit.op, Comparison::AtMost | Comparison::More))
 }
 
 fn run_id(seed: u64, started_unix_ns: u64) -> String {

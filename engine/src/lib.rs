@@ -29,6 +29,7 @@ use client::exchange::{Limits, Wire};
 use clock::Clock;
 use isolation::calibration::calibrate;
 use record::Recorder;
+use record::abort::{Guard, Guarded};
 use record::collector::{Handover, collect, queue};
 use record::fold::Fold;
 use record::journal::Journal;
@@ -132,7 +133,9 @@ pub fn run_profile(
     drop(handover);
     let mut fold = Fold::new(header);
     store_aside(&run, setup.health_requests, &mut fold, &mut journal);
-    fold = collect(&messages, workers, fold, &mut journal, observer);
+    let guard = Guard::new(program, &run.profile);
+    let mut guarded = Guarded { guard, stop: &setup.stop, observer };
+    fold = collect(&messages, workers, fold, &mut journal, &mut guarded);
     store_aside(&run, 0, &mut fold, &mut journal);
     let failed = threads.into_iter().find_map(|t| {
         // A worker that panicked took its counts with it: what is left is no measurement.

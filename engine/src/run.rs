@@ -139,6 +139,7 @@ fn shared_secrets(program: &Program) -> Vec<Value> {
 #[derive(Debug, Default)]
 pub struct Stop {
     asked: AtomicBool,
+    interrupted: AtomicBool,
     reason: Mutex<Option<String>>,
     changed: Condvar,
 }
@@ -146,6 +147,7 @@ pub struct Stop {
 impl Stop {
     /// Interrupts: what was measured is kept, what is going on is cut.
     pub fn interrupt(&self) {
+        self.interrupted.store(true, Relaxed);
         let _reason = self.lock();
         self.asked.store(true, Relaxed);
         self.changed.notify_all();
@@ -173,7 +175,18 @@ impl Stop {
 
     /// Whether the run is to end now.
     pub fn is_asked(&self) -> bool {
-        self.asked.load(Relaxed)
+        self.asked.load(Relaxed) || self.is_interrupted()
+    }
+
+    /// Whether the end was asked for from outside, not by a rule.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Relaxed)
+    }
+
+    /// Takes an abort back, for the next run; an interruption stays.
+    pub fn clear_abort(&self) {
+        self.reason.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        self.asked.store(false, Relaxed);
     }
 
     /// The reason of an abort.

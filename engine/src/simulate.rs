@@ -9,6 +9,7 @@ use crate::header;
 use crate::load::closed;
 use crate::load::floor::{Floor, Taken, own_arrivals};
 use crate::record::Recorder;
+use crate::record::abort::Guard;
 use crate::record::collector::{Message, queue};
 use crate::record::fold::Fold;
 use crate::run::Run;
@@ -148,6 +149,8 @@ struct Simulation<'a> {
     events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
     order: u64,
     second: u64,
+    guard: Guard,
+    aborted: Option<String>,
     stopping: bool,
     open: bool,
 }
@@ -175,6 +178,7 @@ impl<'a> Simulation<'a> {
                 playing: false,
             })
             .collect();
+        let guard = Guard::new(&run.program, &run.profile);
         let floor = Floor::new(&run.seats, run.program.journeys.len(), 0, 1);
         let open = matches!(run.profile.load, Load::Open { .. });
         Self {
@@ -188,6 +192,8 @@ impl<'a> Simulation<'a> {
             events: BinaryHeap::new(),
             order: 0,
             second: 0,
+            guard,
+            aborted: None,
             stopping: false,
             open,
         }
@@ -216,6 +222,9 @@ impl<'a> Simulation<'a> {
             self.turn_to(now / SECOND);
             if event == Event::Cut {
                 break;
+            }
+            if self.aborted.is_some() {
+                return self.finish(now);
             }
             if let Event::Arrival(journey) = event {
                 self.arrive(journey, now);
@@ -248,6 +257,9 @@ impl<'a> Simulation<'a> {
             match message {
                 Message::Interval(mut interval) => {
                     interval.close();
+                    if self.aborted.is_none() {
+                        self.aborted = self.guard.see(&interval);
+                    }
                     self.fold.add(&interval);
                 }
                 Message::Leak(key, record) => self.fold.leak(&key, *record),
@@ -397,6 +409,6 @@ impl<'a> Simulation<'a> {
             }
         }
         self.turn_to(self.second + 1);
-        self.fold.finish(Ending::Finished)
+        self.fold.finish(self.aborted.map_or(Ending::Finished, Ending::Aborted))
     }
 }

@@ -9,6 +9,19 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 /// Renders `junit.xml`.
 pub fn render_junit(result: &RunResult, verdict: &Verdict) -> String {
+    render([suite_of(result, verdict)])
+}
+
+/// `junit.xml` of these suites.
+pub(crate) fn render(suites: impl IntoIterator<Item = TestSuite>) -> String {
+    let mut report = Report::new("watertight");
+    report.add_test_suites(suites);
+    // The only failure of the writer is one of its sink, and a String has none.
+    report.to_string().expect("XML into memory always succeeds")
+}
+
+/// One run as a suite of cases.
+pub(crate) fn suite_of(result: &RunResult, verdict: &Verdict) -> TestSuite {
     let header = &result.header;
     let mut suite = TestSuite::new(format!("{}.{}", plain(&header.scenario), plain(&header.profile)));
     for objective in &verdict.objectives {
@@ -16,10 +29,7 @@ pub fn render_junit(result: &RunResult, verdict: &Verdict) -> String {
     }
     suite.add_test_case(isolation_case(result, verdict));
     suite.add_test_case(generator_case(result, verdict));
-    let mut report = Report::new("watertight");
-    report.add_test_suite(suite);
-    // The only failure of the writer is one of its sink, and a String has none.
-    report.to_string().expect("XML into memory always succeeds")
+    suite
 }
 
 fn class(result: &RunResult, target: &str) -> String {
@@ -27,7 +37,7 @@ fn class(result: &RunResult, target: &str) -> String {
 }
 
 /// A case: outcome, one line, and the figures in the element's body.
-fn case(name: String, class: String, outcome: ObjectiveOutcome, message: &str, body: &str) -> TestCase {
+pub(crate) fn case(name: String, class: String, outcome: ObjectiveOutcome, message: &str, body: &str) -> TestCase {
     let kind = match outcome {
         ObjectiveOutcome::Fail => Some(NonSuccessKind::Failure),
         ObjectiveOutcome::Inconclusive => Some(NonSuccessKind::Error),

@@ -106,6 +106,9 @@ fn objective(o: &JudgedObjective) -> Value {
         "reason": o.reason,
         "line": o.line,
     });
+    if let Some(waiver) = &o.waiver {
+        value["waiver"] = json!(waiver);
+    }
     if !o.rungs.is_empty() {
         let rung = |r: &JudgedRung| {
             json!({

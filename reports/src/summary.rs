@@ -14,7 +14,7 @@ const MOST_ROWS: usize = 500;
 const MOST_CELL: usize = 200;
 
 /// Text from outside as Markdown text in one line: every character that could start markup becomes an entity.
-fn md(text: &str) -> String {
+pub(crate) fn md(text: &str) -> String {
     let mut out = String::new();
     for c in fit(&plain(text), MOST_CELL).chars() {
         if "&<>|`*_[]\\#~@:!$".contains(c) {

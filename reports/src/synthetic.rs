@@ -332,6 +332,7 @@ pub fn objective(stat: Stat, text: &str) -> Objective {
         profiles: None,
         must: true,
         line: 12,
+        waiver: None,
     }
 }
 

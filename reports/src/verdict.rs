@@ -1,7 +1,8 @@
 //! The verdict: what was judged, how each judgement came out, and why, in words.
 //! In: built by [`judge`](crate::judge::judge). Out: read by every renderer and by the exit-code table.
 
-use scenarios::objective::{Limit, Selection, Stat};
+use scenarios::gate::Waiver;
+use scenarios::objective::{Limit, Objective, Selection, Stat};
 use std::collections::BTreeMap;
 
 /// The answer to "go or no-go?".
@@ -60,7 +61,7 @@ pub enum ObjectiveOutcome {
     Fail,
     /// The evidence does not allow a judgement.
     Inconclusive,
-    /// Missed, and let through by a named, dated waiver. Nothing produces it yet.
+    /// Missed, and let through by a named, dated waiver.
     Waived,
 }
 
@@ -128,6 +129,8 @@ pub struct JudgedObjective {
     pub reason: String,
     /// What was found on each rung of a ladder; empty for other runs.
     pub rungs: Vec<JudgedRung>,
+    /// What lets a miss through.
+    pub waiver: Option<Waiver>,
 }
 
 /// An objective on one rung of a ladder.
@@ -146,6 +149,21 @@ pub struct JudgedRung {
 }
 
 impl JudgedObjective {
+    /// The objective that was judged.
+    pub fn objective(&self) -> Objective {
+        Objective {
+            id: self.id.clone(),
+            of: self.of.clone(),
+            stat: self.stat,
+            limit: self.limit.clone(),
+            warn: self.warn.clone(),
+            profiles: None,
+            must: self.must,
+            line: self.line,
+            waiver: self.waiver.clone(),
+        }
+    }
+
     /// What it is of, in words: `everything`, `target ai`, `journey patient, step POST /login`.
     pub fn of_words(&self) -> String {
         let mut parts = Vec::new();

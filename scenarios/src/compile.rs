@@ -1,6 +1,7 @@
 //! Plan to program: names become indexes and slots, text becomes templates, steps become flat operations.
 //! In: [`Plan`]. Out: [`Program`], or every mistake that only shows once names are resolved.
 
+mod gate;
 mod journeys;
 mod names;
 mod objectives;
@@ -51,9 +52,14 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         profiles: profiles(plan),
         objectives: Vec::new(),
         secrets: plan.secrets.clone(),
+        abort_rules: Vec::new(),
+        gate: None,
     };
     let mut diagnostics = lowering.diagnostics;
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
+    program.abort_rules = objectives::abort_rules(plan, &program, &mut diagnostics);
+    gate::waive(plan, &mut program.objectives, &mut diagnostics);
+    program.gate = gate::lower(plan, &mut diagnostics);
     diagnostics.extend(too_few_rows(plan, &program));
     hide_secrets(&mut program);
     (program, diagnostics)

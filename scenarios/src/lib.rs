@@ -2,6 +2,7 @@
 //! In: a scenario file, its data files, the environment. Out: [`program::Program`], or every mistake at once.
 //! Knows nothing of tokio, hyper or histograms.
 
+pub mod abort;
 pub mod compile;
 pub mod dealing;
 pub mod diagnostic;
@@ -9,6 +10,7 @@ pub mod environment;
 pub mod estimate;
 pub mod expr;
 pub mod faults;
+pub mod gate;
 pub mod jsonpath;
 pub mod library;
 pub mod objective;

@@ -1,6 +1,7 @@
 //! Objectives (`sla:`) as data: what each is of, which statistic, which limit. Judged in `reports`.
 //! In: the checked `sla:` list. Out: [`Objective`], stored with the run so that it can be judged again.
 
+use crate::gate::Waiver;
 use serde::{Deserialize, Serialize};
 
 /// One objective. All ids and indexes refer to the program that it was compiled with.
@@ -23,6 +24,9 @@ pub struct Objective {
     pub must: bool,
     /// 1-based line in the scenario file, for annotations; 0 for the implicit objective.
     pub line: u32,
+    /// Lets a miss through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiver: Option<Waiver>,
 }
 
 /// What an objective is of. Every list empty: everything.
@@ -82,6 +86,12 @@ impl Stat {
     /// Whether the statistic is a rate a second.
     pub fn is_rate(self) -> bool {
         matches!(self, Self::Rate | Self::Capacity)
+    }
+
+    /// Whether the figure of some steps follows from those steps alone and a miss of all of them from a miss of some,
+    /// so that it can be told which service is to blame.
+    pub fn is_of_steps(self) -> bool {
+        matches!(self, Self::Percentile(_) | Self::Mean | Self::Max | Self::Errors | Self::Availability)
     }
 
     /// The word used in files and tables: `p95`, `p99.9`, `mean`, `errors` …

@@ -1,8 +1,10 @@
 //! The plan: the scenario file as written, with every shape checked and every unit read, but nothing resolved.
 //! In: [`Source`] and the environment. Out: [`Plan`] with warnings, or every mistake of the file at once.
 
+mod abort;
 mod accounts;
 mod faults;
+mod gate;
 mod journeys;
 mod profiles;
 mod reader;
@@ -31,6 +33,7 @@ use reader::{Reader, Spec};
 use std::cell::RefCell;
 use std::collections::HashSet;
 
+pub(crate) use gate::{GatePlan, WaiverPlan};
 pub(crate) use sla::Limits;
 
 /// A checked scenario file.
@@ -49,6 +52,9 @@ pub struct Plan {
     /// Profiles that are in the file but could not be read.
     pub(crate) broken_profiles: Vec<String>,
     pub(crate) sla: Vec<ObjectivePlan>,
+    pub(crate) aborts: Vec<AbortPlan>,
+    pub(crate) gate: Option<GatePlan>,
+    pub(crate) waivers: Vec<WaiverPlan>,
     pub(crate) ghosts: HashSet<String>,
     stored: String,
     digests: Vec<(String, String)>,
@@ -60,6 +66,12 @@ impl Plan {
     /// The file's text as it may be stored: `${}` unexpanded, literal secrets replaced by `***`.
     pub fn stored_text(&self) -> String {
         self.stored.clone()
+    }
+
+    /// Every waiver that has expired on `today` or would hold for more than 90 days, as mistakes of the file. Apart from
+    /// [`parse`], because the day is no part of the file.
+    pub fn waivers_out_of_date(&self, today: jiff::civil::Date) -> Vec<Diagnostic> {
+        diagnostic::finish(gate::out_of_date(&self.waivers, today), &self.source)
     }
 
     /// SHA-256 in hex of the scenario's text and of each data file, by name, the scenario first.
@@ -239,10 +251,30 @@ pub(crate) struct ObjectivePlan {
     pub name: Option<Scalar>,
 }
 
+/// An abort rule as written: a condition that says what is too much, and over which time.
+#[derive(Clone, Debug)]
+pub(crate) struct AbortPlan {
+    pub rule: ObjectivePlan,
+    pub over_s: u64,
+}
+
 const FILE: Spec = Spec {
     what: "a scenario file",
-    keys: &["watertight", "name", "targets", "roles", "data", "fragments", "journeys", "mix", "profiles", "sla"],
-    not_yet: &["import", "extends", "setup", "teardown", "gate", "waivers"],
+    keys: &[
+        "watertight",
+        "name",
+        "targets",
+        "roles",
+        "data",
+        "fragments",
+        "journeys",
+        "mix",
+        "profiles",
+        "sla",
+        "gate",
+        "waivers",
+    ],
+    not_yet: &["import", "extends", "setup", "teardown"],
 };
 
 /// Reads, checks and resolves a scenario file. `environment` answers `${NAME}`.
@@ -306,7 +338,9 @@ fn read_file(reader: &mut Reader<'_>, tree: &Node, stored: String) -> Option<Pla
     let journeys = journeys::read(reader, file);
     let mix = journeys::read_mix(reader, file);
     let (profiles, broken_profiles) = profiles::read(reader, file);
-    let sla = sla::read(reader, file);
+    let (sla, aborts) = sla::read(reader, file);
+    let gate = gate::read(reader, file);
+    let waivers = gate::read_waivers(reader, file);
     Some(Plan {
         name,
         source: reader.source.clone(),
@@ -320,6 +354,9 @@ fn read_file(reader: &mut Reader<'_>, tree: &Node, stored: String) -> Option<Pla
         secrets: Vec::new(),
         broken_profiles,
         sla,
+        aborts,
+        gate,
+        waivers,
         ghosts: std::mem::take(&mut reader.ghosts),
         stored,
         digests: std::mem::take(&mut reader.digests),

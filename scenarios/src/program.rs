@@ -37,6 +37,10 @@ pub struct Program {
     pub objectives: Vec<Objective>,
     /// Values from the environment that no output may show.
     pub secrets: Vec<String>,
+    /// What ends a run before its time.
+    pub abort_rules: Vec<crate::abort::AbortRule>,
+    /// What a whole suite must show besides.
+    pub gate: Option<crate::gate::Gate>,
 }
 
 impl Program {

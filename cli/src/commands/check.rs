@@ -5,6 +5,7 @@ use crate::args::Check;
 use crate::outcome::Problem;
 use crate::screen;
 use scenarios::Program;
+use scenarios::gate::Gate;
 use scenarios::units::format_duration;
 
 /// Checks a file.
@@ -47,5 +48,25 @@ fn describe(program: &Program) -> String {
     }
     let objectives: Vec<_> = program.objectives.iter().map(|o| format!("  {}\n", o.id)).collect();
     text.push_str(&format!("\nObjectives\n{}", objectives.concat()));
+    for rule in &program.abort_rules {
+        text.push_str(&format!("  ends the run: {}\n", rule.text));
+    }
+    if let Some(gate) = &program.gate {
+        text.push_str(&format!("\nGate, judged for a suite\n  {}\n", describe_gate(gate)));
+    }
     text
+}
+
+fn describe_gate(gate: &Gate) -> String {
+    let mut parts = Vec::new();
+    if !gate.requires.is_empty() {
+        parts.push(format!("profiles {}", gate.requires.join(", ")));
+    }
+    if gate.isolation_required {
+        parts.push("isolation proven".into());
+    }
+    if !gate.signoffs.is_empty() {
+        parts.push(format!("signed by {}", gate.signoffs.join(", ")));
+    }
+    parts.join("; ")
 }

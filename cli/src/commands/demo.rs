@@ -2,6 +2,7 @@
 
 use super::load;
 use super::play::{self, Game};
+use super::suite::Ask;
 use crate::args::Demo;
 use crate::outcome::Problem;
 use crate::screen;
@@ -42,7 +43,8 @@ pub fn demo(args: &Demo) -> Result<u8, Problem> {
     };
     let notes: Vec<String> = std::iter::once(note).chain(provoking).collect();
     let profiles = vec![PROFILE.into()];
-    let code = play::play(loaded, Game { profiles, scaled: None, notes, rounds: None, how: args.how.clone() });
+    let game = Game { profiles, suite: Ask::default(), scaled: None, notes, rounds: None, how: args.how.clone() };
+    let code = play::play(loaded, game);
     clinic.stop();
     code
 }

@@ -38,6 +38,11 @@ pub fn load(source: Source, env: &[(String, String)]) -> Result<Loaded, Problem>
     };
     let loaded = scenarios::parse(&source, &lookup)
         .and_then(|(plan, warnings)| Ok((scenarios::compile(&plan)?, plan, warnings)));
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let loaded = loaded.and_then(|loaded| match loaded.1.waivers_out_of_date(today) {
+        late if late.is_empty() => Ok(loaded),
+        late => Err(late),
+    });
     match loaded {
         Ok((program, plan, warnings)) => Ok(Loaded { source, plan, program, warnings }),
         Err(mistakes) => Err(Problem::Input(refusal(&mistakes, &source))),

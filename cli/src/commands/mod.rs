@@ -9,6 +9,8 @@ mod practice;
 mod report;
 mod rounds;
 mod run;
+mod sign;
+mod suite;
 
 use crate::args::{Args, Command};
 use crate::outcome::Problem;
@@ -22,6 +24,7 @@ pub fn dispatch(args: Args) -> Result<u8, Problem> {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Report(args) => report::report(&args),
+        Command::Sign(args) => sign::sign(&args),
         Command::Practice(args) => practice::practice(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

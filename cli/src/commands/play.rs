@@ -3,6 +3,7 @@
 use super::capacity;
 use super::load::Loaded;
 use super::rounds;
+use super::suite::{self, Ask};
 use crate::args::How;
 use crate::live::{Display, is_coloured};
 use crate::outcome::Problem;
@@ -11,8 +12,7 @@ use crate::{results, screen, signals};
 use engine::run_result::{Ending, RunResult};
 use engine::{Finished, HeaderFacts, Setup, Stop};
 use reports::Verdict;
-use reports::exit_codes::{Cause, cause, combine};
-use reports::verdict::Outcome;
+use reports::exit_codes::{Cause, cause};
 use scenarios::program::Profile;
 use scenarios::{Program, Shape};
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ use std::sync::Arc;
 pub struct Game {
     /// Profiles, in order.
     pub profiles: Vec<String>,
+    /// What is said of a suite besides.
+    pub suite: Ask,
     /// Factor by which they were scaled.
     pub scaled: Option<f64>,
     /// Notes for the report.
@@ -37,20 +39,21 @@ pub struct Game {
 
 /// What one profile came to.
 pub(super) struct Played {
-    pub(super) profile: String,
-    pub(super) outcome: &'static str,
-    pub(super) cause: Cause,
+    pub result: RunResult,
+    pub verdict: Verdict,
+    /// Why it ends as it does, results that could not be stored included.
+    pub cause: Cause,
 }
 
 /// What all profiles of an invocation share.
 pub(super) struct Table {
-    pub(super) program: Arc<Program>,
-    facts: HeaderFacts,
+    pub program: Arc<Program>,
+    pub facts: HeaderFacts,
     stored_text: String,
-    pub(super) how: How,
+    pub how: How,
     seed: u64,
     key: [u8; 32],
-    pub(super) stop: Arc<Stop>,
+    pub stop: Arc<Stop>,
 }
 
 /// Plays all profiles; answers the exit code.
@@ -77,33 +80,7 @@ pub fn play(loaded: Loaded, game: Game) -> Result<u8, Problem> {
     if game.profiles.len() == 1 {
         return play_one(&table, 0, &folder).map(|played| played.cause.code());
     }
-    play_suite(&table, &folder)
-}
-
-/// Plays every profile. One that cannot run does not hide what the others found.
-fn play_suite(table: &Table, folder: &Path) -> Result<u8, Problem> {
-    for profile in &table.program.profiles {
-        results::refuse_taken(&folder.join(&profile.name))?;
-    }
-    results::create(folder)?;
-    let mut played = Vec::new();
-    for (index, profile) in table.program.profiles.iter().enumerate() {
-        screen::err(&format!("\nprofile {}\n", profile.name));
-        played.push(play_one(table, index, &folder.join(&profile.name)).unwrap_or_else(|problem| {
-            screen::err(problem.text());
-            let outcome = Outcome::Inconclusive.key();
-            Played { profile: profile.name.clone(), outcome, cause: Cause::CouldNotRun }
-        }));
-        if table.stop.is_asked() {
-            break;
-        }
-    }
-    // A signal between two profiles belongs to none of them.
-    let is_interrupted = table.stop.is_asked() && table.stop.reason().is_none();
-    let causes = played.iter().map(|p| p.cause).chain(is_interrupted.then_some(Cause::Interrupted));
-    let worst = combine(causes);
-    write_suite(folder, &played, worst)?;
-    Ok(worst.code())
+    suite::play(&table, game.suite, &folder)
 }
 
 fn facts(loaded: &Loaded, game: &Game) -> HeaderFacts {
@@ -153,7 +130,7 @@ fn mask_credentials(arg: &str) -> String {
 ///
 /// # Errors
 /// A target is not there, or the results cannot be stored.
-pub(super) fn play_one(table: &Table, index: usize, folder: &Path) -> Result<Played, Problem> {
+pub fn play_one(table: &Table, index: usize, folder: &Path) -> Result<Played, Problem> {
     let profile = &table.program.profiles[index];
     if let Shape::Capacity(range) = profile.shape {
         return capacity::play(table, index, range, folder);
@@ -166,7 +143,7 @@ pub(super) fn play_one(table: &Table, index: usize, folder: &Path) -> Result<Pla
 ///
 /// # Errors
 /// A target is not there, or the results cannot be stored.
-pub(super) fn play_run(table: &Table, index: usize, profile: Profile, folder: &Path) -> Result<Finished, Problem> {
+pub fn play_run(table: &Table, index: usize, profile: Profile, folder: &Path) -> Result<Finished, Problem> {
     let program = &table.program;
     let health_requests = engine::preflight(&program.targets).map_err(Problem::run)?;
     results::create(folder)?;
@@ -200,7 +177,7 @@ pub(super) fn conclude(table: &Table, finished: Finished, folder: &Path) -> Play
         screen::err(&format!("error: {problem}\n"));
         cause = cause.min(Cause::CouldNotRun);
     }
-    Played { profile: result.header.profile.clone(), outcome: verdict.outcome.key(), cause }
+    Played { result, verdict, cause }
 }
 
 fn workers(how: &How) -> usize {
@@ -223,36 +200,6 @@ fn show(result: &RunResult, verdict: &Verdict, how: &How, folder: &Path) {
         folder.join("report.html").display()
     ));
 }
-
-/// The word for several runs together.
-pub(super) fn suite_verdict<'a>(played: impl IntoIterator<Item = &'a Played>) -> &'static str {
-    let played: Vec<&Played> = played.into_iter().collect();
-    let worst = combine(played.iter().map(|p| p.cause));
-    word(worst, &played)
-}
-
-fn word(worst: Cause, played: &[&Played]) -> &'static str {
-    match worst {
-        Cause::Go if played.iter().any(|p| p.outcome == "go-with-warnings") => "go-with-warnings",
-        Cause::Go => "go",
-        Cause::Leak | Cause::Missed => "no-go",
-        _ => "inconclusive",
-    }
-}
-
-fn write_suite(folder: &Path, played: &[Played], worst: Cause) -> Result<(), Problem> {
-    let verdict = word(worst, &played.iter().collect::<Vec<_>>());
-    let profiles: Vec<_> = played
-        .iter()
-        .map(|p| serde_json::json!({ "name": p.profile, "outcome": p.outcome, "dir": p.profile }))
-        .collect();
-    let suite = serde_json::json!({ "format": 1, "verdict": verdict, "profiles": profiles, "gate": "not judged" });
-    let path = folder.join("suite.json");
-    std::fs::write(&path, format!("{suite:#}\n")).map_err(|e| Problem::run(format!("{}: {e}", path.display())))?;
-    screen::out(&format!("\nSuite: {verdict} ({})\n", path.display()));
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::command_line;

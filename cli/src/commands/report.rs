@@ -1,6 +1,6 @@
 //! `report`: judge and render again from what is stored.
 
-use super::load;
+use super::{load, suite};
 use crate::args::Report;
 use crate::live::is_coloured;
 use crate::outcome::Problem;
@@ -8,7 +8,7 @@ use crate::screen;
 use engine::run_result::RunResult;
 use scenarios::objective::Objective;
 use std::io::stdout;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Reads, judges, renders.
 ///
@@ -16,14 +16,17 @@ use std::path::{Component, Path, PathBuf};
 /// The folder holds no run, the file of `--sla` is wrong, or the folder cannot be written.
 pub fn report(args: &Report) -> Result<u8, Problem> {
     let objectives = args.sla.as_deref().map(objectives).transpose()?;
+    let judged_by = |result: &RunResult| match &objectives {
+        Some(objectives) => fit(objectives, result),
+        None => Ok(result.header.objectives.clone()),
+    };
+    if suite::is_suite(&args.dir) {
+        return suite::report(&args.dir, args.require_signoffs, args.quiet, &judged_by);
+    }
     let mut causes = Vec::new();
     for folder in runs(&args.dir) {
         let result = engine::read(&folder).map_err(Problem::run)?;
-        let judged_by = match &objectives {
-            Some(objectives) => fit(objectives, &result)?,
-            None => result.header.objectives.clone(),
-        };
-        let verdict = reports::judge(&result, &judged_by);
+        let verdict = reports::judge(&result, &judged_by(&result)?);
         let written = reports::write(&result, &verdict, &folder)
             .map_err(|e| Problem::run(format!("the report cannot be written: {e}")))?;
         screen::out(&if args.quiet {
@@ -37,33 +40,25 @@ pub fn report(args: &Report) -> Result<u8, Problem> {
     Ok(reports::exit_codes::combine(causes).code())
 }
 
-/// The run in `dir`, or the runs of the suite in it.
+/// The run in `dir`, or the runs below it: the rounds of a series (`01/`, or `01/<profile>/`), or what is left of a suite
+/// whose `suite.json` is gone.
 fn runs(dir: &Path) -> Vec<PathBuf> {
-    let suite = std::fs::read_to_string(dir.join("suite.json")).ok();
-    let suite: Option<serde_json::Value> = suite.and_then(|text| serde_json::from_str(&text).ok());
-    let folders: Vec<_> = suite
-        .iter()
-        .flat_map(|s| s["profiles"].as_array().into_iter().flatten())
-        .filter_map(|p| p["dir"].as_str())
-        // A path from a file must not lead out of the folder.
-        .filter(|name| Path::new(name).components().all(|c| matches!(c, Component::Normal(_))))
-        // A round that could not run left nothing to judge.
-        .filter(|name| dir.join(name).join("run.json").exists())
-        .map(|name| dir.join(name))
-        .collect();
-    match (folders.is_empty(), dir.join("run.json").exists()) {
-        (false, _) => folders,
-        (true, true) => vec![dir.to_path_buf()],
-        (true, false) => unfinished_suite(dir),
+    if dir.join("run.json").exists() {
+        return vec![dir.to_path_buf()];
     }
+    let folders: Vec<_> = below(dir)
+        .into_iter()
+        .flat_map(|folder| if folder.join("run.json").exists() { vec![folder] } else { below(&folder) })
+        .filter(|folder| folder.join("run.json").exists())
+        .collect();
+    if folders.is_empty() { vec![dir.to_path_buf()] } else { folders }
 }
 
-/// A suite that was killed has the folders of its profiles, and nothing that lists them.
-fn unfinished_suite(dir: &Path) -> Vec<PathBuf> {
+fn below(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
-    let mut folders: Vec<_> = entries.map(|e| e.path()).filter(|path| path.join("run.json").exists()).collect();
+    let mut folders: Vec<_> = entries.map(|e| e.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
-    if folders.is_empty() { vec![dir.to_path_buf()] } else { folders }
+    folders
 }
 
 fn objectives(file: &Path) -> Result<Vec<Objective>, Problem> {

@@ -2,7 +2,7 @@
 //! In: a schedule, what to play. Out: `DIR/NN/` (or `DIR/NN/<profile>/`) and `DIR/suite.json`, written anew after each
 //! round, so that a killed series keeps what it has.
 
-use super::play::{Played, Table, play_one, suite_verdict};
+use super::play::{Table, play_one};
 use crate::outcome::Problem;
 use crate::schedule::{Now, Schedule};
 use crate::screen;
@@ -16,9 +16,16 @@ use std::time::Duration;
 /// Longest wait before the clock is read again: a machine may sleep meanwhile, or its clock be set.
 const GLANCE_NS: u64 = 10_000_000_000;
 
+/// What one profile of a round came to.
+struct Round {
+    profile: String,
+    outcome: &'static str,
+    cause: Cause,
+}
+
 /// One run of a round as listed.
 struct Entry {
-    played: Played,
+    played: Round,
     dir: String,
     round: u32,
     due: Timestamp,
@@ -99,10 +106,14 @@ fn play_round(table: &Table, folder: &Path, (round, due, late_ns): (u32, Timesta
     for (index, profile) in profiles.iter().enumerate() {
         let number = format!("{:02}", round + 1);
         let dir = if profiles.len() == 1 { number } else { format!("{number}/{}", profile.name) };
-        let played = play_one(table, index, &folder.join(&dir)).unwrap_or_else(|problem| {
-            screen::err(problem.text());
-            Played { profile: profile.name.clone(), outcome: "inconclusive", cause: Cause::CouldNotRun }
-        });
+        let (outcome, cause) = match play_one(table, index, &folder.join(&dir)) {
+            Ok(played) => (played.verdict.outcome.key(), played.cause),
+            Err(problem) => {
+                screen::err(problem.text());
+                ("inconclusive", Cause::CouldNotRun)
+            }
+        };
+        let played = Round { profile: profile.name.clone(), outcome, cause };
         entries.push(Entry { played, dir, round: round + 1, due, late_ns });
         if table.stop.is_asked() {
             return;
@@ -127,9 +138,19 @@ fn write(folder: &Path, schedule: Schedule, entries: &[Entry]) -> Result<(), Pro
         .map_err(|e| Problem::run(format!("{}: {e}", path.display())))
 }
 
+/// The word for several runs together.
+fn word(entries: &[Entry]) -> &'static str {
+    match combine(entries.iter().map(|e| e.played.cause)) {
+        Cause::Go if entries.iter().any(|e| e.played.outcome == "go-with-warnings") => "go-with-warnings",
+        Cause::Go => "go",
+        Cause::Leak | Cause::Missed => "no-go",
+        _ => "inconclusive",
+    }
+}
+
 /// The word for the series. Rounds that were not played are no evidence: without them it is never GO.
 fn verdict(schedule: Schedule, entries: &[Entry]) -> &'static str {
-    let verdict = suite_verdict(entries.iter().map(|e| &e.played));
+    let verdict = word(entries);
     let is_whole = entries.last().is_some_and(|e| e.round == schedule.times);
     if !is_whole && verdict.starts_with("go") { "inconclusive" } else { verdict }
 }
@@ -166,7 +187,7 @@ mod tests {
         let schedule = Schedule { every_ns: 6 * 3_600_000_000_000, times: 4 };
         let start: Timestamp = "2026-11-21T02:00:00Z".parse().unwrap();
         let entry = |round: u32, outcome, cause, late_ns| Entry {
-            played: Played { profile: "sustained".into(), outcome, cause },
+            played: Round { profile: "sustained".into(), outcome, cause },
             dir: format!("{round:02}"),
             round,
             due: due(start, schedule, round - 1),
@@ -185,7 +206,7 @@ mod tests {
     fn a_series_that_was_cut_is_never_go() {
         let schedule = Schedule { every_ns: 1_000_000_000, times: 2 };
         let entry = |round, outcome, cause| Entry {
-            played: Played { profile: "a".into(), outcome, cause },
+            played: Round { profile: "a".into(), outcome, cause },
             dir: String::new(),
             round,
             due: Timestamp::MIN,

@@ -3,11 +3,13 @@
 use super::demo::duration;
 use super::load::{self, Loaded};
 use super::play::{self, Game};
+use super::suite::Ask;
 use crate::args::Run;
 use crate::outcome::Problem;
 use crate::schedule::Schedule;
 use crate::screen;
 use practice::{Clinic, Options, Port};
+use scenarios::gate::Gate;
 use scenarios::units::{parse_duration, parse_rate};
 use scenarios::{Overrides, Program};
 
@@ -28,6 +30,8 @@ pub fn run(args: &Run) -> Result<u8, Problem> {
     }
     let profiles = choose(args, &loaded.program)?;
     let rounds = rounds(args)?;
+    let others: Vec<String> =
+        loaded.program.profiles.iter().map(|p| p.name.clone()).filter(|name| !profiles.contains(name)).collect();
     loaded.program.profiles.retain(|p| profiles.contains(&p.name));
     let overrides = Overrides {
         users: args.users,
@@ -39,17 +43,39 @@ pub fn run(args: &Run) -> Result<u8, Problem> {
     loaded.program.with_overrides(&overrides).map_err(Problem::usage)?;
     let scaled = if args.quick { quicken(&mut loaded.program) } else { args.time_scale };
     let mut notes = Vec::new();
+    if let ([one], Some(gate)) = (profiles.as_slice(), &loaded.program.gate) {
+        notes.push(gate_not_judged(one, gate));
+    }
     let clinic = practice_clinic(args, &loaded)?;
     if clinic.is_some() {
         let note = "nothing answered at the default addresses of this library file, so the practice clinic was started";
         screen::err(&format!("{note}\n"));
         notes.push(note.into());
     }
-    let code = play::play(loaded, Game { profiles, scaled, notes, rounds, how: args.how.clone() });
+    let suite = Ask { others, altered: altered(args), require_signoffs: args.require_signoffs };
+    let game = Game { profiles, suite, scaled, notes, rounds, how: args.how.clone() };
+    let code = play::play(loaded, game);
     if let Some(clinic) = clinic {
         clinic.stop();
     }
     code
+}
+
+/// Options that make a profile another one than the file says.
+fn altered(args: &Run) -> Vec<String> {
+    let users = args.users.map(|n| format!("--users {n}"));
+    let arrivals = args.arrivals.as_ref().map(|rate| format!("--arrivals {rate}"));
+    let duration = args.duration.as_ref().map(|time| format!("--for {time}"));
+    [users, arrivals, duration].into_iter().flatten().collect()
+}
+
+/// A gate is about a whole suite; one profile says so instead of saying nothing.
+fn gate_not_judged(profile: &str, gate: &Gate) -> String {
+    let requires = match gate.requires.join(", ") {
+        names if names.is_empty() => "a suite".into(),
+        names => names,
+    };
+    format!("gate not judged: it asks for {requires}, and this is a run of {profile} alone")
 }
 
 fn choose(args: &Run, program: &Program) -> Result<Vec<String>, Problem> {

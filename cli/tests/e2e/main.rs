@@ -7,10 +7,12 @@ mod laws;
 mod scenario;
 mod server;
 
+mod aborts;
 mod broken_files;
 mod command_line;
 mod counts;
 mod demo;
+mod gates;
 mod honesty;
 mod hostile_targets;
 mod secrets;

@@ -2,6 +2,7 @@
 //! (a histogram is made at the first sample of its kind in a second).
 //! In: samples of virtual users. Out: one [`Interval`] a second, handed over as a batch.
 
+pub mod abort;
 pub mod collector;
 pub mod fold;
 pub mod interval;

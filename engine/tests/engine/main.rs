@@ -1,6 +1,7 @@
 //! The engine as its callers see it: whole profiles in virtual time against scripted targets whose truth is known
 //! by arithmetic, and a few on loopback.
 
+mod aborts;
 mod faults;
 mod hostile;
 mod isolation;

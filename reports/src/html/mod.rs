@@ -8,7 +8,7 @@ mod evidence;
 mod panel;
 mod phases;
 mod provenance;
-mod tables;
+pub(crate) mod tables;
 mod timeline;
 mod trials;
 
@@ -118,7 +118,7 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
     page.render().expect("the template writes into memory, and its parts cannot fail")
 }
 
-fn class_of(outcome: Outcome) -> &'static str {
+pub(crate) fn class_of(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Go => "pass",
         Outcome::GoWithWarnings => "warn",

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 const MOST_ROWS: usize = 400;
 
 /// One objective.
+#[derive(Debug)]
 pub(crate) struct ObjectiveView {
     pub outcome: &'static str,
     pub sign: &'static str,

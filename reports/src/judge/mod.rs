@@ -10,6 +10,8 @@ mod shares;
 pub(crate) mod times;
 mod validity;
 
+pub(crate) use objectives::outcome_at;
+
 use crate::figures::counted;
 use crate::verdict::{IsolationState, JudgedObjective, ObjectiveOutcome, Outcome, ValidityState, Verdict};
 use engine::run_result::{Ending, RunResult};
@@ -122,7 +124,8 @@ fn warnings(verdict: &Verdict, findings: &mut Vec<Finding>) {
     let mut add = |reason: String| findings.push((Outcome::GoWithWarnings, reason));
     for objective in &verdict.objectives {
         let is_soft_gap = objective.outcome == ObjectiveOutcome::Inconclusive && !objective.must;
-        if objective.outcome == ObjectiveOutcome::Warn || is_soft_gap {
+        let is_let_through = matches!(objective.outcome, ObjectiveOutcome::Warn | ObjectiveOutcome::Waived);
+        if is_let_through || is_soft_gap {
             add(sentence(objective));
         }
     }

@@ -6,7 +6,7 @@ use super::{rungs, shares, times};
 use crate::capacity;
 use crate::verdict::{JudgedObjective, ObjectiveOutcome};
 use engine::run_result::RunResult;
-use scenarios::objective::{Limit, Objective, Stat};
+use scenarios::objective::{Limit, Objective, Selection, Stat};
 
 /// Judges every objective of this profile.
 pub fn judge_all(result: &RunResult, objectives: &[Objective]) -> Vec<JudgedObjective> {
@@ -49,7 +49,15 @@ fn judge_one(result: &RunResult, rungs: &[(String, RunResult)], objective: &Obje
                 found.reason += "; close: the interval reaches past the limit";
             }
         }
-        ObjectiveOutcome::Fail if !objective.must => found.outcome = ObjectiveOutcome::Warn,
+        ObjectiveOutcome::Fail => {
+            if let Some(waiver) = &objective.waiver {
+                found.outcome = ObjectiveOutcome::Waived;
+                found.reason =
+                    format!("{}; waived by {} until {}: {}", found.reason, waiver.by, waiver.until, waiver.reason);
+            } else if !objective.must {
+                found.outcome = ObjectiveOutcome::Warn;
+            }
+        }
         _ => {}
     }
     JudgedObjective {
@@ -67,6 +75,31 @@ fn judge_one(result: &RunResult, rungs: &[(String, RunResult)], objective: &Obje
         outcome: found.outcome,
         reason: found.reason,
         rungs: judged_rungs,
+        waiver: objective.waiver.clone(),
+    }
+}
+
+/// The outcome of an objective for one target alone, to see in a table which service is to blame. `None` if the target
+/// has no part in it, or the figure cannot be split. What holds for all is not held against one.
+pub fn outcome_at(result: &RunResult, judged: &JudgedObjective, target: usize) -> Option<ObjectiveOutcome> {
+    let objective = judged.objective();
+    let all = step_ids(result, &objective);
+    let own: Vec<usize> = all.iter().copied().filter(|&i| result.header.steps[i].target == target).collect();
+    let is_alone = own.len() == all.len();
+    let holds = matches!(judged.outcome, ObjectiveOutcome::Pass | ObjectiveOutcome::Waived);
+    if own.iter().all(|&i| result.steps[i].counts.sent() == 0) {
+        None
+    } else if is_alone || holds {
+        Some(judged.outcome)
+    } else if !objective.stat.is_of_steps() {
+        None
+    } else {
+        let of = Selection {
+            targets: vec![result.header.targets[target].name.clone()],
+            step_ids: own,
+            ..Selection::default()
+        };
+        Some(judge_one(result, &[], &Objective { of, ..objective }).outcome)
     }
 }
 

@@ -7,4 +7,5 @@ mod judging;
 mod ladder;
 mod outputs;
 mod statistics;
+mod suites;
 mod weighing;

@@ -2,9 +2,10 @@
 //! In: the plan's `sla` and the program so far. Out: [`Objective`]s.
 
 use super::unknown;
+use crate::abort::AbortRule;
 use crate::diagnostic::{Diagnostic, position};
 use crate::objective::{Comparison, Limit, Objective, Selection, Stat};
-use crate::plan::{ObjectivePlan, Plan};
+use crate::plan::{Limits, ObjectivePlan, Plan};
 use crate::program::Program;
 use crate::shape::Shape;
 use crate::syntax::Scalar;
@@ -24,10 +25,28 @@ pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnosti
             profiles,
             must: written.must,
             line: position(&plan.source.text, written.span.start).0,
+            waiver: None,
         });
     }
     objectives.extend(implicit(program, &objectives));
     objectives
+}
+
+pub(super) fn abort_rules(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnostic>) -> Vec<AbortRule> {
+    plan.aborts
+        .iter()
+        .map(|written| {
+            let Limits { stat, limit, .. } = &written.rule.limits;
+            AbortRule {
+                text: format!("{} {} over {}s", stat.word(), limit.text, written.over_s),
+                of: selection(plan, program, &written.rule, mistakes),
+                stat: *stat,
+                limit: limit.clone(),
+                over_s: written.over_s,
+                profiles: profiles(plan, &written.rule, mistakes),
+            }
+        })
+        .collect()
 }
 
 /// `errors < 5%` for every profile of which nothing must hold about the errors or the availability of all requests:
@@ -56,6 +75,7 @@ fn implicit(program: &Program, objectives: &[Objective]) -> Option<Objective> {
         profiles,
         must: true,
         line: 0,
+        waiver: None,
     })
 }
 

@@ -1,8 +1,9 @@
 //! `sla:`: the objectives as written.
 //! In: the list. Out: [`ObjectivePlan`]s; names in `of` and `in` are resolved when the program is made.
 
-use super::ObjectivePlan;
+use super::abort;
 use super::reader::{Fields, Reader, Spec};
+use super::{AbortPlan, ObjectivePlan};
 use crate::diagnostic::{Diagnostic, Span, suggestion};
 use crate::objective::{Comparison, Limit, Stat};
 use crate::syntax::{Entry, Node, Scalar};
@@ -27,7 +28,6 @@ const NOT_YET: &[&str] = &[
     "share",
     "watch",
     "growth",
-    "abort_when",
     "uptime",
     "recovery",
     "longest_outage",
@@ -48,16 +48,20 @@ const NOT_YET_TIMES: &[&str] = &["service", "connect", "first_event", "event_gap
 const OF: Spec =
     Spec { what: "`of`", keys: &["target", "journey", "step", "tag"], not_yet: &["group", "role", "transport"] };
 
-pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> Vec<ObjectivePlan> {
+pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> (Vec<ObjectivePlan>, Vec<AbortPlan>) {
     let Some(entry) = file.entry("sla") else {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     };
     let Node::List(items, _) = &entry.value else {
         let rule = "`sla` is a list of objectives, each with a `-`";
         reader.expected(entry.key.span, rule, &entry.value);
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     };
-    items.iter().filter_map(|item| objective(reader, item)).collect()
+    let (aborts, objectives): (Vec<&Node>, Vec<&Node>) = items.iter().partition(|item| abort::is_one(item));
+    (
+        objectives.into_iter().filter_map(|item| objective(reader, item)).collect(),
+        aborts.into_iter().filter_map(|item| abort::read(reader, item)).collect(),
+    )
 }
 
 fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
@@ -159,7 +163,7 @@ fn is_not_yet(key: &str) -> bool {
 }
 
 /// The statistic that a key names: `p95`, k6's `p(95)`, `errors` …
-fn stat_of(key: &str) -> Option<Result<Stat, String>> {
+pub(super) fn stat_of(key: &str) -> Option<Result<Stat, String>> {
     let stat = match key {
         "mean" | "avg" => Stat::Mean,
         "max" => Stat::Max,
@@ -216,7 +220,22 @@ fn limit_of(reader: &mut Reader<'_>, entry: &Entry, stat: Stat) -> Option<Limit>
     parse_limit(reader, text.span, stat, &text.text)
 }
 
+/// A limit in the direction that makes sense for its statistic; the other one is warned of.
 fn parse_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: &str) -> Option<Limit> {
+    let limit = read_limit(reader, span, stat, text)?;
+    let upper = stat.is_time() || stat == Stat::Errors;
+    if stat != Stat::Rate && limit.op.is_upper() != upper {
+        let sign = if upper { "<" } else { ">=" };
+        let value = limit.text.trim_start_matches(['<', '>', '=', ' ']);
+        reader.push(
+            Diagnostic::warning("odd-direction", span, format!("this demands that `{}` is bad", stat.word()))
+                .help(format!("did you mean `{sign} {value}`?")),
+        );
+    }
+    Some(limit)
+}
+
+pub(super) fn read_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: &str) -> Option<Limit> {
     let example = match stat {
         _ if stat.is_time() => "< 200ms",
         Stat::Errors => "< 1%",
@@ -245,14 +264,6 @@ fn parse_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: &str) -> O
             return None;
         }
     };
-    let upper = stat.is_time() || stat == Stat::Errors;
-    if stat != Stat::Rate && op.is_upper() != upper {
-        let sign = if upper { "<" } else { ">=" };
-        reader.push(
-            Diagnostic::warning("odd-direction", span, format!("this demands that `{}` is bad", stat.word()))
-                .help(format!("did you mean `{sign} {value}`?")),
-        );
-    }
     let sign = match op {
         Comparison::Less => "<",
         Comparison::AtMost => "<=",
@@ -310,7 +321,7 @@ fn warning(reader: &mut Reader<'_>, entry: &Entry, stat: Stat, limit: &Limit) ->
     Some(warn)
 }
 
-fn selection(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<(&'static str, Vec<Scalar>)> {
+pub(super) fn selection(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<(&'static str, Vec<Scalar>)> {
     let Some(entry) = fields.entry("of") else {
         return Vec::new();
     };

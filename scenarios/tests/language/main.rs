@@ -1,10 +1,12 @@
 //! The scenario language as a whole: text in, program or diagnostics out. One binary for the crate's tests.
 
+mod aborts;
 mod clinic;
 mod compiled;
 mod environment;
 mod faults;
 mod file;
+mod gates;
 mod mistakes;
 mod objectives;
 mod overrides;
