@@ -5,6 +5,7 @@ mod commands;
 mod live;
 mod outcome;
 mod results;
+mod screen;
 mod signals;
 
 use clap::Parser;

@@ -96,6 +96,19 @@ const READY: Duration = Duration::from_millis(100);
 /// # Errors
 /// The run could not start. What a target does is never an error here.
 pub fn run(program: &Arc<Program>, setup: Setup, observer: &mut dyn Observer) -> Result<Finished, RunError> {
+    run_at_most(program, setup, None, observer)
+}
+
+/// As [`run`], but no more than `most` iterations begin (closed load) or arrive (open load), to the iteration.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_at_most(
+    program: &Arc<Program>,
+    setup: Setup,
+    most: Option<u64>,
+    observer: &mut dyn Observer,
+) -> Result<Finished, RunError> {
     let profile = program
         .profiles
         .get(setup.profile)
@@ -104,8 +117,9 @@ pub fn run(program: &Arc<Program>, setup: Setup, observer: &mut dyn Observer) ->
     let clock = Clock::starting_in(READY);
     let workers = setup.workers.clamp(1, profile.load.most_users().max(1));
     let header = header::header(program, &profile, &setup, &clock, workers);
-    let run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
+    let mut run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
         .map_err(RunError::Setup)?;
+    run.most_iterations = most;
     let run = Arc::new(run);
     let mut journal = match &setup.folder {
         None => Journal::none(),

@@ -5,7 +5,7 @@
 
 mod blocks;
 pub mod exit_codes;
-mod figures;
+pub mod figures;
 mod html;
 mod judge;
 mod junit;

@@ -338,7 +338,12 @@ impl UserClient {
         headers.reserve(out.headers.len() + 2);
         headers.insert(header::HOST, endpoint.host_header.clone());
         for (name, value) in out.headers.drain(..) {
-            headers.append(name, value);
+            // A request has one Host; the scenario's wins.
+            if name == header::HOST {
+                headers.insert(name, value);
+            } else {
+                headers.append(name, value);
+            }
         }
         if !headers.contains_key(header::COOKIE)
             && let Some(cookies) = self.jar.header(&endpoint.base, out.uri.path())
