@@ -1,5 +1,9 @@
 //! The command line as written. Every option also reads `WATERTIGHT_<OPTION>`; the command line wins.
 
+mod hit;
+
+pub use hit::Hit;
+
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -27,6 +31,8 @@ pub enum Command {
     Run(Run),
     /// Find every mistake of a scenario file at once; nothing is sent
     Check(Check),
+    /// One request again and again: what oha, wrk or hey would be typed for
+    Hit(Hit),
     /// Judge and render again from stored results, also of a run that was killed
     Report(Report),
     /// Record a sign-off of a suite

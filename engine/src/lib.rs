@@ -98,12 +98,25 @@ const READY: Duration = Duration::from_millis(100);
 /// # Errors
 /// The run could not start. What a target does is never an error here.
 pub fn run(program: &Arc<Program>, setup: Setup, observer: &mut dyn Observer) -> Result<Finished, RunError> {
+    run_at_most(program, setup, None, observer)
+}
+
+/// As [`run`], but no more than `most` iterations begin (closed load) or arrive (open load), to the iteration.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_at_most(
+    program: &Arc<Program>,
+    setup: Setup,
+    most: Option<u64>,
+    observer: &mut dyn Observer,
+) -> Result<Finished, RunError> {
     let profile = program
         .profiles
         .get(setup.profile)
         .cloned()
         .ok_or_else(|| RunError::Setup(format!("there is no profile number {}", setup.profile)))?;
-    run_profile(program, profile, setup, observer)
+    conduct(program, profile, setup, most, observer)
 }
 
 /// Runs `profile`, which may differ from the program's own: a trial at another rate. Else as [`run()`].
@@ -116,11 +129,22 @@ pub fn run_profile(
     setup: Setup,
     observer: &mut dyn Observer,
 ) -> Result<Finished, RunError> {
+    conduct(program, profile, setup, None, observer)
+}
+
+fn conduct(
+    program: &Arc<Program>,
+    profile: Profile,
+    setup: Setup,
+    most: Option<u64>,
+    observer: &mut dyn Observer,
+) -> Result<Finished, RunError> {
     let clock = Clock::starting_in(READY);
     let workers = workers(program, &profile.load, setup.workers);
     let header = header::header(program, &profile, &setup, &clock, workers);
-    let run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
+    let mut run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
         .map_err(RunError::Setup)?;
+    run.most_iterations = most;
     let run = Arc::new(run);
     let mut journal = match &setup.folder {
         None => Journal::none(),

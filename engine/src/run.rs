@@ -51,6 +51,8 @@ pub struct Run {
     pub target_use: Vec<AtomicU64>,
     /// By user index.
     pub seats: Vec<Seat>,
+    /// Iterations (closed load) or arrivals (open load) after which the run ends; `None`: its length alone ends it.
+    pub most_iterations: Option<u64>,
 }
 
 impl Run {
@@ -89,6 +91,7 @@ impl Run {
             trace: mint.digest(id.as_bytes()) as u64,
             mint,
             seats,
+            most_iterations: None,
             program,
             profile,
             clock,

@@ -268,6 +268,8 @@ pub struct StepTotals {
     pub failed_response: Times,
     /// Connecting (DNS, TCP, TLS), one sample per connection made.
     pub connect: Times,
+    /// Whole answers by status, expected ones and others.
+    pub statuses: BTreeMap<u16, u64>,
     /// For each of the step's `limits_ns`: how many of `response` are below it (strictly), lower bounds counted only if
     /// they are a true miss (that is: never counted as within).
     pub within: Vec<u64>,
@@ -282,6 +284,9 @@ impl StepTotals {
         self.service.add(&other.service);
         self.failed_response.add(&other.failed_response);
         self.connect.add(&other.connect);
+        for (status, count) in &other.statuses {
+            *self.statuses.entry(*status).or_default() += count;
+        }
         self.within.resize(self.within.len().max(other.within.len()), 0);
         for (mine, theirs) in self.within.iter_mut().zip(&other.within) {
             *mine += theirs;

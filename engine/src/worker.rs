@@ -5,8 +5,9 @@ use crate::client::answer::Ending;
 use crate::client::exchange::{Limits, UserClient, Wire};
 use crate::client::stranger::send_beside;
 use crate::clock::{Clock, MILLISECOND, Nanos, SECOND, thread_cpu_ns, thread_queue_wait_ns};
+use crate::load::budget::Budget;
 use crate::load::closed;
-use crate::load::floor::{Floor, Taken, own_arrivals};
+use crate::load::floor::{Floor, Taken, own_first_arrivals};
 use crate::record::Recorder;
 use crate::run::{Run, Stop};
 use crate::run_result::WorkerHealth;
@@ -38,6 +39,8 @@ struct Desk {
     recorder: RefCell<Recorder>,
     /// Tasks to wake when the run is cut.
     wakers: RefCell<Vec<Waker>>,
+    /// Iterations that users of a closed load may still begin.
+    budget: Budget,
     /// No new iterations from now on.
     stopping: Cell<bool>,
     /// Users whose task has not ended.
@@ -162,6 +165,7 @@ pub fn work(
             timer,
             recorder: RefCell::new(recorder),
             wakers: RefCell::default(),
+            budget: Budget::share(run.most_iterations, run.seats.len(), index, of),
             stopping: Cell::new(false),
             alive: Cell::new(0),
             all_gone: RefCell::default(),
@@ -251,7 +255,9 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
         desk.enter();
         // A user that was still finishing its window before starts when it is free: its own thinking is no lateness.
         let mut due = start.max(free_at);
-        while due < stop && !desk.stopping.get() {
+        while due < stop && !desk.stopping.get() && desk.budget.take() {
+            // An iteration that ends without ever waiting (no descriptor left) must not keep all others from their turn.
+            tokio::task::consume_budget().await;
             desk.recorder.borrow_mut().asked_and_started();
             match iterate(&desk, &mut user, &mut client, due).await {
                 Some(next) => due = next,
@@ -343,7 +349,9 @@ async fn dispatch(desk: Rc<Desk>, index: usize, of: usize) {
     };
     let floor = Floor::new(&run.seats, run.program.journeys.len(), index, of);
     let door = Rc::new(Door { floor: RefCell::new(floor), waiting: RefCell::default() });
-    for (due, journey) in own_arrivals(&run.program, &run.seats, (stages, *spacing, run.seed), index, of) {
+    let most = run.most_iterations.unwrap_or(u64::MAX);
+    let load = (stages.as_slice(), *spacing, run.seed);
+    for (due, journey) in own_first_arrivals(&run.program, &run.seats, load, most, index, of) {
         if !desk.sleep(due, None).await {
             break;
         }

@@ -6,7 +6,7 @@
 mod blocks;
 pub mod capacity;
 pub mod exit_codes;
-mod figures;
+pub mod figures;
 mod html;
 mod judge;
 mod junit;

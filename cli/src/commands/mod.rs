@@ -3,6 +3,7 @@
 mod capacity;
 mod check;
 mod demo;
+mod hit;
 mod load;
 mod play;
 mod practice;
@@ -23,6 +24,7 @@ pub fn dispatch(args: Args) -> Result<u8, Problem> {
         Command::Demo(args) => demo::demo(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Hit(args) => hit::hit(&args),
         Command::Report(args) => report::report(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Practice(args) => practice::practice(&args),

@@ -2,6 +2,7 @@
 //! one plain line every ten seconds without one.
 //! In: events of the collector. Out: stderr; and the end of the run, with `--fail-fast`, at the first proven leak.
 
+mod brief;
 mod state;
 mod view;
 
@@ -32,10 +33,20 @@ enum Style {
     Quiet,
 }
 
+/// What is shown.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    /// Everything.
+    Full,
+    /// One request without objectives; by its number of requests, if that ends the run.
+    Brief(Option<u64>),
+}
+
 /// Shows a run while it goes.
 #[derive(Debug)]
 pub struct Display {
     style: Style,
+    shape: Shape,
     state: State,
     stop: Arc<Stop>,
     fail_fast: bool,
@@ -51,7 +62,16 @@ impl Display {
             (false, true) => Style::Live,
             (false, false) => Style::Plain,
         };
-        Self { style, state: State::new(program, profile), stop, fail_fast: how.fail_fast, drawn: 0 }
+        let state = State::new(program, profile);
+        Self { style, shape: Shape::Full, state, stop, fail_fast: how.fail_fast, drawn: 0 }
+    }
+
+    /// A display for a program of one request, whose name is all that its title says.
+    pub fn brief(program: &Program, requests: Option<u64>, no_tui: bool, stop: Arc<Stop>) -> Self {
+        let style = if stderr().is_terminal() && !no_tui { Style::Live } else { Style::Plain };
+        let mut state = State::new(program, &program.profiles[0]);
+        state.title.clone_from(&program.name);
+        Self { style, shape: Shape::Brief(requests), state, stop, fail_fast: false, drawn: 0 }
     }
 
     /// Takes the live lines away, so that the summary stands alone.
@@ -83,11 +103,19 @@ impl Observer for Display {
         match self.style {
             Style::Live => {
                 let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
-                let lines = view::live(&self.state, usize::from(width), usize::from(height), is_coloured(&stderr()));
+                let (width, height) = (usize::from(width), usize::from(height));
+                let lines = match self.shape {
+                    Shape::Full => view::live(&self.state, width, height, is_coloured(&stderr())),
+                    Shape::Brief(requests) => brief::live(&self.state, requests, width, height),
+                };
                 self.draw(&lines);
             }
             Style::Plain if (interval.second + 1).is_multiple_of(PLAIN_EVERY) => {
-                let _ = writeln!(stderr(), "{}", view::plain(&self.state));
+                let line = match self.shape {
+                    Shape::Full => view::plain(&self.state),
+                    Shape::Brief(requests) => brief::plain(&self.state, requests),
+                };
+                let _ = writeln!(stderr(), "{line}");
             }
             Style::Plain | Style::Quiet => {}
         }

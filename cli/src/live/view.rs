@@ -64,7 +64,7 @@ pub fn leak(record: &LeakRecord) -> String {
     )
 }
 
-fn progress(state: &State) -> String {
+pub(super) fn progress(state: &State) -> String {
     let left = (state.planned_s - state.elapsed_s).max(0.0);
     if state.elapsed_s <= state.warm_up_s {
         format!("warm-up, {left:.0} s left")
@@ -75,20 +75,20 @@ fn progress(state: &State) -> String {
     }
 }
 
-fn rate(count: u64, seconds: f64) -> String {
+pub(super) fn rate(count: u64, seconds: f64) -> String {
     format!("{:.1}", count as f64 / seconds)
 }
 
-fn percentiles(times: &Times) -> String {
+pub(super) fn percentiles(times: &Times) -> String {
     let ms = |p| times.percentile_ns(p).map_or_else(|| "-".into(), |ns| format!("{:.1} ms", ns as f64 / 1e6));
     format!("p50 {}  p95 {}  p99 {}", ms(50.0), ms(95.0), ms(99.0))
 }
 
-fn lag(state: &State) -> String {
+pub(super) fn lag(state: &State) -> String {
     state.lag.percentile_ns(99.0).map_or_else(|| "-".into(), |ns| format!("{:.2} ms", ns as f64 / 1e6))
 }
 
-fn errors(state: &State) -> String {
+pub(super) fn errors(state: &State) -> String {
     if state.errors.is_empty() {
         return "none".into();
     }
@@ -104,7 +104,7 @@ fn leaks(state: &State) -> String {
     }
 }
 
-fn cut(line: &str, width: usize) -> String {
+pub(super) fn cut(line: &str, width: usize) -> String {
     line.chars().filter(|c| !c.is_control()).take(width.max(20) - 1).collect()
 }
 

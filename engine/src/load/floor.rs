@@ -65,15 +65,27 @@ impl Floor {
 pub fn own_arrivals<'a>(
     program: &'a Program,
     seats: &[Seat],
+    load: (&[Stage], Spacing, u64),
+    index: usize,
+    of: usize,
+) -> impl Iterator<Item = (Nanos, usize)> + use<'a> {
+    own_first_arrivals(program, seats, load, u64::MAX, index, of)
+}
+
+/// As [`own_arrivals`], of the first `most` arrivals of the whole run.
+pub fn own_first_arrivals<'a>(
+    program: &'a Program,
+    seats: &[Seat],
     (stages, spacing, seed): (&[Stage], Spacing, u64),
+    most: u64,
     index: usize,
     of: usize,
 ) -> impl Iterator<Item = (Nanos, usize)> + use<'a> {
     let mut users = vec![0; program.journeys.len()];
     seats.iter().for_each(|seat| users[seat.journey] += 1);
     let mut arrived = vec![0; program.journeys.len()];
-    Arrivals::new(stages, spacing, seed).enumerate().filter_map(move |(number, due)| {
-        let journey = journey_of_arrival(program, seed, number as u64);
+    (0..most).zip(Arrivals::new(stages, spacing, seed)).filter_map(move |(number, due)| {
+        let journey = journey_of_arrival(program, seed, number);
         let turn = arrived[journey];
         arrived[journey] += 1;
         (turn % of.min(users[journey]).max(1) == index).then_some((due, journey))

@@ -2,6 +2,7 @@
 //! In: stages and mix of the program. Out: users, windows of activity (closed), arrival times (open).
 
 pub mod arrivals;
+pub mod budget;
 pub mod closed;
 pub mod deal;
 pub mod floor;

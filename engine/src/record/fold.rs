@@ -280,6 +280,9 @@ fn add_step(total: &mut StepTotals, isolation: &mut IsolationStep, step: &StepIn
     for (sum, within) in total.within.iter_mut().zip(&step.within) {
         *sum += within;
     }
+    for (status, count) in &step.statuses {
+        *total.statuses.entry(*status).or_default() += count;
+    }
     isolation.scanned += step.isolation.scanned;
     isolation.controlled += step.isolation.controlled;
     isolation.after_others += step.isolation.after_others;

@@ -122,11 +122,22 @@ pub struct StepInterval {
     /// Ok answers below each of the step's limits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub within: Vec<u64>,
+    /// Whole answers by status.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub statuses: Vec<(u16, u64)>,
     /// Isolation counters.
     pub isolation: IsolationStep,
 }
 
 impl StepInterval {
+    /// Counts `count` whole answers of this status.
+    pub fn count_status(&mut self, status: u16, count: u64) {
+        match self.statuses.iter_mut().find(|(s, _)| *s == status) {
+            Some((_, sum)) => *sum += count,
+            None => self.statuses.push((status, count)),
+        }
+    }
+
     /// Counts an ok answer's response time against the step's limits.
     pub fn count_within(&mut self, limits_ns: &[u64], response: u64) {
         if self.within.len() < limits_ns.len() {
@@ -149,6 +160,9 @@ impl StepInterval {
         }
         for (mine, theirs) in self.within.iter_mut().zip(&other.within) {
             *mine += theirs;
+        }
+        for (status, count) in &other.statuses {
+            self.count_status(*status, *count);
         }
         self.isolation.scanned += other.isolation.scanned;
         self.isolation.controlled += other.isolation.controlled;

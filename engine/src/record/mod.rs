@@ -198,6 +198,13 @@ impl Recorder {
         };
     }
 
+    /// A whole answer came, whatever is thought of it.
+    pub fn status(&mut self, step: usize, status: u16, due: Nanos) {
+        if self.is_measured(due) {
+            self.now.step(step).count_status(status, 1);
+        }
+    }
+
     /// Names why a request of `step` failed (`request`: index into the program's requests).
     pub fn failure(&mut self, step: usize, request: usize, failure: Failure, due: Nanos) {
         if self.is_measured(due) {

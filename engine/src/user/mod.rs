@@ -375,6 +375,9 @@ impl VirtualUser {
         let done = answer.times.done;
         self.last_status = answer.status;
         self.last_latency_ns = done.saturating_sub(due).saturating_sub(answer.times.held);
+        if answer.ending == Ending::Complete {
+            recorder.status(plan.step, answer.status, due);
+        }
         let control = self.scan(plan, answer, recorder);
         let (class, failure, detail) = match answer.ending {
             Ending::Complete => self.judge(request, answer, control, recorder),
