@@ -101,10 +101,10 @@ pub fn run(program: &Arc<Program>, setup: Setup, observer: &mut dyn Observer) ->
     run_at_most(program, setup, None, observer)
 }
 
-/// As [`run`], but no more than `most` iterations begin (closed load) or arrive (open load), to the iteration.
+/// As [`run()`], but no more than `most` iterations begin (closed load) or arrive (open load), to the iteration.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run()`].
 pub fn run_at_most(
     program: &Arc<Program>,
     setup: Setup,
