@@ -132,7 +132,7 @@ fn play_one(table: &Table, profile: usize, folder: &Path) -> Result<Played, Prob
     let result = finished.result;
     let verdict = reports::judge(&result, &result.header.objectives);
     let stored = reports::write(&result, &verdict, folder);
-    show(&result, &verdict, &table.how, folder);
+    show(&result, &verdict, &table.how, stored.as_ref().ok().map(|written| written.report.as_path()));
     let mut cause = cause(&verdict, &result);
     let problem = finished.store_error.or_else(|| stored.err().map(|e| format!("the report cannot be written: {e}")));
     if let Some(problem) = problem {
@@ -148,7 +148,8 @@ fn workers(how: &How) -> usize {
     how.workers.and_then(|n| usize::try_from(n).ok()).unwrap_or(processors)
 }
 
-fn show(result: &RunResult, verdict: &Verdict, how: &How, folder: &Path) {
+/// Says the verdict; `report` is where the page is, if it could be written.
+fn show(result: &RunResult, verdict: &Verdict, how: &How, report: Option<&Path>) {
     if how.quiet {
         println!("{}", verdict.outcome.words());
         return;
@@ -158,7 +159,9 @@ fn show(result: &RunResult, verdict: &Verdict, how: &How, folder: &Path) {
     if result.ending == Ending::Interrupted {
         println!("The run was interrupted: the figures are of what was measured until then.");
     }
-    println!("\nReport: {}", folder.join("report.html").display());
+    if let Some(report) = report {
+        println!("\nReport: {}", report.display());
+    }
 }
 
 fn write_suite(folder: &Path, played: &[Played]) -> Result<PathBuf, Problem> {

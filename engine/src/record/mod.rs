@@ -6,6 +6,7 @@ pub mod collector;
 pub mod fold;
 pub mod interval;
 pub mod journal;
+mod lines;
 
 use crate::client::answer::Times;
 use crate::clock::{Nanos, SECOND};
