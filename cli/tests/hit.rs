@@ -254,7 +254,7 @@ fn plain_bytes_on_a_tls_address_are_named() {
     let server = Server::good();
     let ended = hit(&[&server.url().replace("http:", "https:"), "-n", "1"]);
     assert_eq!(ended.code, 4);
-    assert!(ended.err.to_lowercase().contains("tls"), "{}", ended.err);
+    assert!(ended.err.contains("tls") && ended.err.contains("--insecure"), "{}", ended.err);
 }
 
 #[test]

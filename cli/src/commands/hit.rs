@@ -27,7 +27,10 @@ use std::sync::Arc;
 pub fn hit(args: &Hit) -> Result<u8, Problem> {
     let order = Order::new(args)?;
     let program = &order.program;
-    let health_requests = engine::preflight(&program.targets).map_err(Problem::run)?;
+    let health_requests = engine::preflight(&program.targets).map_err(|e| {
+        let help = if e.0.contains("tls") && !args.insecure { " (--insecure accepts any certificate)" } else { "" };
+        Problem::run(format!("{e}{help}"))
+    })?;
     let stop = Arc::new(Stop::default());
     signals::watch(Arc::clone(&stop));
     let setup = Setup {

@@ -170,7 +170,7 @@ pub(super) fn conclude(table: &Table, finished: Finished, folder: &Path) -> Play
     let result = finished.result;
     let verdict = reports::judge(&result, &result.header.objectives);
     let stored = reports::write(&result, &verdict, folder);
-    show(&result, &verdict, &table.how, folder);
+    show(&result, &verdict, &table.how, stored.as_ref().ok().map(|written| written.report.as_path()));
     let mut cause = cause(&verdict, &result);
     let problem = finished.store_error.or_else(|| stored.err().map(|e| format!("the report cannot be written: {e}")));
     if let Some(problem) = problem {
@@ -185,7 +185,8 @@ fn workers(how: &How) -> usize {
     how.workers.and_then(|n| usize::try_from(n).ok()).unwrap_or(processors)
 }
 
-fn show(result: &RunResult, verdict: &Verdict, how: &How, folder: &Path) {
+/// Says the verdict; `report` is where the page is, if it could be written.
+fn show(result: &RunResult, verdict: &Verdict, how: &How, report: Option<&Path>) {
     if how.quiet {
         screen::out(&format!("{}\n", verdict.outcome.words()));
         return;
@@ -194,11 +195,9 @@ fn show(result: &RunResult, verdict: &Verdict, how: &How, folder: &Path) {
         Ending::Interrupted => "The run was interrupted: the figures are of what was measured until then.\n",
         _ => "",
     };
-    screen::out(&format!(
-        "\n{}{interrupted}\nReport: {}\n",
-        reports::terminal_summary(result, verdict, is_coloured(&stdout())),
-        folder.join("report.html").display()
-    ));
+    let page = report.map(|path| format!("\nReport: {}\n", path.display())).unwrap_or_default();
+    let summary = reports::terminal_summary(result, verdict, is_coloured(&stdout()));
+    screen::out(&format!("\n{summary}{interrupted}{page}"));
 }
 #[cfg(test)]
 mod tests {

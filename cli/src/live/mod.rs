@@ -121,6 +121,15 @@ impl Observer for Display {
         }
     }
 
+    fn not_stored(&mut self, why: &str) {
+        // Also with --quiet: what is lost now cannot be had again.
+        let warning = format!("the results folder cannot be written: {why}; measuring goes on");
+        if self.style == Style::Live {
+            self.draw(&[]);
+        }
+        let _ = writeln!(stderr(), "{warning}");
+    }
+
     fn leak(&mut self, record: &LeakRecord) {
         let is_first = self.state.first_leak.is_none();
         if record.tier != Tier::Proven {

@@ -171,6 +171,10 @@ impl Observer for Guarded<'_> {
         self.observer.interval(interval);
     }
 
+    fn not_stored(&mut self, why: &str) {
+        self.observer.not_stored(why);
+    }
+
     fn leak(&mut self, record: &LeakRecord) {
         self.observer.leak(record);
     }

@@ -62,6 +62,10 @@ pub trait Observer: Send {
     fn interval(&mut self, interval: &Interval) {
         let _ = interval;
     }
+    /// The results folder can no longer be written; told once. The run goes on.
+    fn not_stored(&mut self, why: &str) {
+        let _ = why;
+    }
     /// A leak was found.
     fn leak(&mut self, record: &LeakRecord) {
         let _ = record;
@@ -136,7 +140,11 @@ pub fn collect(
             if let Some((_, mut interval)) = open.pop_first() {
                 closed = second + 1;
                 interval.close();
+                let was_stored = journal.errors().0 == 0;
                 journal.interval(&interval);
+                if let (true, (_, Some(why))) = (was_stored, journal.errors()) {
+                    observer.not_stored(why);
+                }
                 observer.interval(&interval);
                 fold.add(&interval);
             }

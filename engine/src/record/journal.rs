@@ -4,11 +4,12 @@
 
 use super::fold::Fold;
 use super::interval::Interval;
+use super::lines::Lines;
 use crate::clock::SECOND;
 use crate::run_result::{Ending, FailureRecord, LeakKey, LeakRecord, RunHeader, RunResult};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
 /// A line of `intervals.jsonl`.
@@ -29,10 +30,10 @@ pub struct Journal {
 
 #[derive(Debug)]
 struct Files {
-    intervals: BufWriter<File>,
-    hlog: BufWriter<File>,
-    leaks: File,
-    failures: File,
+    intervals: Lines,
+    hlog: Lines,
+    leaks: Lines,
+    failures: Lines,
     tags: Vec<String>,
 }
 
@@ -48,13 +49,15 @@ impl Journal {
     /// The folder cannot be written.
     pub fn create(folder: &Path, header: &RunHeader) -> io::Result<Self> {
         fs::write(folder.join("run.json"), serde_json::to_vec_pretty(header)?)?;
-        let mut hlog = BufWriter::new(File::create(folder.join("histograms.hlog"))?);
-        write_hlog_head(&mut hlog, header)?;
+        let mut head = Vec::new();
+        write_hlog_head(&mut head, header)?;
+        let mut hlog = Lines::create(&folder.join("histograms.hlog"))?;
+        hlog.write(&head)?;
         let files = Files {
-            intervals: BufWriter::new(File::create(folder.join("intervals.jsonl"))?),
+            intervals: Lines::create(&folder.join("intervals.jsonl"))?,
             hlog,
-            leaks: File::create(folder.join("leaks.jsonl"))?,
-            failures: File::create(folder.join("failures.jsonl"))?,
+            leaks: Lines::create(&folder.join("leaks.jsonl"))?,
+            failures: Lines::create(&folder.join("failures.jsonl"))?,
             tags: header.steps.iter().map(|s| tag(&header.journeys[s.journey], &s.name)).collect(),
         };
         Ok(Self { files: Some(files), errors: 0, first_error: None })
@@ -68,22 +71,17 @@ impl Journal {
     /// Stores a second.
     pub fn interval(&mut self, interval: &Interval) {
         self.attempt(|files| {
+            // The figures come first: without them the log is of little use.
+            write_line(&mut files.intervals, &BorrowedLine::Interval(interval))?;
+            let mut log = Vec::new();
             for (index, step) in &interval.steps {
                 let (Some(tag), Some(times)) = (files.tags.get(*index), step.response.times()) else {
                     continue;
                 };
                 let max_ms = times.max_ns as f64 / 1e6;
-                writeln!(
-                    files.hlog,
-                    "Tag={tag},{}.000,1.000,{max_ms:.3},{}",
-                    interval.second,
-                    step.response.encoded()
-                )?;
+                writeln!(log, "Tag={tag},{}.000,1.000,{max_ms:.3},{}", interval.second, step.response.encoded())?;
             }
-            serde_json::to_writer(&mut files.intervals, &BorrowedLine::Interval(interval))?;
-            files.intervals.write_all(b"\n")?;
-            files.intervals.flush()?;
-            files.hlog.flush()
+            files.hlog.write(&log)
         });
     }
 
@@ -99,11 +97,7 @@ impl Journal {
 
     /// Stores how the run ended.
     pub fn end(&mut self, ending: &Ending) {
-        self.attempt(|files| {
-            serde_json::to_writer(&mut files.intervals, &Line::End(ending.clone()))?;
-            files.intervals.write_all(b"\n")?;
-            files.intervals.flush()
-        });
+        self.attempt(|files| write_line(&mut files.intervals, &Line::End(ending.clone())));
     }
 
     fn attempt(&mut self, write: impl FnOnce(&mut Files) -> io::Result<()>) {
@@ -132,11 +126,11 @@ pub fn rewrite_header(folder: &Path, header: &RunHeader) -> io::Result<()> {
     fs::rename(half, folder.join("run.json"))
 }
 
-/// One write per line, so that a line is on disk whole or not at all but for a full disk.
-fn write_line(file: &mut File, record: &impl Serialize) -> io::Result<()> {
+/// One write per line, so that a line is on disk whole or not at all.
+fn write_line(file: &mut Lines, record: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(record)?;
     line.push(b'\n');
-    file.write_all(&line)
+    file.write(&line)
 }
 
 /// The head that the HdrHistogram tools expect (log format 1.3).

@@ -7,6 +7,7 @@ pub mod collector;
 pub mod fold;
 pub mod interval;
 pub mod journal;
+mod lines;
 mod phases;
 
 use crate::client::answer::Times;
