@@ -15,7 +15,7 @@ use scenarios::program::{Control, Op, Pc, Request, Save};
 use scenarios::value::Value;
 
 /// Most bytes and lines of a body that are shown.
-const LONGEST_BODY: usize = 4_000;
+const LONGEST_BODY: usize = 2_000;
 const MOST_LINES: usize = 60;
 /// Most bytes of a value that was saved or set.
 const LONGEST_VALUE: usize = 200;
