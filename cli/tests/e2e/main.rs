@@ -20,4 +20,5 @@ mod judged;
 mod secrets;
 mod suites;
 mod terminal;
+mod trace;
 mod unfinished;
