@@ -28,12 +28,14 @@ pub struct Beats {
 struct Series {
     objective: String,
     steps: Vec<usize>,
-    /// Percentile, limit, and by step the place of its exact counter.
-    limits: Vec<(f64, Limit, Vec<(usize, usize)>)>,
+    limits: Vec<Timed>,
     beats: Vec<Beat>,
     /// Requests due and not ended.
     under_way: u64,
 }
+
+/// A percentile with its limit, and by step the place of its exact counter.
+type Timed = (f64, Limit, Vec<(usize, usize)>);
 
 impl Beats {
     /// Nothing yet, of the objectives of this run that ask when it was up.

@@ -25,7 +25,7 @@ pub struct Windows {
 struct Series {
     objective: Objective,
     /// Step, and the places of its exact counters at the limit and at the warning limit.
-    steps: Vec<(usize, [Option<usize>; 2])>,
+    steps: Vec<Counted>,
     every: u64,
     least: u64,
     open: Tally,
@@ -33,6 +33,9 @@ struct Series {
     full: Option<Tally>,
     done: Vec<Window>,
 }
+
+/// A step with the places of its exact counters.
+type Counted = (usize, [Option<usize>; 2]);
 
 /// A window in the making.
 #[derive(Clone, Debug, Default)]
@@ -133,7 +136,7 @@ impl Series {
 }
 
 impl Tally {
-    fn add(&mut self, objective: &Objective, steps: &[(usize, [Option<usize>; 2])], interval: &Interval) {
+    fn add(&mut self, objective: &Objective, steps: &[Counted], interval: &Interval) {
         match objective.stat {
             Stat::Completed => {
                 let i = &interval.iterations;
@@ -211,7 +214,7 @@ impl Tally {
         }
     }
 
-    fn window(&self, objective: &Objective, steps: &[(usize, [Option<usize>; 2])], warm_up_s: f64) -> Window {
+    fn window(&self, objective: &Objective, steps: &[Counted], warm_up_s: f64) -> Window {
         let length_s = (self.until - self.from) as f64;
         let n = self.n as f64;
         let times = self.times.as_deref();
