@@ -12,6 +12,7 @@ mod rounds;
 mod run;
 mod sign;
 mod suite;
+mod trace;
 
 use crate::args::{Args, Command};
 use crate::outcome::Problem;
@@ -24,6 +25,7 @@ pub fn dispatch(args: Args) -> Result<u8, Problem> {
         Command::Demo(args) => demo::demo(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Trace(args) => trace::trace(&args),
         Command::Hit(args) => hit::hit(&args),
         Command::Report(args) => report::report(&args),
         Command::Sign(args) => sign::sign(&args),
