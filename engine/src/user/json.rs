@@ -118,7 +118,8 @@ fn value_end(body: &[u8], at: usize) -> Option<usize> {
         b'{' | b'[' => brackets_end(body, at),
         _ => {
             let rest = &body[at..];
-            let length = rest.iter().position(|c| matches!(c, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))?;
+            let length =
+                rest.iter().position(|c| !matches!(c, b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.'))?;
             (length > 0).then_some(at + length)
         }
     }
@@ -172,6 +173,7 @@ mod tests {
             "{\"a\\",
             "{\"b\":\"\\",
             "{\"b\":,\"a\":1}",
+            "{\"b\":1\"a\":1}",
             "{\"a\":1} x",
             "{\"a\":1,}",
             "[1,2]",
