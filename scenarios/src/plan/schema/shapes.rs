@@ -75,7 +75,6 @@ references!(
     expect_body,
     tls,
     of,
-    abandon,
     faults,
     gate
 );
