@@ -41,6 +41,8 @@ pub enum Command {
     Sign(Sign),
     /// The practice clinic alone
     Practice(Practice),
+    /// JSON Schema of the scenario file, for editors
+    Schema,
     /// Shell completions
     Completions {
         /// The shell

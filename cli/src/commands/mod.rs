@@ -10,6 +10,7 @@ mod practice;
 mod report;
 mod rounds;
 mod run;
+mod schema;
 mod sign;
 mod suite;
 mod trace;
@@ -30,6 +31,7 @@ pub fn dispatch(args: Args) -> Result<u8, Problem> {
         Command::Report(args) => report::report(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Practice(args) => practice::practice(&args),
+        Command::Schema => Ok(schema::schema()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "watertight", &mut script);
