@@ -7,6 +7,7 @@ use scraper::{Html, Selector};
 /// A compiled selector and what is taken from the first element that it finds.
 #[derive(Debug)]
 pub struct Css {
+    written: Box<str>,
     selector: Selector,
     /// `None`: the element's text.
     attribute: Option<Box<str>>,
@@ -22,7 +23,15 @@ impl Css {
             let why = error.to_string().replace('\n', " ");
             format!("this selector cannot be read: {why}")
         })?;
-        Ok(Self { selector: compiled, attribute: attribute.map(Into::into) })
+        Ok(Self { written: selector.into(), selector: compiled, attribute: attribute.map(Into::into) })
+    }
+
+    /// As people say it: `css h1`.
+    pub fn in_words(&self) -> String {
+        match &self.attribute {
+            Some(attribute) => format!("css {} [{attribute}]", self.written),
+            None => format!("css {}", self.written),
+        }
     }
 
     /// The attribute, or the text without the white space around it, of the first element found that has it.
@@ -52,7 +61,8 @@ impl Page {
 mod tests {
     use super::*;
 
-    const PAGE: &str = "<form id=f><input name=csrf value='t&amp;1'><input name=\"x\"></form><h1> Hello <b>you</b>\n</h1>";
+    const PAGE: &str =
+        "<form id=f><input name=csrf value='t&amp;1'><input name=\"x\"></form><h1> Hello <b>you</b>\n</h1>";
 
     #[test]
     fn the_first_element_gives_its_text_or_attribute() {

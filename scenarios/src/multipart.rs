@@ -15,6 +15,8 @@ pub struct Multipart {
 /// One part.
 #[derive(Debug)]
 pub struct Part {
+    /// Its name as written.
+    pub name: Box<str>,
     /// Its headers, the empty line after them included.
     pub head: Vec<u8>,
     /// What it carries.
@@ -42,7 +44,7 @@ impl Part {
             head.push_str(&format!("Content-Type: {kind}\r\n"));
         }
         head.push_str("\r\n");
-        Self { head: head.into_bytes(), content }
+        Self { name: name.into(), head: head.into_bytes(), content }
     }
 }
 
@@ -70,6 +72,11 @@ impl Multipart {
     /// The content type that goes with the usual boundary.
     pub fn content_type(&self) -> String {
         content_type(&self.boundary)
+    }
+
+    /// The names of the parts.
+    pub fn names(&self) -> Vec<&str> {
+        self.parts.iter().map(|part| &*part.name).collect()
     }
 
     /// Whether any part evaluates `marker`.

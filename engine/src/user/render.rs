@@ -54,8 +54,10 @@ impl Prepared {
         }
         // Room for host, cookies and trace: a request's map is never grown.
         headers.reserve(rendered.len() + 3);
-        let constant =
-            request.path.as_constant().filter(|_| !request.whole_url && request.query.iter().all(|(_, t)| t.as_constant().is_some()));
+        let constant = request
+            .path
+            .as_constant()
+            .filter(|_| !request.whole_url && request.query.iter().all(|(_, t)| t.as_constant().is_some()));
         let uri = match constant {
             Some(_) => Some(uri(request, &mut Constant).map_err(|e| e.0)?),
             None => None,
@@ -77,7 +79,6 @@ impl Prepared {
 fn defaults(body: &Body) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, br, zstd"));
     let content_type = match body {
         Body::Empty => return headers,

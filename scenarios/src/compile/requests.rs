@@ -10,8 +10,8 @@ use crate::multipart::{Content, Multipart, Part};
 use crate::plan::{BodyPlan, ConditionPlan, ExpectPlan, PartContent, RequestPlan, SavePlan, SavedFrom};
 use crate::program::{Body, CompareOp, Condition, Expect, Identity, Probe, Request, Save, SaveSource, Step};
 use crate::syntax::{Node, Scalar, Style};
-use std::sync::Arc;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use std::sync::Arc;
 
 /// A section of a journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

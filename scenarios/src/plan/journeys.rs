@@ -10,7 +10,19 @@ use crate::units;
 
 const JOURNEY: Spec = Spec {
     what: "a journey",
-    keys: &["as", "target", "before", "headers", "steps", "after", "on_failure", "after_failure", "cookies", "auth", "connections"],
+    keys: &[
+        "as",
+        "target",
+        "before",
+        "headers",
+        "steps",
+        "after",
+        "on_failure",
+        "after_failure",
+        "cookies",
+        "auth",
+        "connections",
+    ],
     not_yet: &["extends", "retry", "share_connections", "isolation"],
 };
 

@@ -41,7 +41,20 @@ const REQUEST: Spec = Spec {
 
 const PROBE: Spec = Spec {
     what: "a probe's request",
-    keys: &["target", "headers", "query", "json", "form", "body", "multipart", "auth", "timeout", "abandon", "tags", "name"],
+    keys: &[
+        "target",
+        "headers",
+        "query",
+        "json",
+        "form",
+        "body",
+        "multipart",
+        "auth",
+        "timeout",
+        "abandon",
+        "tags",
+        "name",
+    ],
     not_yet: NOT_YET,
 };
 
@@ -107,11 +120,9 @@ fn read_options(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut Reque
     request.query = pairs(reader, fields, "query");
     request.body = body(reader, fields);
     request.auth = auth::read(reader, fields);
-    if let (Some(entry), Some(_), true) = (
-        fields.entry("auth"),
-        &request.auth,
-        request.headers.iter().any(|(name, _)| name.text == "authorization"),
-    ) {
+    if let (Some(entry), Some(_), true) =
+        (fields.entry("auth"), &request.auth, request.headers.iter().any(|(name, _)| name.text == "authorization"))
+    {
         let message = "`auth` is the header `authorization`, which stands here too";
         reader.push(Diagnostic::error("two-places", entry.key.span, message).help("remove one of them"));
     }

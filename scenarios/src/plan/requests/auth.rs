@@ -54,11 +54,15 @@ pub(in crate::plan) fn read(reader: &mut Reader<'_>, fields: Fields<'_>) -> Opti
         return Some(AuthPlan::None);
     }
     let auth = reader.fields(&entry.value, entry.key.span, &AUTH)?;
-    let ways: Vec<_> = AUTH.keys.iter().filter_map(|key| auth.entry(key)).collect();
+    let mut ways: Vec<_> = AUTH.keys.iter().filter_map(|key| auth.entry(key)).collect();
+    ways.sort_by_key(|way| way.key.span);
     let way = match ways.as_slice() {
         [one] => one,
         [] => {
-            reader.missing(entry.key.span, "`auth`", "bearer", "\"{{ token }}\"");
+            // A misspelt way has been reported as an unknown key.
+            if matches!(&entry.value, Node::Map(entries, _) if entries.is_empty()) {
+                reader.missing(entry.key.span, "`auth`", "bearer", "\"{{ token }}\"");
+            }
             return None;
         }
         [first, second, ..] => {
@@ -113,7 +117,8 @@ fn oauth2(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<OAuth2Plan> 
         true => &[("username", "\"{{ account.username }}\""), ("password", "\"{{ account.password }}\"")],
         false => &[("client_id", "load-test"), ("client_secret", "${CLIENT_SECRET}")],
     };
-    for (key, example) in needed {
+    let is_known = grant.is_some() || fields.entry("grant").is_none();
+    for (key, example) in needed.iter().filter(|_| is_known) {
         if fields.entry(key).is_none() {
             reader.missing(at, "`oauth2` with this grant", key, example);
         }
