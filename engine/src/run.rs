@@ -55,6 +55,8 @@ pub struct Run {
     pub origins: Vec<Option<url::Origin>>,
     /// Iterations (closed load) or arrivals (open load) after which the run ends; `None`: its length alone ends it.
     pub most_iterations: Option<u64>,
+    /// Looks on, when one user is traced.
+    pub tracer: Option<crate::trace::Tracer>,
 }
 
 impl Run {
@@ -95,6 +97,7 @@ impl Run {
             seats,
             most_iterations: None,
             origins: program.targets.iter().map(|t| url::Url::parse(&t.url).ok().map(|u| u.origin())).collect(),
+            tracer: None,
             program,
             profile,
             clock,

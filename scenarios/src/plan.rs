@@ -10,6 +10,7 @@ mod profiles;
 mod reader;
 mod requests;
 mod roles;
+mod schema;
 mod sla;
 mod steps;
 mod stored;
@@ -17,6 +18,7 @@ mod targets;
 
 pub(crate) use profiles::{MAX_RATE, MAX_USERS};
 pub(crate) use reader::constant;
+pub use schema::schema;
 pub(crate) use stored::is_secret_name;
 pub(crate) use targets::{check_url, plain as plain_target};
 

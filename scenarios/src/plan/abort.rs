@@ -73,3 +73,6 @@ fn wrong<T>(reader: &mut Reader<'_>, span: Span, message: &str) -> Option<T> {
     );
     None
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("abort", &ABORT)];

@@ -337,3 +337,11 @@ pub(super) fn selection(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<(&'s
         })
         .collect()
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("of", &OF)];
+
+/// The keys of an objective, for the schema.
+pub(super) const OBJECTIVE_KEYS: &[&[&str]] = &[KEYS];
+/// Keys that are percentiles, as a pattern.
+pub(super) const PERCENTILE_KEYS: &str = r"^p(\([0-9.]+\)|[0-9.]+)$";
