@@ -23,7 +23,7 @@ pub use header::{HeaderFacts, step_limits};
 pub use preflight::{PreflightError, preflight};
 pub use record::collector::{Observer, Unobserved};
 pub use record::interval::Interval;
-pub use record::journal::{read, rewrite_header};
+pub use record::journal::{ReadError, read, read_for, rewrite_header};
 pub use run::Stop;
 
 use client::exchange::{Limits, Wire};

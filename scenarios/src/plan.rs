@@ -312,6 +312,7 @@ pub(crate) struct ObjectivePlan {
     pub profiles: Option<Vec<Scalar>>,
     pub must: bool,
     pub name: Option<Scalar>,
+    pub each: Option<crate::objective::Each>,
 }
 
 /// An abort rule as written: a condition that says what is too much, and over which time.
