@@ -495,6 +495,8 @@ pub enum Tier {
     Suspect,
     /// A risk without a proof.
     Risk,
+    /// A wrong answer that shows nobody else's data: it fails its request and is no leak.
+    Correctness,
 }
 
 /// Evidence of one leak; one line of `leaks.jsonl`.

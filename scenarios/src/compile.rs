@@ -2,6 +2,7 @@
 //! In: [`Plan`]. Out: [`Program`], or every mistake that only shows once names are resolved.
 
 mod gate;
+mod guard;
 mod journeys;
 mod names;
 mod objectives;
@@ -11,7 +12,7 @@ mod templates;
 use crate::dealing;
 use crate::diagnostic::{self, Diagnostic, Span, suggestion};
 use crate::plan::{Plan, RolePlan};
-use crate::program::{DataTable, Group, Journey, Profile, Program, Request, Role, Step, Target};
+use crate::program::{Control, DataTable, Group, Journey, Profile, Program, Request, Role, Step, Target};
 use crate::syntax::Scalar;
 use names::Visible;
 
@@ -197,7 +198,7 @@ impl<'p> Lowering<'p> {
                 .filter(|r| r.text == route.text)
                 .filter(|r| journeys.get(r.journey).and_then(|j| j.role) == role)
                 .max_by_key(|r| {
-                    let own = self.steps[r.step].control == Some(crate::program::Control::Own);
+                    let own = matches!(self.steps[r.step].control, Some(Control::Own | Control::Latest));
                     (own, r.journey == route.journey)
                 })
                 .map(|r| r.step);

@@ -11,6 +11,7 @@ pub mod estimate;
 pub mod explain;
 pub mod expr;
 pub mod faults;
+pub mod guard;
 pub mod gate;
 pub mod jsonpath;
 pub mod library;

@@ -176,6 +176,15 @@ pub(crate) struct RequestPlan {
     pub identities: Vec<(Scalar, Scalar)>,
     pub tags: Vec<Scalar>,
     pub continue_on_failure: Option<bool>,
+    pub guard: GuardPlan,
+}
+
+/// `echo` and `revokes` as written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GuardPlan {
+    /// Header to send, and header or JSONPath to read.
+    pub echo: Option<(Scalar, Scalar)>,
+    pub revokes: Option<Scalar>,
 }
 
 /// A body as written.

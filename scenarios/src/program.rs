@@ -4,6 +4,7 @@
 
 use crate::expr::{Expr, JsonTemplate, Slot, Template};
 use crate::faults::{Abandon, Faults};
+use crate::guard::Guard;
 use crate::jsonpath::JsonPath;
 use crate::objective::Objective;
 use crate::shape::Shape;
@@ -263,6 +264,8 @@ pub enum Control {
     Own,
     /// A marker that the user may see must come back.
     Permitted,
+    /// The user's newest acknowledged write must come back.
+    Latest,
 }
 
 /// A group.
@@ -307,6 +310,8 @@ pub struct Request {
     pub continue_on_failure: bool,
     /// Whether any part evaluates `marker`.
     pub plants_marker: bool,
+    /// What it does for the isolation check besides.
+    pub guard: Guard,
 }
 
 /// A request's body.

@@ -263,7 +263,7 @@ impl UserClient {
         received.times.done = wire.clock.now();
         received.ending = ending;
         self.settle(wire, target, out.orders, &mut received);
-        if received.status != 0 {
+        if received.status != 0 && !out.aside {
             self.jar.receive(&received.headers, &wire.targets[target].base, out.uri.path());
         }
         received
@@ -366,11 +366,13 @@ impl UserClient {
         let headers = request.headers_mut();
         *headers = std::mem::take(&mut out.headers);
         headers.entry(header::HOST).or_insert_with(|| endpoint.host_header.clone());
-        if !headers.contains_key(header::COOKIE)
+        if !out.aside
+            && !headers.contains_key(header::COOKIE)
             && let Some(cookies) = self.jar.header(&endpoint.base, out.uri.path())
         {
             headers.insert(header::COOKIE, cookies);
         }
+        out.sent_cookies = headers.get(header::COOKIE).cloned();
         request
     }
 }

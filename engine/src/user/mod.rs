@@ -4,12 +4,15 @@
 
 mod cache_lint;
 mod checks;
+mod echo;
 mod faults;
 mod isolation;
 mod json;
 mod mask;
 mod render;
 mod scope;
+mod stale;
+mod writes;
 
 pub use render::Prepared;
 
@@ -100,6 +103,12 @@ pub struct VirtualUser {
     stranger: Option<u32>,
     /// By step: whether an own marker has come back there.
     controls: Vec<bool>,
+    /// Ids of its requests, where `echo` asks for them.
+    echoes: echo::Echoes,
+    /// What it wrote last, and what was acknowledged of it.
+    writes: writes::Writes,
+    /// Its last answer with an own marker, to be asked for again once the credential is revoked.
+    stale: stale::Stale,
     /// The step that is rendered, for markers.
     outgoing_step: u16,
     /// The request to send, after [`Effect::Send`].
@@ -137,6 +146,9 @@ impl VirtualUser {
             last_latency_ns: 0,
             stranger: None,
             controls: vec![false; run.program.steps.len()],
+            echoes: echo::Echoes::default(),
+            writes: writes::Writes::default(),
+            stale: stale::Stale::default(),
             outgoing_step: 0,
             outgoing: Outgoing::default(),
             run,

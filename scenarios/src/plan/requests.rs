@@ -2,6 +2,7 @@
 //! In: the key and the map of options. Out: [`RequestPlan`] with every shape checked, templates still as text.
 
 mod expect;
+mod guard;
 mod save;
 
 use super::reader::{Fields, Reader, Spec};
@@ -12,7 +13,7 @@ use crate::syntax::{Node, Scalar};
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["multipart", "auth", "redirects", "retry", "echo", "revokes", "events", "http"];
+const NOT_YET: &[&str] = &["multipart", "auth", "redirects", "retry", "events", "http"];
 
 const REQUEST: Spec = Spec {
     what: "a request",
@@ -28,6 +29,8 @@ const REQUEST: Spec = Spec {
         "expect",
         "save",
         "identity",
+        "echo",
+        "revokes",
         "tags",
         "name",
         "on_failure",
@@ -76,6 +79,7 @@ pub(super) fn read(
         identities: Vec::new(),
         tags: Vec::new(),
         continue_on_failure: None,
+        guard: super::GuardPlan::default(),
     };
     let Some(options) = options.filter(|node| !node.is_null()) else {
         return Some(request);
@@ -89,6 +93,7 @@ pub(super) fn read(
         request.expect = expect::read(reader, fields);
         request.saves = save::read(reader, fields);
         request.identities = identities(reader, fields);
+        request.guard = guard::read(reader, fields);
         request.continue_on_failure =
             reader.word_at(fields, "on_failure", &["continue", "give_up"], &[]).map(|word| word == "continue");
     }
