@@ -437,6 +437,8 @@ pub struct Isolation {
     pub probes_skipped: u64,
     /// Credential values evicted from the per-account memory.
     pub credential_evictions: u64,
+    /// Answers to a revoked credential that come without any credential as well: public, no finding.
+    pub repeats_public: u64,
     /// Known foreign markers put through the scanner.
     pub injected: u64,
     /// Of those: found.

@@ -4,6 +4,7 @@
 
 use super::VirtualUser;
 use super::checks::Wrong;
+use super::isolation::Spot;
 use crate::client::answer::Answer;
 use crate::failure::Failure;
 use crate::record::Recorder;
@@ -77,7 +78,7 @@ impl VirtualUser {
             }
             // A number of the target's own, and a cache that kept the headers of the answer it stored, cross nothing.
             Whose::Unknown => return Ok(()),
-            _ if super::isolation::is_cached(answer) => return Ok(()),
+            _ if super::cache_lint::is_cached(answer) => return Ok(()),
             Whose::Earlier(lag) => (Some(lag), self.index),
             Whose::User(user) => (None, user),
         };
@@ -160,9 +161,10 @@ impl VirtualUser {
             } else {
                 account.map_or_else(Party::default, |account| self.party(account, None))
             };
-            let owner = Party { user: Some(u64::from(user)), request: format!("the request with the id {came}"), ..owner };
+            let owner =
+                Party { user: Some(u64::from(user)), request: format!("the request with the id {came}"), ..owner };
             let why = format!("the request was sent with the id {}, its answer carries {came}", self.sent_echo());
-            let spot = super::isolation::body_of(answer);
+            let spot = Spot { place: "body", text: answer.body };
             let at = memchr::memmem::find(answer.body, came.as_bytes());
             self.evidence(&key, plan, answer, spot, (at.unwrap_or(0), at.map_or(0, |_| came.len())), owner, &why, hint)
         });

@@ -25,6 +25,8 @@ pub(super) struct Seen {
     pub own: bool,
     /// One of another account that the reader may see.
     pub permitted: bool,
+    /// One of the reader's own, of its newest acknowledged write or later.
+    pub latest: bool,
 }
 
 /// Owners reported from one answer at most; an answer full of strangers is still a handful of leaks.
@@ -114,6 +116,7 @@ impl VirtualUser {
     ) {
         if owner == self.account {
             seen.own = true;
+            seen.latest |= marker.is_some_and(|m| self.writes.is_latest(m.count));
         } else if may_see(&self.run.program, self.account, owner) {
             seen.permitted |= marker.is_some();
         } else if !self.sent_myself(spot.text, hit) {

@@ -148,7 +148,7 @@ impl VirtualUser {
             controls: vec![false; run.program.steps.len()],
             echoes: echo::Echoes::default(),
             writes: writes::Writes::default(),
-            stale: stale::Stale::default(),
+            stale: stale::Stale::new(&run.program, journey),
             outgoing_step: 0,
             outgoing: Outgoing::default(),
             run,
@@ -205,6 +205,8 @@ impl VirtualUser {
         self.section = Section::Idle;
         self.ready = false;
         self.slots.fill(Value::Null);
+        self.writes.forget();
+        self.stale.forget();
     }
 
     fn begin(&mut self, due: Nanos, recorder: &mut Recorder) {
@@ -342,6 +344,9 @@ impl VirtualUser {
         let run = Arc::clone(&self.run);
         let plan = &run.program.requests[request];
         self.stranger = None;
+        if let Some(slot) = plan.guard.repeats {
+            return self.repeat_revoked(request, slot, recorder);
+        }
         if let Some(probe) = &plan.probe {
             self.stranger = self.draw_stranger(probe, recorder);
             if self.stranger.is_none() {
@@ -353,6 +358,7 @@ impl VirtualUser {
         match self.render(request, now, recorder) {
             Ok(()) => {
                 self.order_faults(plan, recorder);
+                self.note_sending();
                 self.requests_sent += 1;
                 run.accounts.note_request(self.account, plan.step, self.due);
                 Some(Effect::Send(self.due))
@@ -391,6 +397,8 @@ impl VirtualUser {
             recorder.status(plan.step, answer.status, due);
         }
         let control = self.scan(plan, answer, recorder);
+        self.note_own_answer(plan, answer, control);
+        self.note_write(answer);
         let (class, failure, detail) = match answer.ending {
             Ending::Complete => self.judge(request, answer, control, recorder),
             Ending::Failed(transport) => (Class::Failed, Some(Failure::Transport(transport)), String::new()),
@@ -411,6 +419,12 @@ impl VirtualUser {
         if let Some(failure) = failure {
             recorder.failure(plan.step, request, failure, due);
             self.note_failure(request, failure, &detail, Some(answer), recorder);
+        }
+        if plan.guard.revokes.is_some() {
+            self.note_revocation(class == Class::Ok);
+        }
+        if let Some(slot) = plan.guard.repeats {
+            return self.repeat_answered(plan, slot, answer, control, recorder);
         }
         match class {
             Class::Ok | Class::Unfinished => None,

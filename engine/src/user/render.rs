@@ -54,7 +54,8 @@ impl Prepared {
             }
         }
         let echo = request.guard.echo.as_ref();
-        let echo = echo.map(|echo| HeaderName::try_from(&echo.send).map_err(|_| format!("`{}` is no header name", echo.send)));
+        let echo =
+            echo.map(|echo| HeaderName::try_from(&echo.send).map_err(|_| format!("`{}` is no header name", echo.send)));
         // Room for host, cookies and trace: a request's map is never grown.
         headers.reserve(rendered.len() + 4);
         let constant =
@@ -71,7 +72,6 @@ impl Prepared {
 fn defaults(body: &Body) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, br, zstd"));
     let content_type = match body {
         Body::Empty => return headers,
@@ -93,6 +93,7 @@ impl VirtualUser {
         body.clear();
         let mut headers = prepared.headers.clone();
         let trace = self.traceparent();
+        self.writes.begin();
         let mut scope = self.scope(now, None, recorder);
         let uri = match &prepared.uri {
             Some(uri) => uri.clone(),

@@ -58,7 +58,9 @@ impl Builder<'_, '_> {
         let name = plan.name.as_ref().unwrap_or(&plan.key);
         let revoked = plan.guard.revokes.as_ref().map_or("", |name| &name.text);
         let text = format!("{}, then again with the revoked {revoked}", name.text);
-        again.name = Some(Scalar { text, ..name.clone() });
+        let mut name = name.clone();
+        name.text = text;
+        again.name = Some(name);
         again.method = "GET".into();
         again.query.clear();
         again.headers.clear();
