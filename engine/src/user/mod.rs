@@ -4,15 +4,12 @@
 
 mod cache_lint;
 mod checks;
-mod echo;
 mod faults;
 mod isolation;
 mod json;
 mod mask;
 mod render;
 mod scope;
-mod stale;
-mod writes;
 
 pub use render::Prepared;
 
@@ -22,6 +19,7 @@ use crate::failure::Failure;
 use crate::record::{Class, Recorder, Sample};
 use crate::run::Run;
 use crate::run_result::FailureRecord;
+use isolation::{echo, stale, writes};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, Normal};
 use rand_pcg::Pcg64;

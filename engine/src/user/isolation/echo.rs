@@ -2,13 +2,13 @@
 //! request is another request's answer, also where both are of one user.
 //! In: `echo` of a request. Out: the id to send; a failed check, and the evidence of a crossed answer.
 
-use super::VirtualUser;
-use super::checks::Wrong;
-use super::isolation::Spot;
+use super::{Origin, Spot};
 use crate::client::answer::Answer;
 use crate::failure::Failure;
 use crate::record::Recorder;
-use crate::run_result::{LeakKey, Party, Tier};
+use crate::run_result::{Party, Tier};
+use crate::user::VirtualUser;
+use crate::user::checks::Wrong;
 use http::HeaderValue;
 use scenarios::guard::EchoFrom;
 use scenarios::program::Request;
@@ -20,7 +20,7 @@ const REMEMBERED: usize = 16;
 
 /// What a user knows of its ids.
 #[derive(Debug, Default)]
-pub(super) struct Echoes {
+pub(in crate::user) struct Echoes {
     /// Requests with an id so far.
     count: u64,
     /// The latest last.
@@ -44,7 +44,7 @@ enum Whose {
 impl VirtualUser {
     /// A fresh id for the request that is rendered: 1, 2, 3 under equal ids, else a UUID that names run, user and
     /// request. It takes nothing from the user's random stream, so that declaring `echo` moves no draw.
-    pub(super) fn fresh_echo(&mut self, recorder: &mut Recorder) -> HeaderValue {
+    pub(in crate::user) fn fresh_echo(&mut self, recorder: &mut Recorder) -> HeaderValue {
         self.echoes.count += 1;
         let count = self.echoes.count;
         let id = if self.run.profile.faults.equal_ids {
@@ -62,7 +62,7 @@ impl VirtualUser {
     }
 
     /// Fails an answer that is another request's. Looked at before everything else, as it explains all other misses.
-    pub(super) fn check_crossed(
+    pub(in crate::user) fn check_crossed(
         &mut self,
         plan: &Request,
         json: &Json,
@@ -78,7 +78,7 @@ impl VirtualUser {
             }
             // A number of the target's own, and a cache that kept the headers of the answer it stored, cross nothing.
             Whose::Unknown => return Ok(()),
-            _ if super::cache_lint::is_cached(answer) => return Ok(()),
+            _ if crate::user::cache_lint::is_cached(answer) => return Ok(()),
             Whose::Earlier(lag) => (Some(lag), self.index),
             Whose::User(user) => (None, user),
         };
@@ -101,7 +101,12 @@ impl VirtualUser {
     }
 
     /// Fails an answer that names no request at all.
-    pub(super) fn check_echo(&mut self, plan: &Request, json: &Json, answer: &Answer<'_>) -> Result<(), Wrong> {
+    pub(in crate::user) fn check_echo(
+        &mut self,
+        plan: &Request,
+        json: &Json,
+        answer: &Answer<'_>,
+    ) -> Result<(), Wrong> {
         if plan.guard.echo.is_none() {
             return Ok(());
         }
@@ -144,16 +149,9 @@ impl VirtualUser {
         hint: &str,
         recorder: &mut Recorder,
     ) {
-        let key = LeakKey {
-            detector: "crossed-answer".into(),
-            tier: Tier::Correctness,
-            step: plan.step,
-            place: if matches!(plan.guard.echo.as_ref().map(|e| &e.read), Some(EchoFrom::Json(_))) {
-                "body".into()
-            } else {
-                "header".into()
-            },
-        };
+        let is_in_body = matches!(plan.guard.echo.as_ref().map(|e| &e.read), Some(EchoFrom::Json(_)));
+        let place = if is_in_body { "body" } else { "header" };
+        let key = self.key("crossed-answer", Tier::Correctness, plan.step, place);
         recorder.leak(key.clone(), || {
             let account = self.run.seats.get(user as usize).map(|seat| seat.account);
             let owner = if user == self.index {
@@ -164,9 +162,9 @@ impl VirtualUser {
             let owner =
                 Party { user: Some(u64::from(user)), request: format!("the request with the id {came}"), ..owner };
             let why = format!("the request was sent with the id {}, its answer carries {came}", self.sent_echo());
-            let spot = Spot { place: "body", text: answer.body };
+            let (origin, spot) = (Origin::of(plan, answer), Spot::one("body", answer.body));
             let at = memchr::memmem::find(answer.body, came.as_bytes());
-            self.evidence(&key, plan, answer, spot, (at.unwrap_or(0), at.map_or(0, |_| came.len())), owner, &why, hint)
+            self.evidence(&key, &origin, spot, (at.unwrap_or(0), at.map_or(0, |_| came.len())), owner, &why, hint)
         });
     }
 }

@@ -2,14 +2,14 @@
 //! If it comes again, and does not come without the credential, the credential still works.
 //! In: a step that `revokes`. Out: the repetition, and a proven leak with its evidence.
 
-use super::isolation::{Seen, Spot};
-use super::{Effect, VirtualUser};
+use super::{Origin, Seen, Spot};
 use crate::client::answer::{Answer, Ending};
 use crate::clock::SECOND;
 use crate::faults::Orders;
 use crate::isolation::marker::LENGTH;
 use crate::record::Recorder;
 use crate::run_result::{LeakKey, LeakRecord, Tier};
+use crate::user::{Effect, VirtualUser};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use memchr::memmem::find;
@@ -21,7 +21,7 @@ const SHORTEST: usize = 4;
 
 /// What is kept for the repetition.
 #[derive(Debug, Default)]
-pub(super) struct Stale {
+pub(in crate::user) struct Stale {
     /// Some step of the journey revokes a credential; without one nothing is kept.
     keeps: bool,
     /// Headers of the GET under way.
@@ -44,14 +44,14 @@ struct Kept {
 
 impl Stale {
     /// For the users of `journey`.
-    pub(super) fn new(program: &Program, journey: usize) -> Self {
+    pub(in crate::user) fn new(program: &Program, journey: usize) -> Self {
         let mut requests = program.requests.iter();
         let keeps = requests.any(|r| r.guard.repeats.is_some() && program.steps[r.step].journey == journey);
         Self { keeps, ..Self::default() }
     }
 
     /// Another person, or another account.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::user) fn forget(&mut self) {
         *self = Self { keeps: self.keeps, ..Self::default() };
     }
 }
@@ -100,20 +100,20 @@ impl Kept {
 /// A value as it stands in a path or query.
 fn in_a_path(value: &str) -> String {
     let mut text = Vec::new();
-    super::render::percent_encode(value.as_bytes(), &mut text);
+    crate::user::render::percent_encode(value.as_bytes(), &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 
 impl VirtualUser {
     /// A request was rendered: its headers are kept until it is known whether its answer is worth repeating.
-    pub(super) fn note_sending(&mut self) {
+    pub(in crate::user) fn note_sending(&mut self) {
         if self.stale.keeps && self.outgoing.method == Method::GET {
             self.stale.sending = Some(self.outgoing.headers.clone());
         }
     }
 
     /// An answer came: kept if it holds an own marker.
-    pub(super) fn note_own_answer(&mut self, plan: &Request, answer: &Answer<'_>, seen: Seen) {
+    pub(in crate::user) fn note_own_answer(&mut self, plan: &Request, answer: &Answer<'_>, seen: Seen) {
         if plan.guard.repeats.is_some() {
             return;
         }
@@ -127,13 +127,18 @@ impl VirtualUser {
     }
 
     /// The step that revokes was answered.
-    pub(super) fn note_revocation(&mut self, is_ok: bool) {
+    pub(in crate::user) fn note_revocation(&mut self, is_ok: bool) {
         self.stale.is_confirmed = is_ok;
     }
 
     /// Asks again with the revoked credential; `None` and counted where that would mean nothing: it was not revoked,
     /// the answer was got with another one, or other users are logged in to the same account.
-    pub(super) fn repeat_revoked(&mut self, request: usize, slot: Slot, recorder: &mut Recorder) -> Option<Effect> {
+    pub(in crate::user) fn repeat_revoked(
+        &mut self,
+        request: usize,
+        slot: Slot,
+        recorder: &mut Recorder,
+    ) -> Option<Effect> {
         let credential = self.slots[usize::from(slot)].to_string();
         let program = &self.run.program;
         let is_shared = program.account(self.account as usize).is_some_and(|(role, _)| program.roles[role].wrap);
@@ -171,7 +176,7 @@ impl VirtualUser {
     }
 
     /// Judges the answer to the repetition, or to the counter-test without a credential.
-    pub(super) fn repeat_answered(
+    pub(in crate::user) fn repeat_answered(
         &mut self,
         plan: &Request,
         slot: Slot,
@@ -200,8 +205,7 @@ impl VirtualUser {
             return None;
         }
         let credential = self.slots[usize::from(slot)].to_string();
-        let key =
-            LeakKey { detector: "stale-access".into(), tier: Tier::Proven, step: plan.step, place: "body".into() };
+        let key = self.key("stale-access", Tier::Proven, plan.step, "body");
         let record = self.stale_evidence(&key, plan, slot, answer);
         let (uri, headers) = kept.without(&credential);
         let (request, target) = (self.outgoing.request, kept.target);
@@ -212,7 +216,7 @@ impl VirtualUser {
     fn stale_evidence(&self, key: &LeakKey, plan: &Request, slot: Slot, answer: &Answer<'_>) -> LeakRecord {
         let name = self.plan().slot_names.get(usize::from(slot)).map_or("credential", String::as_str);
         let at = find(answer.body, &self.head);
-        let spot = Spot { place: "body", text: answer.body };
+        let (origin, spot) = (Origin::of(plan, answer), Spot::one("body", answer.body));
         let why = format!(
             "`{name}` was revoked and the target had confirmed it before this request was sent at {:.3} s, yet the answer \
              holds the account's own data; without the credential it does not come",
@@ -220,6 +224,6 @@ impl VirtualUser {
         );
         let owner = self.party(self.account, None);
         let place = (at.unwrap_or(0), at.map_or(0, |_| LENGTH));
-        self.evidence(key, plan, answer, spot, place, owner, &why, "a session or token that outlives its log-out")
+        self.evidence(key, &origin, spot, place, owner, &why, "a session or token that outlives its log-out")
     }
 }
