@@ -6,7 +6,7 @@ use crate::plan::GuardPlan;
 use crate::plan::reader::{Fields, Reader, Spec};
 use crate::syntax::{Entry, Scalar};
 
-const ECHO: Spec = Spec { what: "`echo`", keys: &["send", "read"], not_yet: &[] };
+pub(super) const ECHO: Spec = Spec { what: "`echo`", keys: &["send", "read"], not_yet: &[] };
 
 pub(super) fn read(reader: &mut Reader<'_>, request: Fields<'_>) -> GuardPlan {
     GuardPlan {
