@@ -4,6 +4,8 @@
 
 pub mod abort;
 pub mod compile;
+pub mod conditions;
+pub mod css;
 pub mod dealing;
 pub mod diagnostic;
 pub mod environment;
@@ -15,6 +17,7 @@ pub mod gate;
 pub mod guard;
 pub mod jsonpath;
 pub mod library;
+pub mod multipart;
 pub mod objective;
 pub mod overrides;
 pub mod plan;

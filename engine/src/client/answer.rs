@@ -34,6 +34,8 @@ pub struct Outgoing {
     pub sent_cookies: Option<HeaderValue>,
     /// Beside the user's own doing: its cookies are neither sent nor changed.
     pub aside: bool,
+    /// Scheme, host and port of a whole URL that leads to none of the targets. Taken when it is sent.
+    pub elsewhere: Option<Box<str>>,
 }
 
 /// How the exchange ended.

@@ -2,11 +2,13 @@
 //! so that the same machine runs on the network and in virtual time.
 //! In: [`Input`]s with the present time. Out: [`Effect`]s for whoever runs it, samples for the recorder.
 
+mod address;
 mod cache_lint;
 mod checks;
 mod faults;
 mod isolation;
 mod json;
+mod last;
 mod mask;
 mod render;
 mod scope;
@@ -24,6 +26,7 @@ use isolation::{echo, stale, writes};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, Normal};
 use rand_pcg::Pcg64;
+use scenarios::conditions::{Fresh, Keeps};
 use scenarios::expr::EvalError;
 use scenarios::program::{DataOrder, Delay, Journey, Op, Pc};
 use scenarios::value::Value;
@@ -110,6 +113,8 @@ pub struct VirtualUser {
     client_ids: u64,
     last_status: u16,
     last_latency_ns: Nanos,
+    /// What later steps read of the latest answer; nothing if none does.
+    kept: Option<Box<last::Kept>>,
     stranger: Option<u32>,
     /// By step: whether an own marker has come back there.
     controls: Vec<bool>,
@@ -156,6 +161,7 @@ impl VirtualUser {
             client_ids: 0,
             last_status: 0,
             last_latency_ns: 0,
+            kept: (plan.keeps != Keeps::default()).then(Box::default),
             stranger: None,
             controls: vec![false; run.program.steps.len()],
             echoes: echo::Echoes::default(),
@@ -210,6 +216,11 @@ impl VirtualUser {
         self.leave();
     }
 
+    /// What an iteration starts without.
+    pub fn fresh(&self) -> Fresh {
+        self.plan().fresh.or(self.run.profile.fresh)
+    }
+
     fn plan(&self) -> &Journey {
         &self.run.program.journeys[self.journey]
     }
@@ -220,6 +231,7 @@ impl VirtualUser {
         self.slots.fill(Value::Null);
         self.writes.forget();
         self.stale.forget();
+        self.kept = self.kept.take().map(|_| Box::default());
     }
 
     fn begin(&mut self, due: Nanos, recorder: &mut Recorder) {
@@ -231,6 +243,10 @@ impl VirtualUser {
         }
         self.due = due;
         self.iteration_due = due;
+        if self.fresh().cookies && self.ready {
+            // A new visitor: nothing is known of the one before.
+            self.leave();
+        }
         if recorder.is_measured(due) {
             recorder.interval().iterations.started += 1;
         }
@@ -441,6 +457,9 @@ impl VirtualUser {
             bytes: (answer.bytes_sent, answer.bytes_received),
         });
         self.due = done;
+        if let Some(kept) = &mut self.kept {
+            kept.keep(run.program.journeys[self.journey].keeps, answer);
+        }
         if let Some(failure) = failure {
             recorder.failure(plan.step, request, failure, due);
             self.note_failure(request, failure, &detail, Some(answer), recorder);

@@ -71,6 +71,8 @@ impl Builder<'_, '_> {
         again.identities.clear();
         again.guard = GuardPlan::default();
         again.continue_on_failure = Some(true);
+        again.auth = None;
+        again.bare = true;
         let request = self.request(&again, span, None);
         let compiled = &mut self.lowering.requests[request];
         compiled.guard.repeats = Some(slot);
