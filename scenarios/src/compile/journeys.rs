@@ -116,7 +116,11 @@ impl Variables {
                         waiting.extend(plan.fragments[i].steps.iter().rev());
                     }
                 }
-                StepKind::Probe { .. } | StepKind::Think(_) => {}
+                StepKind::Probe { .. }
+                | StepKind::Join(_)
+                | StepKind::Leave(_)
+                | StepKind::SwitchAccount
+                | StepKind::Think(_) => {}
             }
         }
     }
@@ -221,6 +225,19 @@ impl<'p> Builder<'_, 'p> {
                 self.emit(Op::GroupEnd(group));
             }
             StepKind::Call(name) => self.call(name),
+            StepKind::Join(name) => {
+                let name = self.audience(name);
+                self.emit(Op::Join(name));
+            }
+            StepKind::Leave(name) => {
+                let name = self.audience(name);
+                self.emit(Op::Leave(name));
+            }
+            StepKind::SwitchAccount => {
+                if self.may_switch(step.span) {
+                    self.emit(Op::SwitchAccount);
+                }
+            }
         }
     }
 
