@@ -10,3 +10,4 @@ pub mod identity;
 pub mod layers;
 pub mod marker;
 pub mod scanner;
+pub mod words;

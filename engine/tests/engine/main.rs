@@ -9,6 +9,7 @@ mod isolation;
 mod laws;
 mod phases;
 mod requests;
+mod spoken;
 mod truth;
 
 use engine::run_result::{Counts, RunResult};
