@@ -8,6 +8,7 @@ mod phase;
 pub use capacity::{Capacity, Trial, TrialOutcome};
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
 
+pub use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
 use hdrhistogram::Histogram;
 use scenarios::objective::Objective;
@@ -400,6 +401,8 @@ pub struct Health {
     pub dropped_by_target: u64,
     /// Intervals that could not be stored (disk full); the run went on.
     pub store_errors: u64,
+    /// Connections opened, warm-up included.
+    pub transport: TransportFacts,
 }
 
 /// One worker thread.

@@ -20,11 +20,13 @@ mod records;
 mod refusal;
 mod routes;
 mod schema;
+mod secure;
 mod server;
 mod tokens;
 
 pub use clinic::{Clinic, StartError};
 pub use database::PoolLimits;
+pub use secure::{Certificates, Tls};
 pub use defects::{Defect, UnknownDefect};
 
 /// What to start.
@@ -57,4 +59,7 @@ pub struct Urls {
     pub clinical: String,
     /// The chatbot.
     pub ai: String,
+    /// With TLS: the files that a client needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Certificates>,
 }

@@ -30,6 +30,23 @@ pub struct Outgoing {
     pub timeout_ns: u64,
     /// What it is to suffer.
     pub orders: Orders,
+    /// The redirects that were followed so far; `None` for a request that was not redirected.
+    pub hops: Option<Box<Hops>>,
+}
+
+/// What came before a redirected request, all of one sample.
+#[derive(Debug, Default)]
+pub struct Hops {
+    /// Addresses asked so far, as `target path`.
+    pub seen: Vec<(usize, Uri)>,
+    /// The body goes with it to the next address.
+    pub keeps_body: bool,
+    /// Times of the first request.
+    pub first: Times,
+    /// Bytes (sent, received) so far.
+    pub bytes: (u64, u64),
+    /// The present time limit ends then.
+    pub deadline: Nanos,
 }
 
 /// How the exchange ended.
@@ -62,6 +79,8 @@ pub struct Times {
     pub connect: Option<Nanos>,
     /// How long we ourselves kept the answer waiting, reading slowly on purpose; no time of the target's.
     pub held: Nanos,
+    /// How long the connection was there but not free for this request: no lateness of ours.
+    pub waited: Nanos,
 }
 
 /// The connection that an answer came on, for evidence.

@@ -8,6 +8,7 @@ mod faults;
 mod isolation;
 mod json;
 mod mask;
+mod redirects;
 mod render;
 mod scope;
 
@@ -25,6 +26,7 @@ use rand_pcg::Pcg64;
 use scenarios::expr::EvalError;
 use scenarios::program::{DataOrder, Delay, Journey, Op, Pc};
 use scenarios::value::Value;
+use redirects::Followed;
 use scope::UserScope;
 use std::sync::Arc;
 
@@ -373,13 +375,19 @@ impl VirtualUser {
         let plan = &run.program.requests[request];
         let due = self.due;
         let done = answer.times.done;
+        let control = self.scan(plan, answer, recorder);
+        let followed = self.follow(plan, answer, recorder);
+        if let Followed::On(effect) = followed {
+            return Some(effect);
+        }
+        let (times, bytes, delivered) = self.whole_sample(answer);
         self.last_status = answer.status;
-        self.last_latency_ns = done.saturating_sub(due).saturating_sub(answer.times.held);
+        self.last_latency_ns = done.saturating_sub(due).saturating_sub(times.held);
         if answer.ending == Ending::Complete {
             recorder.status(plan.step, answer.status, due);
         }
-        let control = self.scan(plan, answer, recorder);
         let (class, failure, detail) = match answer.ending {
+            _ if let Followed::Nowhere(why, place) = followed => (Class::Failed, Some(Failure::Transport(why)), place),
             Ending::Complete => self.judge(request, answer, control, recorder),
             Ending::Failed(transport) => (Class::Failed, Some(Failure::Transport(transport)), String::new()),
             Ending::TimedOut => (Class::TimedOut, Some(Failure::TimedOut), String::new()),
@@ -391,9 +399,9 @@ impl VirtualUser {
             step: plan.step,
             class,
             due,
-            times: answer.times,
-            delivered: answer.delivered,
-            bytes: (answer.bytes_sent, answer.bytes_received),
+            times,
+            delivered,
+            bytes,
         });
         self.due = done;
         if let Some(failure) = failure {

@@ -61,6 +61,15 @@ impl Prepared {
         };
         Ok(Self { method, uri, headers, rendered, wanted: Wanted::by(request) })
     }
+
+    /// The headers once more, with the values that were rendered for them.
+    pub(super) fn headers_again(&self, values: &[HeaderValue]) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        for ((name, _), value) in self.rendered.iter().zip(values) {
+            headers.insert(name.clone(), value.clone());
+        }
+        headers
+    }
 }
 
 /// Headers that are sent unless the scenario names them.
@@ -111,11 +120,12 @@ impl VirtualUser {
         self.outgoing.sent_body = Bytes::new();
         self.outgoing.body = body;
         self.outgoing.timeout_ns = plan.timeout_ns;
+        self.outgoing.hops = None;
         Ok(())
     }
 
     /// W3C trace context: run, user and request number, so that evidence can be found in the target's traces.
-    fn traceparent(&self) -> HeaderValue {
+    pub(super) fn traceparent(&self) -> HeaderValue {
         let mut text = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
         let user = u64::from(self.index) << 32 | u64::from(self.requests_sent + 1);
         hex(self.run.trace, &mut text[3..19]);

@@ -12,7 +12,7 @@ use crate::syntax::{Node, Scalar};
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["multipart", "auth", "redirects", "retry", "echo", "revokes", "events", "http"];
+const NOT_YET: &[&str] = &["multipart", "auth", "retry", "echo", "revokes", "events", "http"];
 
 const REQUEST: Spec = Spec {
     what: "a request",
@@ -25,6 +25,7 @@ const REQUEST: Spec = Spec {
         "body",
         "timeout",
         "abandon",
+        "redirects",
         "expect",
         "save",
         "identity",
@@ -71,6 +72,7 @@ pub(super) fn read(
         body: BodyPlan::Empty,
         timeout_ns: None,
         abandon: None,
+        redirects: None,
         expect: super::ExpectPlan::default(),
         saves: Vec::new(),
         identities: Vec::new(),
@@ -101,6 +103,7 @@ fn read_options(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut Reque
     request.query = pairs(reader, fields, "query");
     request.body = body(reader, fields);
     request.timeout_ns = reader.duration_at(fields, "timeout", 1_000_000);
+    request.redirects = super::ways::redirects(reader, fields);
     request.abandon = fields.entry("abandon").and_then(|entry| faults::abandon(reader, entry));
     request.tags = reader.texts_at(fields, "tags").into_iter().cloned().collect();
     for tag in &request.tags {

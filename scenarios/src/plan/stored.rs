@@ -49,7 +49,8 @@ fn collect(node: &Node, secret: bool, spans: &mut Vec<(Span, String)>) {
                 if entry.key.text == "save" || entry.key.text == "columns" {
                     continue;
                 }
-                let inner = secret || is_secret_name(&entry.key.text);
+                // A proxy's address may hold a password.
+                let inner = secret || is_secret_name(&entry.key.text) || entry.key.text == "proxy";
                 collect(&entry.value, inner, spans);
             }
         }

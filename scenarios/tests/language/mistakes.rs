@@ -319,7 +319,6 @@ const LATER_STEPS: &[&str] = &[
     "GET /a: { echo: { send: a } }",
     "GET /a: { revokes: token }",
     "GET /a: { events: { text: x } }",
-    "GET /a: { redirects: 3 }",
     "GET /a: { multipart: {} }",
     "GET /a: { expect: { event_gap: < 1s } }",
     "GET /a: { save: { c: { cookie: sid } } }",
@@ -331,10 +330,7 @@ const LATER_STEPS: &[&str] = &[
 #[rustfmt::skip]
 const LATER: &[(&str, &str)] = &[
     ("timeout: 10s", "watch: /metrics"),
-    ("timeout: 10s", "http: 2"),
-    ("timeout: 10s", "proxy: x"),
     ("timeout: 10s", "tls: { cert: a.pem }"),
-    ("timeout: 10s", "source_addresses: [a]"),
     ("mix:", "setup: []\nmix:"),
     ("mix:", "teardown: []\nmix:"),
     ("mix:", "import: []\nmix:"),
