@@ -80,6 +80,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head_bytes: 256 << 10, headers: 256, body_bytes: 16 << 20 }
+        Self { head_bytes: 256 << 10, headers: 100, body_bytes: 16 << 20 }
     }
 }

@@ -163,6 +163,9 @@ async fn bytes_to(
     Ok((stream, traffic, local_port))
 }
 
+/// The parser's own limit of headers.
+const USUAL_HEADERS: usize = 100;
+
 async fn open(wire: &Wire, index: usize, sessions: Option<&Arc<ClientConfig>>) -> Result<Connection, ConnectError> {
     let endpoint = &wire.targets[index];
     let (stream, traffic, local_port) = bytes_to(wire, index, sessions.or(endpoint.tls.as_ref())).await?;
@@ -175,8 +178,12 @@ async fn open(wire: &Wire, index: usize, sessions: Option<&Arc<ClientConfig>>) -
     } else if endpoint.transport.http == Http::Two {
         return Err(ConnectError::Target(Transport::NoHttp2));
     } else {
-        let (sender, driver) = http1::Builder::new()
-            .max_headers(endpoint.limits.headers)
+        let mut builder = http1::Builder::new();
+        // Left alone, the parser keeps its table of headers on the stack; any other limit costs an allocation an answer.
+        if endpoint.limits.headers != USUAL_HEADERS {
+            builder.max_headers(endpoint.limits.headers);
+        }
+        let (sender, driver) = builder
             // A small request is cheaper copied into one buffer than gathered by the kernel.
             .writev(false)
             .max_buf_size(endpoint.limits.head_bytes)

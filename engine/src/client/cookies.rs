@@ -38,7 +38,7 @@ impl Jar {
         }
     }
 
-    /// Whether no answer ever set one.
+    /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.store.is_none()
     }

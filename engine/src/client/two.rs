@@ -65,6 +65,13 @@ pub(super) async fn talk(
     (received.bytes_received, received.bytes_sent) = connection.traffic.so_far();
     // On a connection that was idle a refusal may come of what happened before this request.
     let spare = (connection.ordinal > 1).then(|| Box::new(request.clone()));
+    // A goodbye that has come meanwhile is heard before the request goes out.
+    poll_fn(|cx| Poll::Ready(connection.drive(cx))).await;
+    if connection.ended
+        && let Some(request) = spare
+    {
+        return Attempt::NeverSent(request);
+    }
     let (parts, body) = request.into_parts();
     let Ok(body) = body.collect().await.map(Collected::to_bytes);
     let request = head(endpoint, parts, &body);
