@@ -19,4 +19,5 @@ mod hostile_targets;
 mod secrets;
 mod suites;
 mod terminal;
+mod transport;
 mod unfinished;

@@ -22,6 +22,10 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 /// Interim answers (1xx) to one request; more come from a target that never means to answer.
 const MOST_INTERIM: u32 = 64;
 
+/// A head beyond the limit is read this many times the limit far, so that it can be called by its name; the library tells
+/// one that it refuses from a garbled one only when it is several times larger still.
+const ROOM: usize = 4;
+
 /// An HTTP/2 connection.
 pub struct Two {
     sender: SendRequest<Bytes>,
@@ -45,7 +49,7 @@ pub async fn greet(stream: Stream, endpoint: &Endpoint) -> Result<Two, Transport
         .enable_push(false)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(u32::try_from(endpoint.limits.head_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(endpoint.limits.head_bytes.saturating_mul(ROOM)).unwrap_or(u32::MAX))
         .handshake(stream)
         .await;
     let (sender, driver) = greeting.map_err(|e| classify(&e))?;
@@ -108,7 +112,9 @@ async fn exchange(
     let (parts, body) = answer.into_parts();
     received.status = parts.status.as_u16();
     received.headers = parts.headers;
-    if received.headers.len() > endpoint.limits.headers {
+    // As the protocol counts it: RFC 9113, 6.5.2.
+    let head_bytes: usize = received.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 32).sum();
+    if received.headers.len() > endpoint.limits.headers || head_bytes > endpoint.limits.head_bytes {
         return Err(Transport::HeadTooLarge);
     }
     received.codings = decode::codings(&received.headers)?;
@@ -251,8 +257,8 @@ fn classify(error: &h2::Error) -> Transport {
         Transport::GoAway(Code(reason.into()))
     } else if error.is_reset() && error.is_remote() {
         Transport::StreamReset(Code(reason.into()))
-    } else if error.is_library() && reason == Reason::REFUSED_STREAM {
-        // The library's word for a head beyond our limit.
+    } else if error.is_library() && reason == Reason::ENHANCE_YOUR_CALM {
+        // The library's word for a head far beyond our limit.
         Transport::HeadTooLarge
     } else if error.is_library() {
         Transport::Malformed

@@ -4,10 +4,15 @@
 mod aborts;
 mod faults;
 mod hostile;
+mod http2;
 mod isolation;
 mod laws;
+mod loopback;
 mod phases;
+mod redirects;
+mod tls;
 mod truth;
+mod ways;
 
 use engine::run_result::{Counts, RunResult};
 use engine::simulate::{Script, simulate};

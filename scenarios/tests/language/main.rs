@@ -15,4 +15,5 @@ mod profiles;
 mod properties;
 mod shapes;
 mod stored;
+mod transport;
 mod units;

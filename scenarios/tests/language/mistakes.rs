@@ -330,7 +330,6 @@ const LATER_STEPS: &[&str] = &[
 #[rustfmt::skip]
 const LATER: &[(&str, &str)] = &[
     ("timeout: 10s", "watch: /metrics"),
-    ("timeout: 10s", "tls: { cert: a.pem }"),
     ("mix:", "setup: []\nmix:"),
     ("mix:", "teardown: []\nmix:"),
     ("mix:", "import: []\nmix:"),
