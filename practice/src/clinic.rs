@@ -246,12 +246,7 @@ fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, taken))
 }
 
-async fn serve(
-    app: &Arc<App>,
-    listeners: Vec<Service>,
-    secured: Option<&Secured>,
-    closed: watch::Receiver<bool>,
-) {
+async fn serve(app: &Arc<App>, listeners: Vec<Service>, secured: Option<&Secured>, closed: watch::Receiver<bool>) {
     let pausing = app.clone();
     tokio::spawn(async move { pausing.faults.keep_pausing().await });
     let mut services = JoinSet::new();

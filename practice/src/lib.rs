@@ -26,8 +26,8 @@ mod tokens;
 
 pub use clinic::{Clinic, StartError};
 pub use database::PoolLimits;
-pub use secure::{Certificates, Tls};
 pub use defects::{Defect, UnknownDefect};
+pub use secure::{Certificates, Tls};
 
 /// What to start.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -64,7 +64,10 @@ fn with_a_certificate_of_ours_and_not_without() {
     play(&desk, &clinic, &authority(&clinic.urls(), &ours));
     // Without it, and with a key that belongs to another certificate.
     let before = clinic.counts();
-    desk.write("n.yaml", &CLINIC.replace("    health: /health", &format!("    health: /health\n    {}", authority(&clinic.urls(), ""))));
+    desk.write(
+        "n.yaml",
+        &CLINIC.replace("    health: /health", &format!("    health: /health\n    {}", authority(&clinic.urls(), ""))),
+    );
     let urls = clinic.urls();
     let target = |name: &str, url: &str| format!("{name}={url}");
     let targets = [target("patient", &urls.patient), target("clinical", &urls.clinical), target("ai", &urls.ai)];
@@ -74,8 +77,11 @@ fn with_a_certificate_of_ours_and_not_without() {
     assert_eq!(ended.code, 4, "{ended}");
     assert!(ended.to_string().contains("tls: client certificate required"), "{ended}");
     let swapped = format!(", cert: \"{}\", key: \"{}\"", files.ca.display(), files.key.display());
-    let wrong = CLINIC.replace("    health: /health", &format!("    health: /health\n    {}", authority(&urls, &swapped)));
-    let wrong = ["8001", "8002", "8005"].iter().fold(wrong, |text, port| text.replace(&format!("http://127.0.0.1:{port}"), &urls.patient));
+    let wrong =
+        CLINIC.replace("    health: /health", &format!("    health: /health\n    {}", authority(&urls, &swapped)));
+    let wrong = ["8001", "8002", "8005"]
+        .iter()
+        .fold(wrong, |text, port| text.replace(&format!("http://127.0.0.1:{port}"), &urls.patient));
     desk.write("w.yaml", &wrong);
     let ended = desk.run(&["check", "w.yaml"]);
     assert_eq!(ended.code, 2, "{ended}");

@@ -91,11 +91,7 @@ const LARGEST_BUFFER_KEPT: usize = 1 << 20;
 
 impl Wire {
     /// The wire to `targets`. TLS configurations are made once per run and shared.
-    pub fn new(
-        clock: Clock,
-        targets: &[Target],
-        tls: &[Option<Arc<ClientConfig>>],
-    ) -> Result<Self, String> {
+    pub fn new(clock: Clock, targets: &[Target], tls: &[Option<Arc<ClientConfig>>]) -> Result<Self, String> {
         let targets = targets.iter().zip(tls).map(|(t, tls)| endpoint(t, tls.clone())).collect::<Result<_, _>>()?;
         Ok(Self {
             clock,
@@ -124,10 +120,8 @@ impl Wire {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => (endpoint.host.as_str(), endpoint.base.port_or_known_default().unwrap_or(80)),
         };
-        let found: Vec<_> = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|_| ConnectError::Target(Transport::Dns))?
-            .collect();
+        let found: Vec<_> =
+            tokio::net::lookup_host((host, port)).await.map_err(|_| ConnectError::Target(Transport::Dns))?.collect();
         endpoint.resolved.borrow_mut().clone_from(&found);
         Ok(found)
     }

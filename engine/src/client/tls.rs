@@ -38,7 +38,11 @@ pub fn config(target: &Target) -> Result<Option<Arc<ClientConfig>>, String> {
             let (chain, key) = identity(target, cert, key)?;
             builder.with_client_auth_cert(chain, key).map_err(|e| match e {
                 rustls::Error::InconsistentKeys(_) => {
-                    format!("target `{}`: the key in {} does not belong to the certificate in {cert}", target.name, key_file(target))
+                    format!(
+                        "target `{}`: the key in {} does not belong to the certificate in {cert}",
+                        target.name,
+                        key_file(target)
+                    )
                 }
                 other => format!("target `{}`: the certificate in {cert} cannot be used: {other}", target.name),
             })?

@@ -70,7 +70,11 @@ pub(super) async fn talk(
     // On a connection that was idle a refusal may come of what happened before this request.
     let spare = (connection.ordinal > 1).then(|| Box::new(request.clone()));
     // A goodbye that has come meanwhile is heard before the request goes out.
-    poll_fn(|cx| Poll::Ready(connection.drive(cx))).await;
+    poll_fn(|cx| {
+        connection.drive(cx);
+        Poll::Ready(())
+    })
+    .await;
     if connection.ended
         && let Some(request) = spare
     {

@@ -66,11 +66,13 @@ fn a_user_keeps_its_connection_and_says_the_whole_address() {
         let right = request.uri().scheme_str() == Some("http")
             && request.uri().authority().is_some_and(|a| a.as_str().starts_with("127.0.0.1:"))
             && !request.headers().contains_key("host");
-        let body = format!("{} {} {}", request.uri().path(), request.body().len(), if right { "right" } else { "wrong" });
+        let body =
+            format!("{} {} {}", request.uri().path(), request.body().len(), if right { "right" } else { "wrong" });
         say(respond, Response::new(()), body.as_bytes());
     });
     let body = "x".repeat(300_000);
-    let step = format!("{{ POST /a/b?c=d: {{ body: {body}, expect: {{ body: {{ contains: /a/b 300000 right }} }} }} }}");
+    let step =
+        format!("{{ POST /a/b?c=d: {{ body: {body}, expect: {{ body: {{ contains: /a/b 300000 right }} }} }} }}");
     let result = run(&target(port), &step);
     assert_good(&result);
     assert_eq!(connections.load(SeqCst), 2);
@@ -233,7 +235,9 @@ fn waiting_for_a_stream_is_the_targets_time_and_no_lateness_of_ours() {
         raw(stream, |stream, kind, id| {
             if kind == HEADERS {
                 let _ = stream.write_all(&[settings(0), frame(HEADERS, 5, id, &[0x88])].concat());
-                std::thread::sleep(PAUSE);
+                // Nobody will ever say anything: it is the server's pause.
+                let (_nobody, silence) = std::sync::mpsc::channel::<()>();
+                let _ = silence.recv_timeout(PAUSE);
                 let _ = stream.write_all(&settings(1));
             } else if kind == SETTINGS && id == 0 {
                 let _ = stream.write_all(&[settings(1), frame(SETTINGS, 1, 0, &[])].concat());

@@ -69,7 +69,9 @@ fn methods_and_bodies_change_as_in_browsers() {
         _ => moved(500, "/"),
     });
     let step = |key: &str, end: &str| {
-        format!("{{ {key}: {{ body: secret, headers: {{ x-own: \"{{{{ 3 + 4 }}}}\" }}, expect: {{ body: {{ contains: {end} }} }} }} }}")
+        format!(
+            "{{ {key}: {{ body: secret, headers: {{ x-own: \"{{{{ 3 + 4 }}}}\" }}, expect: {{ body: {{ contains: {end} }} }} }} }}"
+        )
     };
     let steps = [
         step("POST /303", "as a get"),
@@ -155,5 +157,9 @@ fn what_a_hop_says_is_scanned() {
     );
     let result = run_file(&text);
     assert_eq!(result.totals().failed, 0, "{:?}", result.errors);
-    assert!(result.isolation.groups.iter().any(|g| g.key.detector == "foreign-marker"), "{:?}", result.isolation.groups);
+    assert!(
+        result.isolation.groups.iter().any(|g| g.key.detector == "foreign-marker"),
+        "{:?}",
+        result.isolation.groups
+    );
 }

@@ -25,7 +25,8 @@ impl Authority {
         let folder = tempfile::tempdir().expect("a folder for temporary files");
         let mut params = CertificateParams::new(Vec::new()).expect("no names are good names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("it signs itself");
+        let issuer =
+            CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("it signs itself");
         let issue = |name: &str| {
             let key = KeyPair::generate().expect("a key");
             let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a good name");
@@ -36,7 +37,8 @@ impl Authority {
             (params.signed_by(&key, &issuer).expect("it is signed"), key)
         };
         let ((server, key), (client, client_key)) = (issue(name), issue("client.test"));
-        let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).expect("room on the disk");
+        let write =
+            |name: &str, text: String| std::fs::write(folder.path().join(name), text).expect("room on the disk");
         write("ca.pem", issuer.pem());
         write("client.pem", client.pem());
         write("client.key", client_key.serialize_pem());

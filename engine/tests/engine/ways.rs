@@ -15,7 +15,9 @@ fn a_socket_of_this_machine_is_a_target() {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             std::thread::spawn(move || {
-                answer_each(stream, |request| ok(if request.contains("\r\nhost: localhost\r\n") { "right" } else { "wrong" }));
+                answer_each(stream, |request| {
+                    ok(if request.contains("\r\nhost: localhost\r\n") { "right" } else { "wrong" })
+                });
             });
         }
     });

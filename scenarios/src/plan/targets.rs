@@ -1,8 +1,8 @@
 //! `targets:`: the services under test.
 //! In: the map. Out: [`TargetPlan`]s with checked addresses.
 
-use super::{TargetPlan, ways};
 use super::reader::{Fields, Reader, Spec};
+use super::{TargetPlan, ways};
 use crate::diagnostic::Diagnostic;
 use crate::syntax::{Entry, Node};
 use crate::transport::Transport;
@@ -150,3 +150,6 @@ pub(crate) fn check_url(url: &str) -> Result<String, String> {
     let scheme = &url[..url.len() - rest.len()];
     Ok(format!("{scheme}{authority}{}", path.trim_end_matches('/')))
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("target", &TARGET)];

@@ -9,8 +9,7 @@ use crate::transport::{Http, Limits, Proxy, Redirects, Transport};
 use crate::units;
 use std::net::IpAddr;
 
-const TLS: Spec =
-    Spec { what: "`tls`", keys: &["ca", "cert", "key", "server_name", "insecure"], not_yet: &[] };
+const TLS: Spec = Spec { what: "`tls`", keys: &["ca", "cert", "key", "server_name", "insecure"], not_yet: &[] };
 
 const LIMITS: Spec = Spec { what: "`limits`", keys: &["head", "headers", "body"], not_yet: &["json_depth"] };
 
@@ -42,7 +41,9 @@ fn http(reader: &mut Reader<'_>, fields: Fields<'_>, url: &str) -> Http {
     let Some(entry) = fields.entry("http") else { return Http::default() };
     let is_tls = url.starts_with("https:");
     let help = match word {
-        "2" if !is_tls && !url.is_empty() => "HTTP/2 is agreed upon in TLS: write `https://`, or `http: h2c` without it",
+        "2" if !is_tls && !url.is_empty() => {
+            "HTTP/2 is agreed upon in TLS: write `https://`, or `http: h2c` without it"
+        }
         "h2c" if is_tls => "`h2c` is HTTP/2 without TLS: write `http: 2`",
         _ => "",
     };
@@ -66,8 +67,9 @@ fn tls(reader: &mut Reader<'_>, target: Fields<'_>, plan: &mut TargetPlan) {
         return;
     };
     if plan.url.starts_with("http:") || plan.url.starts_with("unix:") {
-        let message = "`tls` does not go with an address that is not `https://`";
-        reader.push(Diagnostic::error("bad-value", entry.key.span, message).help("write `https://`, or remove `tls`"));
+        // The address may come from the environment or the command line, here as https and there without.
+        let message = "`tls` says nothing about an address that is not `https://`";
+        reader.push(Diagnostic::warning("unused", entry.key.span, message).help("write `https://`, or remove `tls`"));
     }
     plan.insecure = reader.flag_at(fields, "insecure").unwrap_or(false);
     plan.ca = pem(reader, fields, "ca", "CERTIFICATE");
@@ -205,3 +207,6 @@ fn size(reader: &mut Reader<'_>, fields: Fields<'_>, key: &str, low: u64, high: 
     }
     Some(bytes)
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("tls", &TLS), ("limits", &LIMITS)];

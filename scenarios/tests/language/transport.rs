@@ -88,7 +88,7 @@ fn each_mistake_has_its_place() {
         ("http://h", "http: 2", "6:11 bad-value", "`http: h2c` without it"),
         ("https://h", "http: h2c", "6:11 bad-value", "write `http: 2`"),
         ("http://h", "http: 3", "6:11 bad-value", "`http` cannot be `3`"),
-        ("http://h", "tls: { insecure: true }", "6:5 bad-value", "write `https://`"),
+        ("http://h", "tls: { insecure: true }", "6:5 unused", "write `https://`"),
         ("https://h", "tls: { ca: nobody.pem }", "6:16 no-file", "cannot be read"),
         ("https://h", &empty, "6:16 bad-file", "-----BEGIN CERTIFICATE-----"),
         ("https://h", "tls: { server_name: 'a b' }", "6:25 bad-value", "api.example.org"),
