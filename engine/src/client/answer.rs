@@ -32,6 +32,12 @@ pub struct Outgoing {
     pub orders: Orders,
     /// The redirects that were followed so far; `None` for a request that was not redirected.
     pub hops: Option<Box<Hops>>,
+    /// The cookies that were sent with it, if any.
+    pub sent_cookies: Option<HeaderValue>,
+    /// Beside the user's own doing: its cookies are neither sent nor changed.
+    pub aside: bool,
+    /// Scheme, host and port of a whole URL that leads to none of the targets. Taken when it is sent.
+    pub elsewhere: Option<Box<str>>,
 }
 
 /// What came before a redirected request, all of one sample.

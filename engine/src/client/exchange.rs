@@ -5,6 +5,7 @@ use super::answer::{Answer, Ending, Outgoing, Times, Via};
 use super::connect::{ConnectError, Connection, Line, classify_io, connect};
 use super::cookies::Jar;
 use super::decode::{self, Coding};
+use super::elsewhere::Elsewhere;
 use super::facts::Facts;
 use super::reach::{self, Turn};
 use super::stranger::Strangers;
@@ -25,9 +26,11 @@ use scenarios::program::Target;
 use scenarios::transport::Http;
 pub use scenarios::transport::Limits;
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::time::Instant;
@@ -74,13 +77,15 @@ pub struct Wire {
     /// By target index.
     pub targets: Vec<Endpoint>,
     /// Set when the run's end cuts what is still going on; every waiting task is woken then.
-    pub cut: Cell<bool>,
+    pub cut: Rc<Cell<bool>>,
     /// The worker's timer, by which requests are given up to the microsecond; without it none is given up.
     pub timer: OnceCell<Timer>,
     /// What is counted of connections.
     pub facts: Facts,
     /// The faulty cohort's size at this moment.
     pub strangers: Strangers,
+    /// Ways to hosts that are none of the targets, by origin.
+    pub(super) elsewhere: RefCell<HashMap<Box<str>, Rc<Wire>>>,
     /// Body buffers at rest; a thinking user holds none.
     buffers: RefCell<Vec<Vec<u8>>>,
 }
@@ -96,7 +101,8 @@ impl Wire {
         Ok(Self {
             clock,
             targets,
-            cut: Cell::new(false),
+            cut: Rc::default(),
+            elsewhere: RefCell::default(),
             timer: OnceCell::new(),
             facts: Facts::default(),
             strangers: Strangers::default(),
@@ -184,11 +190,12 @@ impl Endpoint {
     /// The path as it is sent: after the base URL's own path, and whole where a proxy reads it.
     fn address(&self, out: &Outgoing) -> Uri {
         let uri = &out.uri;
-        // A redirect names the whole path.
-        let prefix = if out.hops.is_some() { "" } else { &self.prefix };
-        if prefix.is_empty() && self.absolute.is_none() {
+        if self.prefix.is_empty() && self.absolute.is_none() {
             return uri.clone();
         }
+        // A redirect names the whole path, and so does a link that was saved.
+        let is_whole = out.hops.is_some() || uri.path().strip_prefix(&self.prefix).is_some_and(|r| r.starts_with('/'));
+        let prefix = if is_whole { "" } else { &self.prefix };
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let text = match self.absolute {
             Some(_) => format!("{}{prefix}{path}", self.base.origin().ascii_serialization()),
@@ -234,6 +241,14 @@ impl Received {
         }
     }
 
+    /// What is said of a request that could not even be tried.
+    pub(super) fn unsent(wire: &Wire, due: Nanos) -> Self {
+        let mut received = Self::new(due, wire.take_buffer());
+        received.times.done = wire.clock.now().max(due);
+        received.ending = Ending::Failed(Transport::Tls);
+        received
+    }
+
     /// The answer, lent.
     pub fn answer(&self) -> Answer<'_> {
         Answer {
@@ -276,6 +291,8 @@ pub struct UserClient {
     sessions: Vec<Option<Arc<ClientConfig>>>,
     jar: Jar,
     reminder: Reminder,
+    /// For whole URLs that lead to none of the targets.
+    pub(super) elsewhere: Option<Box<Elsewhere>>,
 }
 
 impl UserClient {
@@ -286,14 +303,31 @@ impl UserClient {
             sessions: Vec::new(),
             jar: Jar::default(),
             reminder: Reminder::default(),
+            elsewhere: None,
         }
     }
 
     /// Closes all and forgets the cookies: a new person sits down.
     pub fn reset(&mut self) {
+        self.disconnect();
+        self.forget();
+    }
+
+    /// Closes all connections.
+    pub fn disconnect(&mut self) {
         self.connections.iter_mut().for_each(|c| *c = None);
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.client.disconnect();
+        }
+    }
+
+    /// Forgets cookies and TLS sessions: a new visitor.
+    pub fn forget(&mut self) {
         self.sessions.clear();
         self.jar.clear();
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.client.forget();
+        }
     }
 
     /// Lets idle connections notice that the other side closed them.
@@ -310,6 +344,9 @@ impl UserClient {
 
     /// Sends `out`, which was due at `due`, and collects the answer.
     pub async fn exchange(&mut self, wire: &Wire, out: &mut Outgoing, due: Nanos) -> Received {
+        if let Some(origin) = out.elsewhere.take() {
+            return self.exchange_elsewhere(wire, out, due, origin).await;
+        }
         let mut received = Received::new(due, wire.take_buffer());
         let target = out.target;
         let start = wire.clock.now().max(due);
@@ -339,7 +376,7 @@ impl UserClient {
         received.times.done = wire.clock.now();
         received.ending = ending;
         self.settle(wire, target, out.orders, &mut received);
-        if received.status != 0 && received.headers.contains_key(header::SET_COOKIE) {
+        if received.status != 0 && !out.aside && received.headers.contains_key(header::SET_COOKIE) {
             let endpoint = &wire.targets[target];
             self.jar.receive(&received.headers, &endpoint.base, endpoint.address(out).path());
         }
@@ -456,7 +493,8 @@ impl UserClient {
         let headers = request.headers_mut();
         *headers = std::mem::take(&mut out.headers);
         headers.entry(header::HOST).or_insert_with(|| endpoint.host_header.clone());
-        if !self.jar.is_empty()
+        if !out.aside
+            && !self.jar.is_empty()
             && !headers.contains_key(header::COOKIE)
             && let Some(cookies) = self.jar.header(&endpoint.base, endpoint.address(out).path())
         {
@@ -465,6 +503,7 @@ impl UserClient {
         if let Some(Some(login)) = &endpoint.absolute {
             headers.insert(header::PROXY_AUTHORIZATION, login.clone());
         }
+        out.sent_cookies = headers.get(header::COOKIE).cloned();
         request
     }
 }

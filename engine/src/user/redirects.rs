@@ -35,7 +35,7 @@ impl VirtualUser {
         }
         let Some(location) = answer.headers.get(header::LOCATION) else { return Followed::Not };
         let place = String::from_utf8_lossy(location.as_bytes()).into_owned();
-        let Some((target, uri)) = self.resolve(&place) else {
+        let Some((target, uri, elsewhere)) = self.resolve(&place) else {
             return Followed::Nowhere(Transport::RedirectElsewhere, place);
         };
         let here = (self.outgoing.target, self.outgoing.uri.clone());
@@ -50,28 +50,35 @@ impl VirtualUser {
         hops.bytes.0 += answer.bytes_sent;
         hops.bytes.1 += answer.bytes_received;
         hops.first.held += if hops.seen.len() > 1 { answer.times.held } else { 0 };
-        self.turn_to(target, uri, answer);
+        let is_elsewhere = elsewhere.is_some();
+        let leaves = target != self.outgoing.target || is_elsewhere != self.outgoing.elsewhere.is_some();
+        self.outgoing.elsewhere = elsewhere;
+        self.turn_to(target, uri, leaves, answer);
         Followed::On(Effect::Send(answer.times.done))
     }
 
-    /// The target and path that `place` means, seen from where the user is.
-    fn resolve(&self, place: &str) -> Option<(usize, Uri)> {
-        let targets = &self.run.program.targets;
-        let base_here = base(&targets[self.outgoing.target])?;
-        let prefix = if self.outgoing.hops.is_some() { "" } else { base_here.path().trim_end_matches('/') };
-        let here = base_here.join(&format!("{prefix}{}", self.outgoing.uri.path_and_query()?)).ok()?;
+    /// The target and path that `place` means, seen from where the user is; with the origin of a whole URL's host that is
+    /// no target, as long as it sends nobody away.
+    fn resolve(&self, place: &str) -> Option<(usize, Uri, Option<Box<str>>)> {
+        let (out, targets) = (&self.outgoing, &self.run.program.targets);
+        let base_here = match &out.elsewhere {
+            Some(origin) => Url::parse(origin).ok()?,
+            None => base(&targets[out.target])?,
+        };
+        let prefix = if out.hops.is_some() { "" } else { base_here.path().trim_end_matches('/') };
+        let here = base_here.join(&format!("{prefix}{}", out.uri.path_and_query()?)).ok()?;
         let there = here.join(place).ok()?;
-        let target = if there.origin() == here.origin() {
-            self.outgoing.target
+        let (target, elsewhere) = if there.origin() == here.origin() {
+            (out.target, out.elsewhere.clone())
         } else {
-            targets.iter().position(|t| base(t).is_some_and(|b| b.origin() == there.origin()))?
+            (targets.iter().position(|t| base(t).is_some_and(|b| b.origin() == there.origin()))?, None)
         };
         let query = there.query().map(|q| format!("?{q}")).unwrap_or_default();
-        Some((target, format!("{}{query}", there.path()).parse().ok()?))
+        Some((target, format!("{}{query}", there.path()).parse().ok()?, elsewhere))
     }
 
     /// Makes the request that goes there out of the one that was sent.
-    fn turn_to(&mut self, target: usize, uri: Uri, answer: &Answer<'_>) {
+    fn turn_to(&mut self, target: usize, uri: Uri, leaves: bool, answer: &Answer<'_>) {
         let prepared = &self.run.prepared[self.outgoing.request];
         let mut headers = prepared.headers_again(&self.outgoing.sent_headers);
         let trace = self.traceparent();
@@ -85,7 +92,7 @@ impl VirtualUser {
         if becomes_get {
             out.method = Method::GET;
         }
-        if target != out.target {
+        if leaves {
             // What is meant for one service is no other's business.
             for name in [header::AUTHORIZATION, header::COOKIE, header::HOST] {
                 headers.remove(name);

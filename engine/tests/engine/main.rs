@@ -2,6 +2,7 @@
 //! by arithmetic, and a few on loopback.
 
 mod aborts;
+mod detectors;
 mod faults;
 mod hostile;
 mod http2;
@@ -10,6 +11,7 @@ mod laws;
 mod loopback;
 mod phases;
 mod redirects;
+mod requests;
 mod tls;
 mod truth;
 mod ways;

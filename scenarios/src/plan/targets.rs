@@ -4,7 +4,7 @@
 use super::reader::{Fields, Reader, Spec};
 use super::{TargetPlan, ways};
 use crate::diagnostic::Diagnostic;
-use crate::syntax::{Entry, Node};
+use crate::syntax::{Entry, Node, Scalar};
 use crate::transport::Transport;
 
 const TARGET: Spec = Spec {
@@ -41,18 +41,23 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> Vec<TargetPlan>
     entries.iter().map(|entry| target(reader, entry)).collect()
 }
 
-fn target(reader: &mut Reader<'_>, entry: &Entry) -> TargetPlan {
-    reader.plain_name(&entry.key, "a target");
-    let mut target = TargetPlan {
-        name: entry.key.clone(),
-        url: String::new(),
+/// A target of which nothing but its address is known.
+pub(crate) fn plain(name: Scalar, url: String) -> TargetPlan {
+    TargetPlan {
+        name,
+        url,
         timeout_ns: 30 * SECOND_NS,
         connect_timeout_ns: 5 * SECOND_NS,
         health: None,
         insecure: false,
         ca: None,
         transport: Transport::default(),
-    };
+    }
+}
+
+fn target(reader: &mut Reader<'_>, entry: &Entry) -> TargetPlan {
+    reader.plain_name(&entry.key, "a target");
+    let mut target = plain(entry.key.clone(), String::new());
     if let Node::Scalar(_) = &entry.value {
         target.url = url(reader, &entry.value, entry);
         return target;

@@ -94,7 +94,7 @@ fn tls(reader: &mut Reader<'_>, target: Fields<'_>, plan: &mut TargetPlan) {
 /// A file that must be there and hold a PEM block of this kind.
 fn pem(reader: &mut Reader<'_>, fields: Fields<'_>, key: &str, kind: &str) -> Option<String> {
     let path = reader.text_at(fields, key)?;
-    let full = reader.source.folder.join(&path.text);
+    let full = reader.path(path);
     match std::fs::read(&full) {
         Err(error) => {
             let message = format!("the file `{}` cannot be read: {error}", path.shown());
