@@ -12,6 +12,7 @@ mod loopback;
 mod phases;
 mod redirects;
 mod requests;
+mod spoken;
 mod tls;
 mod truth;
 mod ways;
