@@ -23,4 +23,5 @@ mod secrets;
 mod suites;
 mod terminal;
 mod trace;
+mod transport;
 mod unfinished;
