@@ -14,6 +14,8 @@ pub mod explain;
 pub mod expr;
 pub mod faults;
 pub mod gate;
+mod imports;
+mod inlined;
 pub mod jsonpath;
 pub mod library;
 pub mod multipart;

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod hit;
 mod load;
+mod moments;
 mod play;
 mod practice;
 mod report;

@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use rustls::ClientConfig;
+use scenarios::conditions::Network;
 use scenarios::faults::GiveUp;
 use scenarios::program::Target;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -74,6 +75,8 @@ pub struct Wire {
     pub targets: Vec<Endpoint>,
     /// Set when the run's end cuts what is still going on; every waiting task is woken then.
     pub cut: Rc<Cell<bool>>,
+    /// The users' network, if it is not the machine's own.
+    pub network: Cell<Option<Network>>,
     /// The worker's timer, by which requests are given up to the microsecond; without it none is given up.
     pub timer: OnceCell<Timer>,
     /// The faulty cohort's size at this moment.
@@ -102,6 +105,7 @@ impl Wire {
             limits,
             targets,
             cut: Rc::default(),
+            network: Cell::new(None),
             elsewhere: RefCell::default(),
             timer: OnceCell::new(),
             strangers: Strangers::default(),
