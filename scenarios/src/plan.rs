@@ -190,6 +190,7 @@ pub(crate) struct RequestPlan {
     pub auth: Option<AuthPlan>,
     /// A request of the language itself: nothing of the journey's goes with it.
     pub bare: bool,
+    pub guard: GuardPlan,
 }
 
 impl RequestPlan {
@@ -214,8 +215,17 @@ impl RequestPlan {
             continue_on_failure: Some(false),
             auth: None,
             bare: true,
+            guard: GuardPlan::default(),
         }
     }
+}
+
+/// `echo` and `revokes` as written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GuardPlan {
+    /// Header to send, and header or JSONPath to read.
+    pub echo: Option<(Scalar, Scalar)>,
+    pub revokes: Option<Scalar>,
 }
 
 /// A body as written.

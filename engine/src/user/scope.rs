@@ -5,6 +5,7 @@ use super::last;
 use crate::client::answer::Answer;
 use crate::clock::Nanos;
 use crate::isolation::marker::{Kind, LENGTH, MOST_OWNERS};
+use crate::isolation::words;
 use crate::record::Recorder;
 use scenarios::expr::{Last, Place, Scope};
 use scenarios::value::Value;
@@ -72,9 +73,12 @@ impl Scope for UserScope<'_> {
     }
 
     fn marker(&mut self, audience: Option<&str>) -> String {
-        let user = &*self.user;
+        let user = &mut *self.user;
         let step = user.outgoing_step;
         let count = user.run.accounts.count_marker(user.account, self.now);
+        if audience.is_none() {
+            user.writes.planted(count);
+        }
         let word: [u8; LENGTH] = match audience {
             None => user.run.mint.marker(&user.head, step, count),
             Some(name) => {
@@ -84,6 +88,17 @@ impl Scope for UserScope<'_> {
         };
         self.recorder.interval().isolation.planted += 1;
         word.iter().map(|c| char::from(*c)).collect()
+    }
+
+    fn marker_words(&mut self) -> String {
+        let run = &self.user.run;
+        let Some(words) = words::spoken(&run.mint, self.user.account) else {
+            return self.marker(None);
+        };
+        run.scanner.expect_words();
+        run.accounts.count_marker(self.user.account, self.now);
+        self.recorder.interval().isolation.planted += 1;
+        words
     }
 
     fn now_ms(&mut self) -> i64 {

@@ -46,6 +46,7 @@ impl Builder<'_, '_> {
         let identities = self.identities(plan, &names);
         self.slots = slots;
         let saves = self.saves(&plan.saves);
+        let guard = self.guard(plan);
         let step = self.record(plan, target, stranger.is_some());
         let plants_marker = path.uses_marker()
             || query.iter().chain(&headers).any(|(_, t)| t.uses_marker())
@@ -76,6 +77,7 @@ impl Builder<'_, '_> {
                 .continue_on_failure
                 .unwrap_or(self.plan.continue_on_failure && self.section != Section::Before),
             plants_marker,
+            guard,
             whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
         });
         number

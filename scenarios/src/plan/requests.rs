@@ -3,6 +3,7 @@
 
 pub(super) mod auth;
 mod expect;
+mod guard;
 mod multipart;
 mod save;
 
@@ -14,7 +15,7 @@ use crate::syntax::{Node, Scalar};
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["redirects", "retry", "echo", "revokes", "events", "http"];
+const NOT_YET: &[&str] = &["redirects", "retry", "events", "http"];
 
 const REQUEST: Spec = Spec {
     what: "a request",
@@ -32,6 +33,8 @@ const REQUEST: Spec = Spec {
         "expect",
         "save",
         "identity",
+        "echo",
+        "revokes",
         "tags",
         "name",
         "on_failure",
@@ -93,6 +96,7 @@ pub(super) fn read(
         identities: Vec::new(),
         tags: Vec::new(),
         continue_on_failure: None,
+        guard: super::GuardPlan::default(),
         auth: None,
         bare: false,
     };
@@ -108,6 +112,7 @@ pub(super) fn read(
         request.expect = expect::read(reader, fields);
         request.saves = save::read(reader, fields);
         request.identities = identities(reader, fields);
+        request.guard = guard::read(reader, fields);
         request.continue_on_failure =
             reader.word_at(fields, "on_failure", &["continue", "give_up"], &[]).map(|word| word == "continue");
     }
@@ -414,4 +419,5 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("part", &multipart::PART),
     ("named_part", &multipart::NAMED),
     ("file_body", &multipart::FILE),
+    ("echo", &guard::ECHO),
 ];

@@ -208,6 +208,7 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         probe: None,
         continue_on_failure: false,
         plants_marker: false,
+        guard: scenarios::guard::Guard::default(),
         whole_url: false,
     }
 }
