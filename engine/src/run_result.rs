@@ -10,6 +10,7 @@ pub use capacity::{Capacity, Trial, TrialOutcome};
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
 pub use windows::{About, Beat, BeatSeries, Window, WindowSeries};
 
+pub use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
 use hdrhistogram::Histogram;
 use scenarios::objective::Objective;
@@ -439,6 +440,8 @@ pub struct Health {
     pub dropped_by_target: u64,
     /// Intervals that could not be stored (disk full); the run went on.
     pub store_errors: u64,
+    /// Connections opened, warm-up included.
+    pub transport: TransportFacts,
 }
 
 /// One worker thread.

@@ -17,7 +17,7 @@ pub const MOST_AT_ONCE: usize = 16 << 10;
 
 /// One connection's line.
 #[derive(Debug)]
-pub struct Line {
+pub struct Throttle {
     delay: Duration,
     clock: Clock,
     /// The direction that the latest byte went.
@@ -39,7 +39,7 @@ struct Lane {
     bucket: Option<Bucket>,
 }
 
-impl Line {
+impl Throttle {
     /// A line as `network` asks for.
     pub fn new(network: Network, clock: Clock) -> Self {
         let lane = || Lane { wait: None, bucket: (network.rate > 0).then(|| Bucket::full(network.rate, clock.now())) };

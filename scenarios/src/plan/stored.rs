@@ -54,7 +54,8 @@ fn is_passed_over(entry: &Entry) -> bool {
 }
 
 fn is_secret(entry: &Entry) -> bool {
-    is_secret_name(&entry.key.text) || is_auth(entry)
+    // A proxy's address may hold a password.
+    is_secret_name(&entry.key.text) || is_auth(entry) || entry.key.text == "proxy"
 }
 
 fn collect(node: &Node, secret: bool, spans: &mut Vec<(Span, String)>) {

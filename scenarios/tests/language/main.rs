@@ -17,4 +17,5 @@ mod properties;
 mod requests;
 mod shapes;
 mod stored;
+mod transport;
 mod units;

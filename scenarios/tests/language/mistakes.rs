@@ -378,7 +378,6 @@ const LATER_STEPS: &[&str] = &[
     "stop: iteration",
     "GET /a: { retry: { times: 2 } }",
     "GET /a: { events: { text: x } }",
-    "GET /a: { redirects: 3 }",
     "GET /a: { expect: { event_gap: < 1s } }",
     "\"GET /{{ marker('room') }}\"",
 ];
@@ -387,10 +386,6 @@ const LATER_STEPS: &[&str] = &[
 #[rustfmt::skip]
 const LATER: &[(&str, &str)] = &[
     ("timeout: 10s", "watch: /metrics"),
-    ("timeout: 10s", "http: 2"),
-    ("timeout: 10s", "proxy: x"),
-    ("timeout: 10s", "tls: { cert: a.pem }"),
-    ("timeout: 10s", "source_addresses: [a]"),
     ("mix:", "setup: []\nmix:"),
     ("mix:", "teardown: []\nmix:"),
     ("for: 10m", "for: 10m, cool_down: 10s"),
