@@ -69,6 +69,8 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
     gate::waive(plan, &mut program.objectives, &mut diagnostics);
     program.gate = gate::lower(plan, &mut diagnostics);
     diagnostics.extend(too_few_rows(plan, &program));
+    let logins = plan.targets.iter().filter_map(|t| t.transport.proxy.as_ref()?.login.as_ref());
+    program.secrets.extend(logins.map(|(_, password)| password.clone()).filter(|p| !p.is_empty()));
     hide_secrets(&mut program);
     (program, diagnostics)
 }
@@ -135,6 +137,10 @@ impl<'p> Lowering<'p> {
 
     fn find_target(&mut self, name: &Scalar) -> Option<usize> {
         let plan = self.plan;
+        if plan.targets.is_empty() {
+            // That there is none has been said; each use of one is no mistake of its own.
+            return None;
+        }
         self.find(name, "target", plan.targets.iter().map(|t| t.name.text.as_str()))
     }
 
@@ -264,6 +270,7 @@ fn targets<'a>(plans: impl Iterator<Item = &'a TargetPlan>) -> Vec<Target> {
             health: t.health.clone(),
             insecure: t.insecure,
             ca: t.ca.clone(),
+            transport: t.transport.clone(),
         })
         .collect()
 }

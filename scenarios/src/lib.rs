@@ -25,6 +25,7 @@ pub mod program;
 pub mod shape;
 pub mod source;
 pub mod syntax;
+pub mod transport;
 pub mod units;
 pub mod value;
 

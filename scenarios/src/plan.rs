@@ -15,6 +15,7 @@ mod sla;
 mod steps;
 mod stored;
 mod targets;
+mod ways;
 
 pub(crate) use profiles::{MAX_RATE, MAX_USERS};
 pub(crate) use reader::constant;
@@ -96,6 +97,7 @@ pub(crate) struct TargetPlan {
     pub health: Option<String>,
     pub insecure: bool,
     pub ca: Option<String>,
+    pub transport: crate::transport::Transport,
 }
 
 /// Rows with named columns; `None` when they could not be read, so that nothing else is said about them.
@@ -153,15 +155,37 @@ pub(crate) struct StepPlan {
 #[derive(Clone, Debug)]
 pub(crate) enum StepKind {
     Request(Box<RequestPlan>),
-    Probe { request: Box<RequestPlan>, stranger: Option<Scalar> },
+    Probe {
+        request: Box<RequestPlan>,
+        stranger: Option<Scalar>,
+    },
     Think(Delay),
-    Repeat { times: Scalar, steps: Vec<StepPlan> },
-    While { condition: Scalar, most: u64, steps: Vec<StepPlan> },
-    If { condition: Scalar, then: Vec<StepPlan>, otherwise: Vec<StepPlan> },
+    Repeat {
+        times: Scalar,
+        steps: Vec<StepPlan>,
+    },
+    While {
+        condition: Scalar,
+        most: u64,
+        steps: Vec<StepPlan>,
+    },
+    If {
+        condition: Scalar,
+        then: Vec<StepPlan>,
+        otherwise: Vec<StepPlan>,
+    },
     Choose(Vec<(u32, Vec<StepPlan>)>),
     Set(Vec<(Scalar, Node)>),
-    Group { name: Scalar, steps: Vec<StepPlan> },
+    Group {
+        name: Scalar,
+        steps: Vec<StepPlan>,
+    },
     Call(Scalar),
+    /// From now on data of this audience may arrive.
+    Join(Scalar),
+    /// From now on it may not.
+    Leave(Scalar),
+    SwitchAccount,
 }
 
 /// A request as written.
@@ -179,6 +203,7 @@ pub(crate) struct RequestPlan {
     pub body: BodyPlan,
     pub timeout_ns: Option<u64>,
     pub abandon: Option<Abandon>,
+    pub redirects: Option<crate::transport::Redirects>,
     pub expect: ExpectPlan,
     pub saves: Vec<SavePlan>,
     pub identities: Vec<(Scalar, Scalar)>,
@@ -205,6 +230,7 @@ impl RequestPlan {
             body: BodyPlan::Empty,
             timeout_ns: None,
             abandon: None,
+            redirects: None,
             expect: ExpectPlan::default(),
             saves: Vec::new(),
             identities: Vec::new(),
@@ -388,11 +414,26 @@ pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diag
     if let Some(plan) = &plan {
         diagnostics.extend(compile::lower(plan).1);
     }
+    forget_followers(&mut diagnostics);
     let diagnostics = diagnostic::finish(diagnostics, source);
     match plan {
         Some(plan) if !diagnostics.iter().any(Diagnostic::is_error) => Ok((plan, diagnostics)),
         _ => Err(diagnostics),
     }
+}
+
+/// A misspelt section is one mistake: that the section is missing says nothing more.
+fn forget_followers(diagnostics: &mut Vec<Diagnostic>) {
+    let misspelt: Vec<String> = diagnostics
+        .iter()
+        .filter(|d| d.code == "unknown-key" && d.message.starts_with(FILE.what))
+        .filter_map(|d| Some(d.help.as_ref()?.strip_prefix("did you mean `")?.strip_suffix("`?")?.to_owned()))
+        .collect();
+    let follows = |d: &Diagnostic| {
+        d.code == "missing-key"
+            && misspelt.iter().any(|key| d.message == format!("{} needs the key `{key}`", FILE.what))
+    };
+    diagnostics.retain(|d| !follows(d));
 }
 
 fn read_file(reader: &mut Reader<'_>, tree: &Node, stored: String) -> Option<Plan> {

@@ -114,9 +114,20 @@ impl Variables {
                     if let Some(i) = found.filter(|i| !self.visited[*i]) {
                         self.visited[i] = true;
                         waiting.extend(plan.fragments[i].steps.iter().rev());
+                    } else if found.is_none() {
+                        // A misspelt call is one mistake: what any fragment saves counts as saved.
+                        for (i, fragment) in plan.fragments.iter().enumerate() {
+                            if !std::mem::replace(&mut self.visited[i], true) {
+                                waiting.extend(fragment.steps.iter().rev());
+                            }
+                        }
                     }
                 }
-                StepKind::Probe { .. } | StepKind::Think(_) => {}
+                StepKind::Probe { .. }
+                | StepKind::Join(_)
+                | StepKind::Leave(_)
+                | StepKind::SwitchAccount
+                | StepKind::Think(_) => {}
             }
         }
     }
@@ -221,6 +232,19 @@ impl<'p> Builder<'_, 'p> {
                 self.emit(Op::GroupEnd(group));
             }
             StepKind::Call(name) => self.call(name),
+            StepKind::Join(name) => {
+                let name = self.audience(name);
+                self.emit(Op::Join(name));
+            }
+            StepKind::Leave(name) => {
+                let name = self.audience(name);
+                self.emit(Op::Leave(name));
+            }
+            StepKind::SwitchAccount => {
+                if self.may_switch(step.span) {
+                    self.emit(Op::SwitchAccount);
+                }
+            }
         }
     }
 

@@ -3,12 +3,14 @@
 //! In: nothing. Out: the schema. A test holds the two together: a key that is in one and not in the other fails it.
 
 mod keys;
+#[cfg(test)]
+mod page;
 mod shapes;
 #[cfg(test)]
 mod tests;
 
 use super::reader::Spec;
-use super::{abort, accounts, faults, gate, journeys, profiles, requests, roles, sla, steps, targets};
+use super::{abort, accounts, faults, gate, journeys, profiles, requests, roles, sla, steps, targets, ways};
 use serde_json::{Map, Value as Json, json};
 use shapes::Key;
 
@@ -18,6 +20,7 @@ fn specs() -> Vec<(&'static str, &'static Spec)> {
     [
         own,
         targets::SPECS,
+        ways::SPECS,
         roles::SPECS,
         accounts::SPECS,
         journeys::SPECS,
