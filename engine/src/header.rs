@@ -71,6 +71,7 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         ladder: profile.shape == Shape::Ladder,
         capacity: None,
         marks: spikes(profile),
+        watched: crate::scrape::expressions(program, profile),
     }
 }
 

@@ -4,10 +4,12 @@
 
 mod capacity;
 mod phase;
+mod watched;
 mod windows;
 
 pub use capacity::{Capacity, Trial, TrialOutcome};
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
+pub use watched::WatchedSeries;
 pub use windows::{About, Beat, BeatSeries, Window, WindowSeries};
 
 use crate::faults::FaultCounts;
@@ -89,6 +91,9 @@ pub struct RunHeader {
     /// Moments from which on the target has to recover.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<MarkHeader>,
+    /// The watched series: expressions, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<String>,
 }
 
 /// A moment of the run.
@@ -628,6 +633,8 @@ pub struct RunResult {
     pub windows: Vec<WindowSeries>,
     /// Of the objectives that ask when it was up.
     pub beats: Vec<BeatSeries>,
+    /// What the targets told about themselves.
+    pub watched: Vec<WatchedSeries>,
 }
 
 impl RunResult {

@@ -267,6 +267,7 @@ pub fn empty() -> RunResult {
             ladder: false,
             capacity: None,
             marks: Vec::new(),
+            watched: Vec::new(),
         },
         ending: Ending::Finished,
         duration_s: 20.0,
@@ -296,6 +297,7 @@ pub fn empty() -> RunResult {
         phases: Vec::new(),
         windows: Vec::new(),
         beats: Vec::new(),
+        watched: Vec::new(),
     }
 }
 
@@ -337,6 +339,7 @@ pub fn objective(stat: Stat, text: &str) -> Objective {
         line: 12,
         waiver: None,
         each: None,
+        watch: None,
     }
 }
 

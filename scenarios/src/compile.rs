@@ -251,6 +251,7 @@ fn targets(plan: &Plan) -> Vec<Target> {
             health: t.health.clone(),
             insecure: t.insecure,
             ca: t.ca.clone(),
+            watch: t.watch.clone(),
         })
         .collect()
 }
@@ -282,6 +283,7 @@ fn profiles(plan: &Plan) -> Vec<Profile> {
             graceful_stop_ns: p.graceful_stop_ns,
             isolation_required: p.isolation_required,
             faults: p.faults.clone(),
+            cool_down_ns: p.cool_down_ns,
         })
         .collect()
 }

@@ -23,6 +23,7 @@ pub mod source;
 pub mod syntax;
 pub mod units;
 pub mod value;
+pub mod watched;
 
 pub use compile::compile;
 pub use dealing::{deal_users, needed_accounts};

@@ -94,6 +94,19 @@ pub struct Target {
     pub insecure: bool,
     /// TLS: file with the authorities to trust besides the system's, PEM.
     pub ca: Option<String>,
+    /// Where it tells about itself in Prometheus' text.
+    pub watch: Option<Scrape>,
+}
+
+/// How a target is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scrape {
+    /// Base URL, without a trailing slash.
+    pub url: String,
+    /// Path and query.
+    pub path: String,
+    /// From one scrape to the next, ns; at least 1 s.
+    pub every_ns: u64,
 }
 
 /// A role: who plays, and whose data they may see.
@@ -434,6 +447,8 @@ pub struct Profile {
     pub isolation_required: bool,
     /// What is provoked on purpose.
     pub faults: Faults,
+    /// How long the target rests after the load before its watched series are read for the last time, ns.
+    pub cool_down_ns: u64,
 }
 
 /// How the load comes.

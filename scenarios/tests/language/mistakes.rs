@@ -125,6 +125,15 @@ const CASES: &[Case] = &[
     case("p95: < 200ms", "p95 : < 200ms, p99: < 1s", "46:49 two-statistics", "entry of its own"),
     case("p95: < 200ms", "p95: < 200ms, warn: { p95: < 300ms }", "46:54 bad-value", "a warning that comes after the miss warns nobody"),
     case("p95: < 200ms", "first_event_p95: < 2s", "46:34 not-yet", "`first_event_p95` is part of the language but not built yet"),
+    case("errors: < 1%", "watch: \"a.b\", growth: < 5% per 24h", "47:14 bad-value", "patient.process_resident_memory_bytes"),
+    case("errors: < 1%", "growth: < 5% per 24h", "47:7 bad-value", "say which one: `watch: \"target.series_name\"`"),
+    case("errors: < 1%", "watch: \"patient.x\", growth: < 5%", "47:35 bad-limit", "growth: < 5% per 24h"),
+    case("errors: < 1%", "watch: \"patient.x\", returns: 10%", "47:36 bad-limit", "returns: within 10%"),
+    case("errors: < 1%", "watch: \"patient.x\", max: < much", "47:32 bad-limit", "max: < 7GB"),
+    case("errors: < 1%", "watch: \"patient.x\", mean: < 7, for: 5m", "47:38 bad-value", "only what lasts so long is a miss"),
+    case("errors: < 1%", "watch: \"patient.x\", mxa: < 7", "47:27 unknown-key", "did you mean `max`"),
+    case("timeout: 10s", "watch: metrics", "6:12 bad-value", "a plain path that starts with `/`, or a whole URL"),
+    case("timeout: 10s", "watch: { path: /m, every: 10ms }", "6:31 bad-value", "at least 1s"),
     case("errors: < 1%", "errors: < 1%, each: 1500ms", "47:30 bad-value", "the window `1500ms` is not a whole number of seconds from 1s to 24h"),
     case("errors: < 1%", "errors: < 1%, each: 10", "47:30 bad-value", "write for example `each: 10s`"),
     case("errors: < 1%", "errors: < 1%, share: 99%", "47:24 bad-value", "say how long a window is: `each: 10s, share: 99%`"),
@@ -339,7 +348,6 @@ const LATER_STEPS: &[&str] = &[
 /// What is replaced, and by what comes later.
 #[rustfmt::skip]
 const LATER: &[(&str, &str)] = &[
-    ("timeout: 10s", "watch: /metrics"),
     ("timeout: 10s", "http: 2"),
     ("timeout: 10s", "proxy: x"),
     ("timeout: 10s", "tls: { cert: a.pem }"),
@@ -352,10 +360,8 @@ const LATER: &[(&str, &str)] = &[
     ("for: 10m", "for: 10m, at: {}"),
     ("for: 10m", "for: 10m, extends: x"),
     ("for: 10m", "for: 10m, connections: per_iteration"),
-    ("for: 10m", "for: 10m, cool_down: 10s"),
     ("for: 10m", "for: 10m, faults: { same_url_burst: 5% }"),
     ("users: 10, for: 10m", "preset: canary"),
-    ("errors: < 1%", "watch: \"a.b\", growth: < 5% per 24h"),
     ("errors: < 1%", "regress: { p95: < 10% }"),
     ("errors: < 1%", "containment: {}"),
 ];

@@ -75,6 +75,7 @@ impl Order {
             health: None,
             insecure: args.insecure,
             ca: None,
+            watch: None,
         };
         Ok(Self {
             program: Arc::new(program(format!("{method} {url}"), target, request, load)),
@@ -234,6 +235,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         shape: scenarios::Shape::Plain,
         warm_up_ns: 0,
         graceful_stop_ns: GRACE_NS,
+        cool_down_ns: 0,
         isolation_required: false,
         faults: scenarios::faults::Faults::default(),
     };
