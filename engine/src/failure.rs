@@ -81,6 +81,12 @@ pub enum Failure {
     Identity(u16),
     /// A template or condition of the scenario could not be evaluated.
     Scenario,
+    /// The answer is that of another request, by the id that `echo` sent.
+    Crossed,
+    /// `echo`: the answer does not repeat the request's id.
+    Echo,
+    /// `expect.marker: latest`: an acknowledged write is not there.
+    LostWrite,
 }
 
 impl Failure {
@@ -128,6 +134,9 @@ impl Failure {
                 )
             }
             Self::Scenario => "scenario: expression failed".into(),
+            Self::Crossed => "crossed answer".into(),
+            Self::Echo => "echo missing".into(),
+            Self::LostWrite => "lost-write".into(),
         }
     }
 }

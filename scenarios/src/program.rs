@@ -2,12 +2,17 @@
 //! Flat lists of operations with jump targets, variables in numbered slots, templates pre-split.
 //! In: `compile`. Out: read by the engine's virtual users; plain data, shared by all workers.
 
+use crate::conditions::{Fresh, Keeps, Moment, Network};
+use crate::css::Css;
 use crate::expr::{Expr, JsonTemplate, Slot, Template};
 use crate::faults::{Abandon, Faults};
+use crate::guard::Guard;
 use crate::jsonpath::JsonPath;
+use crate::multipart::Multipart;
 use crate::objective::Objective;
 use crate::shape::Shape;
 use crate::value::Value;
+use std::sync::Arc;
 
 /// Index into a journey's `ops`.
 pub type Pc = u32;
@@ -173,6 +178,10 @@ pub struct Journey {
     pub counters: usize,
     /// First and largest wait after a failed iteration, doubling in between.
     pub after_failure_ns: (u64, u64),
+    /// What an iteration starts without.
+    pub fresh: Fresh,
+    /// What is kept of the latest answer for the steps after it.
+    pub keeps: Keeps,
 }
 
 /// One operation.
@@ -276,6 +285,8 @@ pub enum Control {
     Own,
     /// A marker that the user may see must come back.
     Permitted,
+    /// The user's newest acknowledged write must come back.
+    Latest,
 }
 
 /// A group.
@@ -320,6 +331,10 @@ pub struct Request {
     pub continue_on_failure: bool,
     /// Whether any part evaluates `marker`.
     pub plants_marker: bool,
+    /// What it does for the isolation check besides.
+    pub guard: Guard,
+    /// `path` is a whole URL, or a path that starts with `/`, known when it is rendered.
+    pub whole_url: bool,
 }
 
 /// A request's body.
@@ -333,6 +348,15 @@ pub enum Body {
     Form(Vec<(String, Template)>),
     /// `body:`; sent as it is, `text/plain; charset=utf-8` unless the headers say otherwise.
     Text(Template),
+    /// `multipart:`; sent as `multipart/form-data`.
+    Multipart(Multipart),
+    /// `body: { file: … }`, read when the scenario was.
+    Bytes {
+        /// The file's bytes.
+        bytes: Arc<[u8]>,
+        /// Its content type.
+        kind: String,
+    },
 }
 
 /// What an answer must be like; all must hold.
@@ -410,6 +434,10 @@ pub enum SaveSource {
     Header(String),
     /// First capture group of a pattern on the body, or its whole match.
     Regex(regex::bytes::Regex),
+    /// A cookie that this answer sets.
+    Cookie(String),
+    /// An element of an HTML page.
+    Css(Css),
 }
 
 /// `identity: { path: template }`.
@@ -449,6 +477,12 @@ pub struct Profile {
     pub faults: Faults,
     /// How long the target rests after the load before its watched series are read for the last time, ns.
     pub cool_down_ns: u64,
+    /// What each iteration of every journey starts without.
+    pub fresh: Fresh,
+    /// The users' network, if it is not to be the machine's own.
+    pub network: Option<Network>,
+    /// Moments on the timeline, in order.
+    pub moments: Vec<Moment>,
 }
 
 /// How the load comes.

@@ -128,5 +128,8 @@ fn profile(think: bool) -> Profile {
         cool_down_ns: 0,
         isolation_required: false,
         faults: Faults { think_zero: if think { 0.0 } else { 1.0 }, ..Faults::default() },
+        fresh: scenarios::conditions::Fresh::default(),
+        network: None,
+        moments: Vec::new(),
     }
 }

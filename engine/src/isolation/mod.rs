@@ -6,5 +6,7 @@ pub mod calibration;
 pub mod credentials;
 pub mod entitlement;
 pub mod identity;
+pub mod layers;
 pub mod marker;
 pub mod scanner;
+pub mod words;

@@ -1,9 +1,11 @@
 //! What a virtual user's expressions see: its variables, its account's row, its random stream, the present answer.
 
 use super::VirtualUser;
+use super::last;
 use crate::client::answer::Answer;
 use crate::clock::Nanos;
 use crate::isolation::marker::{Kind, LENGTH, MOST_OWNERS};
+use crate::isolation::words;
 use crate::record::Recorder;
 use scenarios::expr::{Last, Place, Scope};
 use scenarios::value::Value;
@@ -40,17 +42,9 @@ impl<'a> UserScope<'a> {
             (Last::Status, _) => Value::Int(i64::from(self.user.last_status)),
             (Last::Latency, _) => Value::Float(self.user.last_latency_ns as f64 / 1e6),
             (Last::Body, Some(answer)) => Value::text(String::from_utf8_lossy(answer.body)),
-            (Last::Json, Some(answer)) => {
-                serde_json::from_slice(answer.body).map_or(Value::Null, |json| Value::from_json(&json))
-            }
-            (Last::Headers, Some(answer)) => Value::Map(
-                answer
-                    .headers
-                    .iter()
-                    .map(|(n, v)| (n.as_str().into(), Value::text(String::from_utf8_lossy(v.as_bytes()))))
-                    .collect(),
-            ),
-            (_, None) => Value::Null,
+            (Last::Json, Some(answer)) => last::json(answer.body),
+            (Last::Headers, Some(answer)) => last::headers(answer, usize::MAX),
+            (what, None) => self.user.kept.as_ref().map_or(Value::Null, |kept| kept.read(what)),
         }
     }
 }
@@ -79,9 +73,12 @@ impl Scope for UserScope<'_> {
     }
 
     fn marker(&mut self, audience: Option<&str>) -> String {
-        let user = &*self.user;
+        let user = &mut *self.user;
         let step = user.outgoing_step;
         let count = user.run.accounts.count_marker(user.account, self.now);
+        if audience.is_none() {
+            user.writes.planted(count);
+        }
         let word: [u8; LENGTH] = match audience {
             None => user.run.mint.marker(&user.head, step, count),
             Some(name) => {
@@ -91,6 +88,17 @@ impl Scope for UserScope<'_> {
         };
         self.recorder.interval().isolation.planted += 1;
         word.iter().map(|c| char::from(*c)).collect()
+    }
+
+    fn marker_words(&mut self) -> String {
+        let run = &self.user.run;
+        let Some(words) = words::spoken(&run.mint, self.user.account) else {
+            return self.marker(None);
+        };
+        run.scanner.expect_words();
+        run.accounts.count_marker(self.user.account, self.now);
+        self.recorder.interval().isolation.planted += 1;
+        words
     }
 
     fn now_ms(&mut self) -> i64 {

@@ -2,11 +2,14 @@
 //! by arithmetic, and a few on loopback.
 
 mod aborts;
+mod detectors;
 mod faults;
 mod hostile;
 mod isolation;
 mod laws;
 mod phases;
+mod requests;
+mod spoken;
 mod truth;
 
 use engine::run_result::{Counts, RunResult};

@@ -2,8 +2,10 @@
 //! In: [`JourneyPlan`]. Out: [`Journey`]; its requests and steps go into the program's lists.
 
 use super::Lowering;
+use super::auth::Token;
 use super::names::{Role, Visible};
 use super::requests::Section;
+use super::trail::Trail;
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Expr, Slot, Template};
 use crate::plan::{JourneyPlan, StepKind, StepPlan};
@@ -24,6 +26,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         None => (lowering.plan.targets.len() == 1).then_some(0),
     };
     let slots = variables(lowering, plan);
+    lowering.trail = Trail::default();
     let mut builder = Builder {
         lowering,
         index,
@@ -42,6 +45,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         calls: Vec::new(),
         section: Section::Before,
         full: false,
+        tokens: Vec::new(),
     };
     let before = builder.section(Section::Before, &plan.before);
     let steps = builder.section(Section::Steps, &plan.steps);
@@ -58,6 +62,8 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         counters: builder.counters,
         ops: builder.ops,
         after_failure_ns: plan.after_failure_ns,
+        fresh: plan.fresh,
+        keeps: builder.lowering.trail.keeps,
     }
 }
 
@@ -108,6 +114,13 @@ impl Variables {
                     if let Some(i) = found.filter(|i| !self.visited[*i]) {
                         self.visited[i] = true;
                         waiting.extend(plan.fragments[i].steps.iter().rev());
+                    } else if found.is_none() {
+                        // A misspelt call is one mistake: what any fragment saves counts as saved.
+                        for (i, fragment) in plan.fragments.iter().enumerate() {
+                            if !std::mem::replace(&mut self.visited[i], true) {
+                                waiting.extend(fragment.steps.iter().rev());
+                            }
+                        }
                     }
                 }
                 StepKind::Probe { .. } | StepKind::Think(_) => {}
@@ -132,22 +145,31 @@ pub(super) struct Builder<'l, 'p> {
     calls: Vec<usize>,
     pub section: Section,
     full: bool,
+    /// Tokens that some request of the journey needs.
+    pub(super) tokens: Vec<Token>,
 }
 
 impl<'p> Builder<'_, 'p> {
     fn section(&mut self, section: Section, steps: &[StepPlan]) -> Pc {
         self.section = section;
         let entry = self.here();
+        if section == Section::Before {
+            self.journey_token();
+        }
         self.steps(steps);
         self.ops.push(Op::End);
         entry
     }
 
-    fn here(&self) -> Pc {
+    pub(super) fn is_before(&self) -> bool {
+        self.section == Section::Before
+    }
+
+    pub(super) fn here(&self) -> Pc {
         self.ops.len() as Pc
     }
 
-    fn emit(&mut self, op: Op) -> usize {
+    pub(super) fn emit(&mut self, op: Op) -> usize {
         if self.ops.len() >= MAX_OPS && !self.full {
             self.full = true;
             self.lowering.push(
@@ -186,6 +208,9 @@ impl<'p> Builder<'_, 'p> {
             StepKind::Request(request) => {
                 let number = self.request(request, step.span, None);
                 self.emit(Op::Request(number));
+                if let Some(again) = self.repetition(request, step.span, number) {
+                    self.emit(Op::Request(again));
+                }
             }
             StepKind::Probe { request, stranger } => self.probe(request, stranger.as_ref(), step.span),
             StepKind::Think(delay) => {
@@ -277,7 +302,7 @@ impl<'p> Builder<'_, 'p> {
     }
 
     /// Sets where a jump goes.
-    fn land(&mut self, jump: usize, target: Pc) {
+    pub(super) fn land(&mut self, jump: usize, target: Pc) {
         match &mut self.ops[jump] {
             Op::Jump(to) | Op::JumpUnless { to, .. } => *to = target,
             _ => {}

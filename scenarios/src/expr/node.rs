@@ -49,7 +49,7 @@ impl Node {
     /// Whether evaluation makes a marker anywhere.
     pub(super) fn uses_marker(&self) -> bool {
         match self {
-            Self::Marker(_) => true,
+            Self::Marker(_) | Self::Call(Function::MarkerWords, _) => true,
             Self::Const(_) | Self::Load { .. } => false,
             Self::List(items) | Self::Concat(items) | Self::Call(_, items) => items.iter().any(Self::uses_marker),
             Self::Map(pairs) => pairs.iter().any(|(k, v)| k.uses_marker() || v.uses_marker()),
@@ -61,6 +61,34 @@ impl Node {
             | Self::Arithmetic(_, xs)
             | Self::Index(xs) => xs.iter().any(Self::uses_marker),
             Self::Conditional(xs) => xs.iter().any(Self::uses_marker),
+        }
+    }
+
+    /// Every place that evaluation may read.
+    pub(super) fn places(&self, found: &mut dyn FnMut(&Place)) {
+        match self {
+            Self::Load { place, .. } => found(place),
+            Self::Const(_) | Self::Marker(None) => {}
+            Self::List(items) | Self::Concat(items) | Self::Call(_, items) => {
+                items.iter().for_each(|x| x.places(found));
+            }
+            Self::Map(pairs) => pairs.iter().for_each(|(k, v)| {
+                k.places(found);
+                v.places(found);
+            }),
+            Self::Marker(Some(x))
+            | Self::Not(x)
+            | Self::Negate(x)
+            | Self::Field(x, _)
+            | Self::Matches(x, _)
+            | Self::Raw(x) => x.places(found),
+            Self::Or(xs)
+            | Self::And(xs)
+            | Self::In(xs)
+            | Self::Compare(_, xs)
+            | Self::Arithmetic(_, xs)
+            | Self::Index(xs) => xs.iter().for_each(|x| x.places(found)),
+            Self::Conditional(xs) => xs.iter().for_each(|x| x.places(found)),
         }
     }
 

@@ -209,6 +209,8 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         probe: None,
         continue_on_failure: false,
         plants_marker: false,
+        guard: scenarios::guard::Guard::default(),
+        whole_url: false,
     }
 }
 
@@ -227,6 +229,8 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         counters: 0,
         // Who measures a target's errors wants them at full rate.
         after_failure_ns: (0, 0),
+        fresh: scenarios::conditions::Fresh::default(),
+        keeps: scenarios::conditions::Keeps::default(),
     };
     let step = Step { journey: 0, name: name.clone(), target: 0, tags: Vec::new(), probe: false, control: None };
     let profile = Profile {
@@ -238,6 +242,9 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         cool_down_ns: 0,
         isolation_required: false,
         faults: scenarios::faults::Faults::default(),
+        fresh: scenarios::conditions::Fresh::default(),
+        network: None,
+        moments: Vec::new(),
     };
     Program {
         name,
