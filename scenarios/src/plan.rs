@@ -15,6 +15,7 @@ mod sla;
 mod steps;
 mod stored;
 mod targets;
+mod ways;
 
 pub(crate) use profiles::{MAX_RATE, MAX_USERS};
 pub(crate) use reader::constant;
@@ -86,6 +87,11 @@ impl Plan {
     }
 }
 
+/// SHA-256 in hex of a scenario's text, as in [`Plan::digests`].
+pub fn text_digest(text: &str) -> String {
+    stored::sha256(text.as_bytes())
+}
+
 /// A service under test.
 #[derive(Clone, Debug)]
 pub(crate) struct TargetPlan {
@@ -97,6 +103,7 @@ pub(crate) struct TargetPlan {
     pub insecure: bool,
     pub ca: Option<String>,
     pub watch: Option<crate::program::Scrape>,
+    pub transport: crate::transport::Transport,
 }
 
 /// Rows with named columns; `None` when they could not be read, so that nothing else is said about them.
@@ -154,15 +161,37 @@ pub(crate) struct StepPlan {
 #[derive(Clone, Debug)]
 pub(crate) enum StepKind {
     Request(Box<RequestPlan>),
-    Probe { request: Box<RequestPlan>, stranger: Option<Scalar> },
+    Probe {
+        request: Box<RequestPlan>,
+        stranger: Option<Scalar>,
+    },
     Think(Delay),
-    Repeat { times: Scalar, steps: Vec<StepPlan> },
-    While { condition: Scalar, most: u64, steps: Vec<StepPlan> },
-    If { condition: Scalar, then: Vec<StepPlan>, otherwise: Vec<StepPlan> },
+    Repeat {
+        times: Scalar,
+        steps: Vec<StepPlan>,
+    },
+    While {
+        condition: Scalar,
+        most: u64,
+        steps: Vec<StepPlan>,
+    },
+    If {
+        condition: Scalar,
+        then: Vec<StepPlan>,
+        otherwise: Vec<StepPlan>,
+    },
     Choose(Vec<(u32, Vec<StepPlan>)>),
     Set(Vec<(Scalar, Node)>),
-    Group { name: Scalar, steps: Vec<StepPlan> },
+    Group {
+        name: Scalar,
+        steps: Vec<StepPlan>,
+    },
     Call(Scalar),
+    /// From now on data of this audience may arrive.
+    Join(Scalar),
+    /// From now on it may not.
+    Leave(Scalar),
+    SwitchAccount,
 }
 
 /// A request as written.
@@ -180,6 +209,7 @@ pub(crate) struct RequestPlan {
     pub body: BodyPlan,
     pub timeout_ns: Option<u64>,
     pub abandon: Option<Abandon>,
+    pub redirects: Option<crate::transport::Redirects>,
     pub expect: ExpectPlan,
     pub saves: Vec<SavePlan>,
     pub identities: Vec<(Scalar, Scalar)>,
@@ -206,6 +236,7 @@ impl RequestPlan {
             body: BodyPlan::Empty,
             timeout_ns: None,
             abandon: None,
+            redirects: None,
             expect: ExpectPlan::default(),
             saves: Vec::new(),
             identities: Vec::new(),

@@ -5,7 +5,7 @@
 pub mod exposition;
 
 use crate::client::answer::{Ending, Outgoing};
-use crate::client::exchange::{Limits, UserClient, Wire};
+use crate::client::exchange::{UserClient, Wire};
 use crate::clock::{Clock, Nanos, SECOND};
 use crate::record::collector::{Handover, Message};
 use crate::record::interval::Interval;
@@ -131,7 +131,7 @@ impl Scraper {
     /// `second`. `at_s` is the moment, s since the start of the load; negative before it.
     fn scrape(&mut self, clock: Clock, now: Option<Nanos>, second: u64, at_s: f64) -> Interval {
         let mut part = Interval::new(second, &self.program);
-        let wire = match Wire::new(clock, &self.ends, &self.tls, Limits::default()) {
+        let wire = match Wire::new(clock, &self.ends, &self.tls) {
             Ok(wire) => wire,
             Err(problem) => {
                 self.targets.iter_mut().for_each(|t| t.problem = Some(problem.clone()));

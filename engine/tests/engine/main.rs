@@ -5,12 +5,17 @@ mod aborts;
 mod detectors;
 mod faults;
 mod hostile;
+mod http2;
 mod isolation;
 mod laws;
+mod loopback;
 mod phases;
+mod redirects;
 mod requests;
 mod spoken;
+mod tls;
 mod truth;
+mod ways;
 
 use engine::run_result::{Counts, RunResult};
 use engine::simulate::{Script, simulate};

@@ -75,6 +75,7 @@ references!(
     expect_body,
     echo,
     tls,
+    limits,
     of,
     faults,
     gate
@@ -119,6 +120,7 @@ words!(
     spacing: ["even", "poisson"],
     how: ["reset", "close"],
     reuse: ["wrap"],
+    resolve: ["once", "per_connection"],
     order: ["in_order", "random"],
     version: [1],
     what_stops: ["iteration", "user", "run"],
