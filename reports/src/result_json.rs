@@ -38,6 +38,7 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "faults": faults(result),
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
         "watched": result.watched.iter().map(watched).collect::<Vec<_>>(),
+        "marks": crate::moments::json(result),
     });
     let mut text = serde_json::to_string_pretty(&document).expect("a JSON value always serialises");
     text.push('\n');

@@ -268,6 +268,7 @@ pub fn empty() -> RunResult {
             capacity: None,
             marks: Vec::new(),
             watched: Vec::new(),
+            commands: Vec::new(),
         },
         ending: Ending::Finished,
         duration_s: 20.0,
