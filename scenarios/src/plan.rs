@@ -87,6 +87,11 @@ impl Plan {
     }
 }
 
+/// SHA-256 in hex of a scenario's text, as in [`Plan::digests`].
+pub fn text_digest(text: &str) -> String {
+    stored::sha256(text.as_bytes())
+}
+
 /// A service under test.
 #[derive(Clone, Debug)]
 pub(crate) struct TargetPlan {
