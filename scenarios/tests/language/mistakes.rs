@@ -399,6 +399,7 @@ const LATER: &[(&str, &str)] = &[
     ("for: 10m", "for: 10m, faults: { same_url_burst: 5% }"),
     ("users: 10, for: 10m", "preset: canary"),
     ("errors: < 1%", "regress: { p95: < 10% }"),
+    ("errors: < 1%", "rate_limit: 10/s"),
     ("errors: < 1%", "containment: {}"),
 ];
 
