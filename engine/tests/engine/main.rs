@@ -5,6 +5,7 @@ mod aborts;
 mod detectors;
 mod faults;
 mod hostile;
+mod hostile_bodies;
 mod http2;
 mod isolation;
 mod laws;
