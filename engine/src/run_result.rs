@@ -459,6 +459,10 @@ pub struct Isolation {
     pub credential_evictions: u64,
     /// Answers to a revoked credential that come without any credential as well: public, no finding.
     pub repeats_public: u64,
+    /// Markers of an audience that overlapped with a join or a leave: counted, no alarm.
+    pub audience_unclear: u64,
+    /// Switches of account that found no free one.
+    pub switches_skipped: u64,
     /// Known foreign markers put through the scanner.
     pub injected: u64,
     /// Of those: found.
@@ -557,6 +561,9 @@ pub struct LeakRecord {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Party {
+    /// Number of the account, while the run goes.
+    #[serde(skip)]
+    pub number: Option<u32>,
     /// Virtual user index, if one of this run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<u64>,

@@ -362,6 +362,8 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "probes_skipped": seen.probes_skipped,
         "credential_evictions": seen.credential_evictions,
         "repeats_public": seen.repeats_public,
+        "audience_unclear": seen.audience_unclear,
+        "switches_skipped": seen.switches_skipped,
         "target_minutes": seen.target_minutes,
         "exemptions": result.header.exemptions,
     })

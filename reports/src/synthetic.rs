@@ -349,6 +349,7 @@ pub fn leak(step: usize, count: u64, excerpt: &str) -> LeakGroup {
         journey: "patient".into(),
         step: "GET /records".into(),
         request: request.into(),
+        ..Party::default()
     };
     LeakGroup {
         key: LeakKey { detector: "foreign-marker".into(), tier: Tier::Proven, step, place: "body".into() },

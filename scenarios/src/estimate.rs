@@ -131,7 +131,7 @@ fn play_once(journey: &Journey, entry: Pc, chance: &mut Chance, sum: &mut Iterat
                 drawn = true;
                 pc = chance.choose(branches)? as usize;
             }
-            Op::Set { .. } | Op::GroupStart(_) | Op::GroupEnd(_) => {}
+            Op::Set { .. } | Op::Join(_) | Op::Leave(_) | Op::SwitchAccount | Op::GroupStart(_) | Op::GroupEnd(_) => {}
         }
     }
     None

@@ -34,7 +34,7 @@ pub use dealing::{deal_users, needed_accounts};
 pub use diagnostic::{Diagnostic, Severity, Span, render};
 pub use estimate::Estimate;
 pub use overrides::Overrides;
-pub use plan::{Plan, parse};
+pub use plan::{Plan, parse, text_digest};
 pub use program::Program;
 pub use shape::{Phase, Range, Shape};
 pub use source::Source;

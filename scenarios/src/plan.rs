@@ -87,6 +87,11 @@ impl Plan {
     }
 }
 
+/// SHA-256 in hex of a scenario's text, as in [`Plan::digests`].
+pub fn text_digest(text: &str) -> String {
+    stored::sha256(text.as_bytes())
+}
+
 /// A service under test.
 #[derive(Clone, Debug)]
 pub(crate) struct TargetPlan {
@@ -155,15 +160,37 @@ pub(crate) struct StepPlan {
 #[derive(Clone, Debug)]
 pub(crate) enum StepKind {
     Request(Box<RequestPlan>),
-    Probe { request: Box<RequestPlan>, stranger: Option<Scalar> },
+    Probe {
+        request: Box<RequestPlan>,
+        stranger: Option<Scalar>,
+    },
     Think(Delay),
-    Repeat { times: Scalar, steps: Vec<StepPlan> },
-    While { condition: Scalar, most: u64, steps: Vec<StepPlan> },
-    If { condition: Scalar, then: Vec<StepPlan>, otherwise: Vec<StepPlan> },
+    Repeat {
+        times: Scalar,
+        steps: Vec<StepPlan>,
+    },
+    While {
+        condition: Scalar,
+        most: u64,
+        steps: Vec<StepPlan>,
+    },
+    If {
+        condition: Scalar,
+        then: Vec<StepPlan>,
+        otherwise: Vec<StepPlan>,
+    },
     Choose(Vec<(u32, Vec<StepPlan>)>),
     Set(Vec<(Scalar, Node)>),
-    Group { name: Scalar, steps: Vec<StepPlan> },
+    Group {
+        name: Scalar,
+        steps: Vec<StepPlan>,
+    },
     Call(Scalar),
+    /// From now on data of this audience may arrive.
+    Join(Scalar),
+    /// From now on it may not.
+    Leave(Scalar),
+    SwitchAccount,
 }
 
 /// A request as written.

@@ -51,7 +51,8 @@ pub(super) struct Table {
     pub facts: HeaderFacts,
     stored_text: String,
     pub how: How,
-    seed: u64,
+    /// Of the next run.
+    pub seed: u64,
     key: [u8; 32],
     pub stop: Arc<Stop>,
 }
@@ -64,6 +65,19 @@ pub fn play(loaded: Loaded, game: Game) -> Result<u8, Problem> {
     let first = game.profiles.first().ok_or_else(|| Problem::usage("there is no profile to run"))?;
     let label = if game.profiles.len() == 1 { first.as_str() } else { "suite" };
     let folder = results::folder(game.how.out.as_deref(), &loaded.program.name, label);
+    let (rounds, ask, is_one) = (game.rounds, game.suite.clone(), game.profiles.len() == 1);
+    let table = table(loaded, game);
+    if let Some(schedule) = rounds {
+        return rounds::play(&table, schedule, &folder);
+    }
+    if is_one {
+        return play_one(&table, 0, &folder).map(|played| played.cause.code());
+    }
+    suite::play(&table, ask, &folder)
+}
+
+/// What the runs of an invocation share; from here on a signal stops them.
+pub(super) fn table(loaded: Loaded, game: Game) -> Table {
     let table = Table {
         facts: facts(&loaded, &game),
         stored_text: loaded.plan.stored_text(),
@@ -74,13 +88,7 @@ pub fn play(loaded: Loaded, game: Game) -> Result<u8, Problem> {
         how: game.how,
     };
     signals::watch(Arc::clone(&table.stop));
-    if let Some(schedule) = game.rounds {
-        return rounds::play(&table, schedule, &folder);
-    }
-    if game.profiles.len() == 1 {
-        return play_one(&table, 0, &folder).map(|played| played.cause.code());
-    }
-    suite::play(&table, game.suite, &folder)
+    table
 }
 
 fn facts(loaded: &Loaded, game: &Game) -> HeaderFacts {

@@ -123,7 +123,11 @@ impl Variables {
                         }
                     }
                 }
-                StepKind::Probe { .. } | StepKind::Think(_) => {}
+                StepKind::Probe { .. }
+                | StepKind::Join(_)
+                | StepKind::Leave(_)
+                | StepKind::SwitchAccount
+                | StepKind::Think(_) => {}
             }
         }
     }
@@ -228,6 +232,19 @@ impl<'p> Builder<'_, 'p> {
                 self.emit(Op::GroupEnd(group));
             }
             StepKind::Call(name) => self.call(name),
+            StepKind::Join(name) => {
+                let name = self.audience(name);
+                self.emit(Op::Join(name));
+            }
+            StepKind::Leave(name) => {
+                let name = self.audience(name);
+                self.emit(Op::Leave(name));
+            }
+            StepKind::SwitchAccount => {
+                if self.may_switch(step.span) {
+                    self.emit(Op::SwitchAccount);
+                }
+            }
         }
     }
 

@@ -76,7 +76,10 @@ fn mask(scalar: &Scalar) -> Option<(Span, String)> {
         // The variable's name may be seen, its default may not.
         let name = &scalar.text[at..];
         let end = name.find([':', '}']).unwrap_or(name.len());
-        let bare = at == 0 && name[end..] == *"}";
+        // The name of a scheme is no secret; without it the copy could not be played again.
+        let scheme = scalar.text[..at].trim_end();
+        let is_scheme = ["", "Bearer", "Basic", "Token"].iter().any(|s| s.eq_ignore_ascii_case(scheme));
+        let bare = is_scheme && name[end..] == *"}";
         if bare {
             return None;
         }

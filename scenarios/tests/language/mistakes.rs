@@ -41,6 +41,10 @@ const CASES: &[Case] = &[
     case("- think: 1s..4s", "- websocket /ws:\n            steps: []", "34:11 not-yet", "`websocket` is part of the language but not built yet"),
     case("- think: 1s..4s", "- poll: GET /x\n          until: last.status == 200\n          save: { zz: $.a }\n        - set: { q: \"{{ zz }}\" }", "34:11 not-yet", "`poll` is part of the language but not built yet"),
     case("- think: 1s..4s", "- pace: 10s", "34:11 not-yet", "`pace` is part of the language but not built yet"),
+    case("- think: 1s..4s", "- join: \"{{ rom }}\"", "34:21 unknown-variable", "no step of this journey saves or sets it"),
+    case("- think: 1s..4s", "- leave: [a]", "34:18 wrong-type", "`leave` is text"),
+    case("- think: 1s..4s", "- switch_account: back", "34:27 bad-value", "next"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, faults: { switch_account: 5% }", "44:47 not-yet", "`switch_account` is part of the language but not built yet"),
     case("- think: 1s..4s", "- call: log_on", "34:17 unknown-name", "did you mean `log_in`"),
     case("- think: 1s..4s", "- get /a", "34:11 bad-step", "GET"),
     case("- think: 1s..4s", "- GET a", "34:11 bad-step", "GET /a"),
@@ -358,16 +362,12 @@ const LATER_STEPS: &[&str] = &[
     "poll: GET /a",
     "for_each: panel",
     "pace: 10s",
-    "join: room",
-    "leave: room",
     "rendezvous: { name: a }",
-    "switch_account: next",
     "log: \"x\"",
     "stop: iteration",
     "GET /a: { retry: { times: 2 } }",
     "GET /a: { events: { text: x } }",
     "GET /a: { expect: { event_gap: < 1s } }",
-    "\"GET /{{ marker('room') }}\"",
 ];
 
 /// What is replaced, and by what comes later.
@@ -401,4 +401,31 @@ fn what_the_language_names_and_cannot_do_yet_is_refused_by_name() {
             assert!(one.message.ends_with("is part of the language but not built yet"), "{}", one.message);
         }
     }
+}
+
+#[test]
+fn whoever_switches_needs_a_free_row_a_role_and_a_place_in_the_steps() {
+    let only = |from: &str, to: &str| {
+        let text = FILE.replacen(from, to, 1);
+        let found = file::diagnostics(&text);
+        assert_eq!(found.len(), 1, "{}", file::rendered(&text));
+        (found[0].code, found[0].message.clone())
+    };
+    let switch = "- think: 1s..4s\n        - switch_account: next";
+    let text = FILE.replacen("- think: 1s..4s", switch, 1);
+    assert!(file::diagnostics(&text).is_empty(), "{}", file::rendered(&text));
+    let all = text.replacen("users: 10", "users: 50", 1);
+    let found = file::diagnostics(&all);
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].message.contains("needs 51 accounts") && found[0].message.contains("there are 50"),
+        "{}",
+        found[0].message
+    );
+    assert_eq!(
+        only("before: [ { call: log_in } ]", "before: [ { call: log_in }, switch_account: next ]").0,
+        "bad-step"
+    );
+    let (code, message) = only("as: patient\n", "as: patient\n    after: [ switch_account: next ]\n");
+    assert_eq!(code, "bad-step", "{message}");
 }
