@@ -37,6 +37,7 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "isolation": isolation(result, verdict),
         "faults": faults(result),
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
+        "marks": crate::moments::json(result),
         "watched": [],
     });
     let mut text = serde_json::to_string_pretty(&document).expect("a JSON value always serialises");

@@ -267,6 +267,7 @@ pub fn empty() -> RunResult {
             ladder: false,
             capacity: None,
             marks: Vec::new(),
+            commands: Vec::new(),
         },
         ending: Ending::Finished,
         duration_s: 20.0,

@@ -15,6 +15,8 @@ pub mod expr;
 pub mod faults;
 pub mod gate;
 pub mod guard;
+mod imports;
+mod inlined;
 pub mod jsonpath;
 pub mod library;
 pub mod multipart;

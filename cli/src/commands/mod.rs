@@ -6,6 +6,7 @@ mod demo;
 mod hit;
 mod init;
 mod load;
+mod moments;
 mod play;
 mod practice;
 mod replay;

@@ -2,6 +2,7 @@
 
 use super::capacity;
 use super::load::Loaded;
+use super::moments::Moments;
 use super::rounds;
 use super::suite::{self, Ask};
 use crate::args::How;
@@ -17,7 +18,7 @@ use scenarios::program::Profile;
 use scenarios::{Program, Shape};
 use std::collections::BTreeMap;
 use std::io::stdout;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What is to be played.
@@ -50,6 +51,8 @@ pub(super) struct Table {
     pub program: Arc<Program>,
     pub facts: HeaderFacts,
     stored_text: String,
+    /// Where commands of the scenario are started.
+    folder: PathBuf,
     pub how: How,
     /// Of the next run.
     pub seed: u64,
@@ -81,6 +84,7 @@ pub(super) fn table(loaded: Loaded, game: Game) -> Table {
     let table = Table {
         facts: facts(&loaded, &game),
         stored_text: loaded.plan.stored_text(),
+        folder: loaded.source.folder.clone(),
         program: Arc::new(loaded.program),
         seed: game.how.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
         key: rand::random(),
@@ -168,8 +172,17 @@ pub fn play_run(table: &Table, index: usize, profile: Profile, folder: &Path) ->
         health_requests,
     };
     let mut display = Display::new(program, &profile, &table.how, Arc::clone(&table.stop));
-    let finished = engine::run_profile(program, profile, setup, &mut display).map_err(Problem::run)?;
+    let moments = Moments::start(program, &profile, &table.folder);
+    let finished = engine::run_profile(program, profile, setup, &mut display);
+    let commands = moments.end(finished.as_ref().map_or(0, |f| f.result.header.started_unix_ns));
     display.finish();
+    let mut finished = finished.map_err(Problem::run)?;
+    if !commands.is_empty() {
+        finished.result.header.commands = commands;
+        if let Err(error) = engine::rewrite_header(folder, &finished.result.header) {
+            finished.store_error.get_or_insert_with(|| format!("what the commands came to: {error}"));
+        }
+    }
     Ok(finished)
 }
 

@@ -2,6 +2,7 @@
 //! by arithmetic, and a few on loopback.
 
 mod aborts;
+mod answers;
 mod detectors;
 mod faults;
 mod hostile;

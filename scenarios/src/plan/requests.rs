@@ -417,5 +417,10 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("expect_body", &expect::BODY),
     ("condition_map", &expect::CONDITION),
     ("saved", &save::SAVE),
+    ("auth", &auth::AUTH),
+    ("oauth2", &auth::OAUTH2),
+    ("part", &multipart::PART),
+    ("named_part", &multipart::NAMED),
+    ("file_body", &multipart::FILE),
     ("echo", &guard::ECHO),
 ];
