@@ -6,6 +6,7 @@ mod answers;
 mod detectors;
 mod faults;
 mod hostile;
+mod hostile_bodies;
 mod http2;
 mod isolation;
 mod laws;
