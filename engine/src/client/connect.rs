@@ -1,8 +1,9 @@
 //! Connecting: socket, TLS, the first words of HTTP; failures told apart into the target's and our own.
 //! In: a target. Out: an open [`Connection`] that its user polls itself.
 
-use super::exchange::Wire;
+use super::exchange::{Endpoint, Wire};
 use super::network::Throttle;
+use super::park::Parked;
 use super::reach::{Socket, reach};
 use super::slow::{MOUTHFUL, Pause, Slowness};
 use super::tls;
@@ -50,6 +51,8 @@ pub enum Line {
     },
     /// HTTP/2.
     Two(Box<Two>),
+    /// HTTP/1.1, while nobody speaks.
+    Parked(Box<Parked>),
 }
 
 /// An open connection.
@@ -89,6 +92,11 @@ impl Connection {
         self.ended = match &mut self.line {
             Line::One { driver, .. } => super::framing::has_ended(driver.as_mut().poll(cx), &mut self.is_unasked),
             Line::Two(two) => two.poll(cx).is_ready(),
+            Line::Parked(parked) => {
+                let ended = parked.poll(cx).is_ready();
+                self.is_unasked |= !parked.unasked.is_empty();
+                ended
+            }
         };
     }
 
@@ -107,7 +115,7 @@ impl Connection {
         !self.ended
             && match &self.line {
                 Line::One { sender, .. } => !sender.is_closed(),
-                Line::Two(_) => true,
+                Line::Two(_) | Line::Parked(_) => true,
             }
     }
 
@@ -175,6 +183,23 @@ async fn bytes_to(
     Ok((stream, traffic, local_port))
 }
 
+/// HTTP/1.1 on an open stream.
+pub(super) async fn speak(stream: Stream, endpoint: &Endpoint) -> Result<Line, Transport> {
+    let mut builder = http1::Builder::new();
+    // Left alone, the parser keeps its table of headers on the stack; any other limit costs an allocation an answer.
+    if endpoint.limits.headers != USUAL_HEADERS {
+        builder.max_headers(endpoint.limits.headers);
+    }
+    let (sender, driver) = builder
+        // A small request is cheaper copied into one buffer than gathered by the kernel.
+        .writev(false)
+        .max_buf_size(endpoint.limits.head_bytes)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| Transport::Broken)?;
+    Ok(Line::One { sender, driver: Box::pin(driver) })
+}
+
 /// The parser's own limit of headers.
 const USUAL_HEADERS: usize = 100;
 
@@ -190,19 +215,7 @@ async fn open(wire: &Wire, index: usize, sessions: Option<&Arc<ClientConfig>>) -
     } else if endpoint.transport.http == Http::Two {
         return Err(ConnectError::Target(Transport::NoHttp2));
     } else {
-        let mut builder = http1::Builder::new();
-        // Left alone, the parser keeps its table of headers on the stack; any other limit costs an allocation an answer.
-        if endpoint.limits.headers != USUAL_HEADERS {
-            builder.max_headers(endpoint.limits.headers);
-        }
-        let (sender, driver) = builder
-            // A small request is cheaper copied into one buffer than gathered by the kernel.
-            .writev(false)
-            .max_buf_size(endpoint.limits.head_bytes)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|_| ConnectError::Target(Transport::Broken))?;
-        Line::One { sender, driver: Box::pin(driver) }
+        speak(stream, endpoint).await.map_err(ConnectError::Target)?
     };
     wire.facts.opened(agreed_on_two);
     let since = wire.clock.now();
