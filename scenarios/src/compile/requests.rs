@@ -267,6 +267,11 @@ impl Builder<'_, '_> {
                 }
             };
             if let Some(source) = source {
+                let slot = self.slot(&plan.name.text);
+                // A credential is watched whether or not it is read; names with a blank are our own.
+                if !plan.credential && !plan.name.text.contains(' ') {
+                    self.lowering.trail.written.push((slot, plan.name.clone()));
+                }
                 saves.push(Save {
                     slot: self.slot(&plan.name.text),
                     name: plan.name.text.clone(),
