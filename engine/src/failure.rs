@@ -2,6 +2,7 @@
 //! In: the client's and the checks' findings. Out: the kinds that tables and `errors` show.
 
 use scenarios::program::{Condition, Program, Request};
+use scenarios::units::format_duration;
 
 /// What the network or the target did instead of answering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,6 +82,8 @@ pub enum Failure {
     Identity(u16),
     /// A template or condition of the scenario could not be evaluated.
     Scenario,
+    /// A poll found nothing until its time was over.
+    Poll,
 }
 
 impl Failure {
@@ -120,6 +123,10 @@ impl Failure {
                     "identity missing at {}",
                     of(&|r| r.identities.get(usize::from(i)).map(|x| x.path.text().to_owned()))
                 )
+            }
+            Self::Poll => {
+                let within = of(&|r| r.poll.as_ref().map(|p| format_duration(p.within_ns)));
+                format!("not there within {within}")
             }
             Self::Scenario => "scenario: expression failed".into(),
         }

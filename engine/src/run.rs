@@ -13,7 +13,7 @@ use scenarios::expr::Slot;
 use scenarios::program::{Profile, Program};
 use scenarios::value::Value;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A run's shared state.
@@ -53,6 +53,10 @@ pub struct Run {
     pub seats: Vec<Seat>,
     /// Iterations (closed load) or arrivals (open load) after which the run ends; `None`: its length alone ends it.
     pub most_iterations: Option<u64>,
+    /// Set by a `stop: run` step: who asked.
+    pub ended_by: OnceLock<String>,
+    /// Whether `log` steps speak: in a trace only.
+    pub traced: bool,
 }
 
 impl Run {
@@ -92,6 +96,8 @@ impl Run {
             mint,
             seats,
             most_iterations: None,
+            ended_by: OnceLock::new(),
+            traced: false,
             program,
             profile,
             clock,

@@ -136,6 +136,8 @@ struct Seat {
     /// In flight: when it was sent, and what will come.
     reply: Option<(Nanos, Reply)>,
     playing: bool,
+    /// Of an open load: goes, and somebody else sits down.
+    quits: bool,
 }
 
 struct Simulation<'a> {
@@ -176,6 +178,7 @@ impl<'a> Simulation<'a> {
                 until: Nanos::MAX,
                 reply: None,
                 playing: false,
+                quits: false,
             })
             .collect();
         let guard = Guard::new(&run.program, &run.profile);
@@ -233,6 +236,9 @@ impl<'a> Simulation<'a> {
                 }
             } else {
                 self.happen(now, event);
+            }
+            if self.run.ended_by.get().is_some() {
+                return self.finish(now);
             }
         }
         self.finish(end + run.profile.graceful_stop_ns)
@@ -356,6 +362,16 @@ impl<'a> Simulation<'a> {
                     self.at(next, Event::Begin(user));
                 }
             }
+            Effect::Quit if self.open => {
+                // The seat is free for the next person.
+                self.seats[user].quits = true;
+                self.step(user, now, Input::Leave);
+            }
+            Effect::Quit => {
+                self.seats[user].windows.clear();
+                self.step(user, now, Input::Leave);
+            }
+            Effect::Gone if std::mem::take(&mut self.seats[user].quits) => self.free(user, now),
             Effect::Gone => {
                 self.seats[user].playing = false;
                 self.recorder.users -= 1;
@@ -409,6 +425,8 @@ impl<'a> Simulation<'a> {
             }
         }
         self.turn_to(self.second + 1);
-        self.fold.finish(self.aborted.map_or(Ending::Finished, Ending::Aborted))
+        let stopped = self.run.ended_by.get().cloned().map(Ending::Stopped);
+        let ending = self.aborted.map(Ending::Aborted).or(stopped);
+        self.fold.finish(ending.unwrap_or(Ending::Finished))
     }
 }

@@ -233,7 +233,8 @@ async fn run_to_end(desk: &Rc<Desk>, stop: &Stop) {
         if now >= end && !desk.stopping.replace(true) {
             desk.wake_all();
         }
-        if (now >= cut_at || stop.is_asked()) && !desk.wire.cut.replace(true) {
+        let is_asked = stop.is_asked() || desk.run.ended_by.get().is_some();
+        if (now >= cut_at || is_asked) && !desk.wire.cut.replace(true) {
             desk.stopping.set(true);
             desk.wake_all();
         }
@@ -248,8 +249,9 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
     let mut user = VirtualUser::new(Arc::clone(&desk.run), seat.journey, index as u32, seat.account);
     let mut client = UserClient::new(desk.run.program.targets.len());
     let mut free_at = 0;
+    let mut has_quit = false;
     for (start, stop) in windows {
-        if !desk.sleep(start, None).await {
+        if has_quit || !desk.sleep(start, None).await {
             break;
         }
         desk.enter();
@@ -260,7 +262,11 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
             tokio::task::consume_budget().await;
             desk.recorder.borrow_mut().asked_and_started();
             match iterate(&desk, &mut user, &mut client, due).await {
-                Some(next) => due = next,
+                Some(Played::Over(next)) => due = next,
+                Some(Played::Quit) => {
+                    has_quit = true;
+                    break;
+                }
                 None => break,
             }
             // The pause after a failure; think times are inside the iteration.
@@ -275,11 +281,20 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
     presence.over();
 }
 
-/// Plays one iteration; answers when the next is due, or `None` when the run was cut.
-async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, due: Nanos) -> Option<Nanos> {
+/// How an iteration ended.
+enum Played {
+    /// The next one is due then.
+    Over(Nanos),
+    /// The user wants to go.
+    Quit,
+}
+
+/// Plays one iteration; `None` when the run was cut.
+async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, due: Nanos) -> Option<Played> {
     let effect = desk.step(user, Input::Begin(due));
     match perform(desk, user, client, effect).await {
-        Some(Effect::IterationOver(next)) => Some(next),
+        Some(Effect::IterationOver(next)) => Some(Played::Over(next)),
+        Some(Effect::Quit) => Some(Played::Quit),
         _ => None,
     }
 }
@@ -298,7 +313,7 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
     let mut effect = first;
     loop {
         effect = match effect {
-            Effect::IterationOver(_) | Effect::Gone => return Some(effect),
+            Effect::IterationOver(_) | Effect::Gone | Effect::Quit => return Some(effect),
             Effect::Wait(until) => {
                 if !desk.sleep(until, Some(client)).await {
                     user.cut(&mut desk.recorder.borrow_mut());
@@ -398,11 +413,15 @@ async fn open_user(desk: Rc<Desk>, index: usize, first: Nanos, door: Rc<Door>) {
     let waiting = Rc::new(Waiting { due: Cell::new(Some(first)), waker: RefCell::default() });
     door.waiting.borrow_mut().insert(index, Rc::clone(&waiting));
     while let Some(due) = next_arrival(&desk, &waiting, &mut client).await {
-        let Some(next) = iterate(&desk, &mut user, &mut client, due).await else {
-            break;
-        };
-        if next > desk.run.clock.now() && !desk.pause(next, &mut client).await {
-            break;
+        match iterate(&desk, &mut user, &mut client, due).await {
+            Some(Played::Over(next)) => {
+                if next > desk.run.clock.now() && !desk.pause(next, &mut client).await {
+                    break;
+                }
+            }
+            // The seat is free for the next person.
+            Some(Played::Quit) => leave(&desk, &mut user, &mut client).await,
+            None => break,
         }
         door.floor.borrow_mut().give_back(seat.journey, index);
     }

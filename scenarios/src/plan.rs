@@ -24,7 +24,7 @@ use crate::compile;
 use crate::diagnostic::{self, Diagnostic, Span};
 use crate::environment::{self, Lookup};
 use crate::faults::{Abandon, Faults};
-use crate::program::{DataOrder, Delay, Load};
+use crate::program::{DataOrder, Delay, Halt, Load, Retry};
 use crate::shape::Shape;
 use crate::source::Source;
 use crate::syntax::{self, Node, Scalar};
@@ -132,6 +132,9 @@ pub(crate) struct JourneyPlan {
     pub after: Vec<StepPlan>,
     pub continue_on_failure: bool,
     pub after_failure_ns: (u64, u64),
+
+    pub again_ns: Option<u64>,
+    pub again_on: Vec<(u16, u16)>,
 }
 
 /// One step with its place.
@@ -152,8 +155,13 @@ pub(crate) enum StepKind {
     If { condition: Scalar, then: Vec<StepPlan>, otherwise: Vec<StepPlan> },
     Choose(Vec<(u32, Vec<StepPlan>)>),
     Set(Vec<(Scalar, Node)>),
-    Group { name: Scalar, steps: Vec<StepPlan> },
+    Group { name: Scalar, steps: Vec<StepPlan>, continue_on_failure: Option<bool> },
     Call(Scalar),
+
+    Pace(Delay),
+    ForEach { list: Node, name: Scalar, steps: Vec<StepPlan> },
+    Log(Scalar),
+    Stop(Halt),
 }
 
 /// A request as written.
@@ -176,6 +184,17 @@ pub(crate) struct RequestPlan {
     pub identities: Vec<(Scalar, Scalar)>,
     pub tags: Vec<Scalar>,
     pub continue_on_failure: Option<bool>,
+
+    pub retry: Option<Retry>,
+    pub poll: Option<PollPlan>,
+}
+
+/// `poll` as written.
+#[derive(Clone, Debug)]
+pub(crate) struct PollPlan {
+    pub every_ns: u64,
+    pub within_ns: u64,
+    pub until: Option<Scalar>,
 }
 
 /// A body as written.

@@ -161,6 +161,20 @@ impl VirtualUser {
         if holds { Ok(()) } else { Err(format!("expected {expected}; {}", came())) }
     }
 
+    /// Saves what is there, whatever is missing.
+    pub(super) fn save_what_is_there(&mut self, plan: &Request, answer: &Answer<'_>) {
+        if plan.saves.is_empty() {
+            return;
+        }
+        let run = std::sync::Arc::clone(&self.run);
+        let json = &run.prepared[self.outgoing.request].wanted.read(answer.body);
+        for save in &plan.saves {
+            if let Some(value) = find(save, json, answer) {
+                self.slots[usize::from(save.slot)] = value;
+            }
+        }
+    }
+
     fn save(&mut self, plan: &Request, json: &Json, answer: &Answer<'_>) -> Result<(), Wrong> {
         for (i, save) in plan.saves.iter().enumerate() {
             match find(save, json, answer).or_else(|| save.default.clone()) {
@@ -170,6 +184,14 @@ impl VirtualUser {
         }
         Ok(())
     }
+}
+
+/// A try of a poll whose answer is not the awaited one is as good as any other, unless the target broke.
+pub(super) fn not_yet(status: u16) -> (Class, Option<Failure>, String) {
+    if status < 500 {
+        return (Class::Ok, None, String::new());
+    }
+    (Class::Failed, Some(Failure::Status(status)), String::new())
 }
 
 fn scenario(error: EvalError) -> Wrong {

@@ -5,6 +5,7 @@
 mod cache_lint;
 mod checks;
 mod faults;
+mod flow;
 mod isolation;
 mod json;
 mod mask;
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 use crate::record::{Class, Recorder, Sample};
 use crate::run::Run;
 use crate::run_result::FailureRecord;
+use flow::{Flow, Next, Tried};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, Normal};
 use rand_pcg::Pcg64;
@@ -52,6 +54,8 @@ pub enum Effect {
     IterationOver(Nanos),
     /// `after` has been played (or there was none).
     Gone,
+    /// The iteration is over and the user goes for good: [`Input::Leave`] is what comes next.
+    Quit,
 }
 
 /// Operations run without waiting before a scenario counts as running in circles.
@@ -104,6 +108,9 @@ pub struct VirtualUser {
     outgoing_step: u16,
     /// The request to send, after [`Effect::Send`].
     pub outgoing: Outgoing,
+    flow: Flow,
+    /// What `log` steps said while [`Run::traced`] is on, for whoever traces to take; secrets masked.
+    pub logged: Vec<String>,
 }
 
 impl VirtualUser {
@@ -139,6 +146,8 @@ impl VirtualUser {
             controls: vec![false; run.program.steps.len()],
             outgoing_step: 0,
             outgoing: Outgoing::default(),
+            flow: Flow::new(plan.flow.lists),
+            logged: Vec::new(),
             run,
         }
     }
@@ -178,7 +187,7 @@ impl VirtualUser {
     pub fn cut_in_flight(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) {
         let section = self.section;
         let due = self.iteration_due;
-        self.answered(answer, recorder);
+        self.hear(answer, recorder);
         if matches!(section, Section::Before | Section::Steps) && recorder.is_measured(due) {
             recorder.interval().iterations.cut += 1;
         }
@@ -209,8 +218,7 @@ impl VirtualUser {
         }
         self.draw_rows();
         self.group_starts.clear();
-        (self.section, self.pc) =
-            if self.ready { (Section::Steps, self.plan().steps) } else { (Section::Before, self.plan().before) };
+        (self.section, self.pc) = self.entry(due);
     }
 
     fn draw_rows(&mut self) {
@@ -298,6 +306,7 @@ impl VirtualUser {
                 }
             }
             Op::End => return Ok(self.section_over(recorder)),
+            _ => return self.flow(op, now, recorder),
         }
         Ok(None)
     }
@@ -307,23 +316,28 @@ impl VirtualUser {
             Section::Before => {
                 self.ready = true;
                 self.section = Section::Steps;
-                self.pc = self.plan().steps;
+                self.pc = self.after_before();
                 None
             }
             Section::Steps => {
-                self.failures_in_a_row = 0;
-                if recorder.is_measured(self.iteration_due) {
-                    recorder.interval().iterations.completed += 1;
-                }
-                self.iteration += 1;
-                self.section = Section::Idle;
-                Some(Effect::IterationOver(self.due))
+                self.completed(recorder);
+                Some(Effect::IterationOver(self.next_start(self.due)))
             }
             Section::After | Section::Idle => {
                 self.leave();
                 Some(Effect::Gone)
             }
         }
+    }
+
+    /// The iteration came to its end.
+    fn completed(&mut self, recorder: &mut Recorder) {
+        self.failures_in_a_row = 0;
+        if recorder.is_measured(self.iteration_due) {
+            recorder.interval().iterations.completed += 1;
+        }
+        self.iteration += 1;
+        self.section = Section::Idle;
     }
 
     fn request(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Option<Effect> {
@@ -337,6 +351,7 @@ impl VirtualUser {
                 return None;
             }
         }
+        self.note_start(plan);
         recorder.planned(plan.step, self.due);
         match self.render(request, now, recorder) {
             Ok(()) => {
@@ -368,6 +383,29 @@ impl VirtualUser {
 
     /// Takes in an answer. `None`: go on with the next operation.
     fn answered(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) -> Option<Effect> {
+        let next = self.hear(answer, recorder);
+        self.follow(next, recorder)
+    }
+
+    /// Goes where an answer leads.
+    fn follow(&mut self, next: Next, recorder: &mut Recorder) -> Option<Effect> {
+        match next {
+            Next::GoOn => None,
+            Next::GiveUp => Some(self.give_up(self.due, recorder)),
+            Next::Again(due) => {
+                self.pc -= 1;
+                self.due = due;
+                Some(Effect::Wait(due))
+            }
+            Next::Before => {
+                self.play_before();
+                None
+            }
+        }
+    }
+
+    /// Takes in an answer, judges and counts it; answers where that leads.
+    fn hear(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) -> Next {
         let run = Arc::clone(&self.run);
         let request = self.outgoing.request;
         let plan = &run.program.requests[request];
@@ -379,7 +417,10 @@ impl VirtualUser {
             recorder.status(plan.step, answer.status, due);
         }
         let control = self.scan(plan, answer, recorder);
-        let (class, failure, detail) = match answer.ending {
+        let tried = plan.poll.as_ref().map(|poll| self.try_poll(poll, plan, answer, recorder));
+        let (class, mut failure, mut detail) = match answer.ending {
+            Ending::Complete if matches!(tried, Some(Tried::NotYet(_))) => checks::not_yet(answer.status),
+            Ending::Complete if matches!(tried, Some(Tried::Over(_))) => (Class::Failed, None, String::new()),
             Ending::Complete => self.judge(request, answer, control, recorder),
             Ending::Failed(transport) => (Class::Failed, Some(Failure::Transport(transport)), String::new()),
             Ending::TimedOut => (Class::TimedOut, Some(Failure::TimedOut), String::new()),
@@ -387,6 +428,9 @@ impl VirtualUser {
             Ending::Cut => (Class::Unfinished, None, String::new()),
             Ending::GeneratorError => (Class::GeneratorError, None, String::new()),
         };
+        if let (Some(Tried::Over(came)), Class::Failed | Class::TimedOut) = (&tried, class) {
+            (failure, detail) = (Some(Failure::Poll), came.clone());
+        }
         recorder.sample(&Sample {
             step: plan.step,
             class,
@@ -400,13 +444,7 @@ impl VirtualUser {
             recorder.failure(plan.step, request, failure, due);
             self.note_failure(request, failure, &detail, Some(answer), recorder);
         }
-        match class {
-            Class::Ok | Class::Unfinished => None,
-            // As a person reloads: the user goes on, unless later steps need what this answer would have brought.
-            Class::Abandoned if plan.saves.is_empty() => None,
-            _ if plan.continue_on_failure => None,
-            _ => Some(self.give_up(done, recorder)),
-        }
+        self.next(plan, (class, failure), tried.as_ref(), answer)
     }
 
     /// A step failed: the user gives up this iteration, as a person would, and waits before the next.
@@ -420,12 +458,14 @@ impl VirtualUser {
             iterations.gave_up += 1;
             iterations.failed_before += u64::from(self.section == Section::Before);
         }
+        // Also one that was ready before is not when `before`, played again, failed.
+        self.ready &= self.section != Section::Before;
         self.iteration += 1;
         self.section = Section::Idle;
         let (first, most) = self.plan().after_failure_ns;
         let wait = first.saturating_mul(1 << self.failures_in_a_row.min(20)).min(most);
         self.failures_in_a_row += 1;
-        Effect::IterationOver(self.due.max(now) + wait)
+        Effect::IterationOver(self.next_start(self.due.max(now) + wait))
     }
 
     fn draw(&mut self, delay: Delay) -> Nanos {

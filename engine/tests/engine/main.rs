@@ -3,6 +3,7 @@
 
 mod aborts;
 mod faults;
+mod flow;
 mod hostile;
 mod isolation;
 mod laws;

@@ -4,10 +4,10 @@
 use super::Lowering;
 use super::names::{Role, Visible};
 use super::requests::Section;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{Expr, Slot, Template};
 use crate::plan::{JourneyPlan, StepKind, StepPlan};
-use crate::program::{Group, Journey, Op, Pc};
+use crate::program::{Delay, Group, Journey, JourneyFlow, Op, Pc};
 use crate::syntax::{Node, Scalar};
 use crate::value::Value;
 
@@ -42,6 +42,11 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         calls: Vec::new(),
         section: Section::Before,
         full: false,
+        entry: 0,
+        pace: None,
+        lists: 0,
+        items: Vec::new(),
+        continues: None,
     };
     let before = builder.section(Section::Before, &plan.before);
     let steps = builder.section(Section::Steps, &plan.steps);
@@ -58,6 +63,12 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         counters: builder.counters,
         ops: builder.ops,
         after_failure_ns: plan.after_failure_ns,
+        flow: JourneyFlow {
+            pace: builder.pace,
+            lists: builder.lists,
+            again_ns: plan.again_ns,
+            again_on: plan.again_on.clone(),
+        },
     }
 }
 
@@ -98,6 +109,10 @@ impl Variables {
                 StepKind::Repeat { steps, .. } | StepKind::While { steps, .. } | StepKind::Group { steps, .. } => {
                     waiting.extend(steps.iter().rev())
                 }
+                StepKind::ForEach { name, steps, .. } => {
+                    self.add(&name.text);
+                    waiting.extend(steps.iter().rev());
+                }
                 StepKind::If { then, otherwise, .. } => waiting.extend(then.iter().chain(otherwise).rev()),
                 StepKind::Choose(branches) => {
                     waiting.extend(branches.iter().flat_map(|(_, steps)| steps).rev());
@@ -110,7 +125,11 @@ impl Variables {
                         waiting.extend(plan.fragments[i].steps.iter().rev());
                     }
                 }
-                StepKind::Probe { .. } | StepKind::Think(_) => {}
+                StepKind::Probe { .. }
+                | StepKind::Think(_)
+                | StepKind::Pace(_)
+                | StepKind::Log(_)
+                | StepKind::Stop(_) => {}
             }
         }
     }
@@ -132,12 +151,21 @@ pub(super) struct Builder<'l, 'p> {
     calls: Vec<usize>,
     pub section: Section,
     full: bool,
+    /// Where the present section starts.
+    entry: Pc,
+    pace: Option<Delay>,
+    /// Number of lists to go through, and the names of the items of those that are open.
+    lists: usize,
+    items: Vec<String>,
+    /// What the innermost group that says so wants after a failure.
+    pub continues: Option<bool>,
 }
 
 impl<'p> Builder<'_, 'p> {
     fn section(&mut self, section: Section, steps: &[StepPlan]) -> Pc {
         self.section = section;
         let entry = self.here();
+        self.entry = entry;
         self.steps(steps);
         self.ops.push(Op::End);
         entry
@@ -196,11 +224,24 @@ impl<'p> Builder<'_, 'p> {
             StepKind::If { condition, then, otherwise } => self.branch(condition, then, otherwise),
             StepKind::Choose(branches) => self.choose(branches),
             StepKind::Set(values) => self.set(values),
-            StepKind::Group { name, steps } => {
+            StepKind::Group { name, steps, continue_on_failure } => {
                 let group = self.group(name);
+                let outside = self.continues;
+                self.continues = continue_on_failure.or(outside);
                 self.emit(Op::GroupStart(group));
                 self.steps(steps);
                 self.emit(Op::GroupEnd(group));
+                self.continues = outside;
+            }
+            StepKind::Pace(delay) => self.pace(*delay, step.span),
+            StepKind::ForEach { list, name, steps } => self.for_each(list, name, steps),
+            StepKind::Log(text) => {
+                let names = Visible::journey(self.lowering.plan, self.played_by, None, &self.slots);
+                let text = self.lowering.text(text, &names);
+                self.emit(Op::Log(text));
+            }
+            StepKind::Stop(halt) => {
+                self.emit(Op::Stop(*halt));
             }
             StepKind::Call(name) => self.call(name),
         }
@@ -241,6 +282,45 @@ impl<'p> Builder<'_, 'p> {
         if let Op::Round { done, .. } = &mut self.ops[round] {
             *done = end;
         }
+    }
+
+    fn pace(&mut self, delay: Delay, span: Span) {
+        let is_first = self.section == Section::Steps && self.calls.is_empty() && self.here() == self.entry;
+        if is_first && self.pace.is_none() {
+            self.pace = Some(delay);
+            return;
+        }
+        self.lowering.push(
+            Diagnostic::error(
+                "bad-step",
+                span,
+                "`pace` is the first step of a journey's `steps`, and stands there once",
+            )
+            .help("move it to the top; between steps a user waits with `think`"),
+        );
+    }
+
+    fn for_each(&mut self, list: &Node, name: &Scalar, steps: &[StepPlan]) {
+        if self.items.contains(&name.text) {
+            let message = format!("a `for_each` around this one calls its item `{}` already", name.text);
+            self.lowering.push(
+                Diagnostic::error("two-meanings", name.span, message).help("name one of the two with `as: NAME`"),
+            );
+        }
+        let names = Visible::journey(self.lowering.plan, self.played_by, None, &self.slots);
+        let list = self.lowering.list(list, &names);
+        let (each, slot) = (self.lists, self.slot(&name.text));
+        self.lists += 1;
+        self.items.push(name.text.clone());
+        self.emit(Op::Each { list, each });
+        let next = self.emit(Op::Next { each, slot, done: 0 });
+        self.steps(steps);
+        self.emit(Op::Jump(next as Pc));
+        let end = self.here();
+        if let Op::Next { done, .. } = &mut self.ops[next] {
+            *done = end;
+        }
+        self.items.pop();
     }
 
     fn branch(&mut self, condition: &Scalar, then: &[StepPlan], otherwise: &[StepPlan]) {

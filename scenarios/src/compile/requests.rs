@@ -7,7 +7,7 @@ use super::names::Visible;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{JsonTemplate, Template};
 use crate::plan::{BodyPlan, ConditionPlan, ExpectPlan, RequestPlan, SavePlan, SavedFrom};
-use crate::program::{Body, CompareOp, Condition, Expect, Identity, Probe, Request, Save, SaveSource, Step};
+use crate::program::{Body, CompareOp, Condition, Expect, Identity, Poll, Probe, Request, Save, SaveSource, Step};
 use crate::syntax::{Node, Scalar, Style};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
@@ -30,6 +30,11 @@ impl Builder<'_, '_> {
             let value = self.lowering.typed(value, &names);
             query.push((key.text.clone(), value));
         }
+        let poll = plan.poll.as_ref().map(|poll| Poll {
+            every_ns: poll.every_ns,
+            within_ns: poll.within_ns,
+            until: poll.until.as_ref().and_then(|until| self.lowering.condition(until, &names)),
+        });
         let headers = self.headers(plan, &names);
         let body = self.body(plan, &names);
         let expect = self.expect(&plan.expect, &names);
@@ -64,8 +69,11 @@ impl Builder<'_, '_> {
             probe: stranger.map(|role| Probe { role, control_step: None }),
             continue_on_failure: plan
                 .continue_on_failure
+                .or(self.continues)
                 .unwrap_or(self.plan.continue_on_failure && self.section != Section::Before),
             plants_marker,
+            retry: plan.retry.clone(),
+            poll,
         });
         number
     }

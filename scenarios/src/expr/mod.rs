@@ -196,6 +196,12 @@ impl Expr {
         Ok(Self { checked })
     }
 
+    /// An expression that always has this value.
+    pub fn constant(value: Value) -> Self {
+        let kind = Type::of(&value);
+        Self { checked: check::Checked { node: node::Node::Const(value), kind } }
+    }
+
     /// The type of the result as far as it is known.
     pub fn result_type(&self) -> Type {
         self.checked.kind

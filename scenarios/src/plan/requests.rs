@@ -1,7 +1,9 @@
 //! A request step: `METHOD /path` with its options.
 //! In: the key and the map of options. Out: [`RequestPlan`] with every shape checked, templates still as text.
 
-mod expect;
+pub(super) mod expect;
+pub(super) mod poll;
+mod retry;
 mod save;
 
 use super::reader::{Fields, Reader, Spec};
@@ -12,7 +14,7 @@ use crate::syntax::{Node, Scalar};
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["multipart", "auth", "redirects", "retry", "echo", "revokes", "events", "http"];
+const NOT_YET: &[&str] = &["multipart", "auth", "redirects", "echo", "revokes", "events", "http"];
 
 const REQUEST: Spec = Spec {
     what: "a request",
@@ -31,6 +33,7 @@ const REQUEST: Spec = Spec {
         "tags",
         "name",
         "on_failure",
+        "retry",
     ],
     not_yet: NOT_YET,
 };
@@ -76,6 +79,8 @@ pub(super) fn read(
         identities: Vec::new(),
         tags: Vec::new(),
         continue_on_failure: None,
+        retry: None,
+        poll: None,
     };
     let Some(options) = options.filter(|node| !node.is_null()) else {
         return Some(request);
@@ -86,13 +91,23 @@ pub(super) fn read(
     };
     read_options(reader, fields, &mut request);
     if !probe {
-        request.expect = expect::read(reader, fields);
-        request.saves = save::read(reader, fields);
-        request.identities = identities(reader, fields);
-        request.continue_on_failure =
-            reader.word_at(fields, "on_failure", &["continue", "give_up"], &[]).map(|word| word == "continue");
+        read_outcome(reader, fields, &mut request);
+        request.retry = fields.entry("retry").and_then(|entry| retry::read(reader, entry));
     }
     Some(request)
+}
+
+/// What is expected of the answer, what is taken from it, and what a failure means.
+fn read_outcome(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut RequestPlan) {
+    request.expect = expect::read(reader, fields);
+    request.saves = save::read(reader, fields);
+    request.identities = identities(reader, fields);
+    request.continue_on_failure = on_failure(reader, fields);
+}
+
+/// `on_failure`: whether the user goes on; `None` when nothing is said.
+pub(super) fn on_failure(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<bool> {
+    reader.word_at(fields, "on_failure", &["continue", "give_up"], &[]).map(|word| word == "continue")
 }
 
 fn read_options(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut RequestPlan) {

@@ -4,29 +4,19 @@
 use super::reader::{Fields, Reader, Spec};
 use super::{StepKind, StepPlan, requests};
 use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::program::Halt;
 use crate::syntax::{Entry, Node, Scalar};
 use crate::units;
 
 /// Steps that work, besides requests.
-const WORDS: &[&str] = &["think", "repeat", "while", "if", "choose", "set", "group", "probe", "call"];
+const WORDS: &[&str] = &[
+    "think", "repeat", "while", "if", "choose", "set", "group", "probe", "call", "pace", "for_each", "poll", "log",
+    "stop",
+];
 
 /// Steps that the language names and that are not built yet.
-const NOT_YET: &[&str] = &[
-    "websocket",
-    "parallel",
-    "poll",
-    "for_each",
-    "pace",
-    "join",
-    "leave",
-    "rendezvous",
-    "switch_account",
-    "log",
-    "stop",
-    "send",
-    "receive",
-    "close",
-];
+const NOT_YET: &[&str] =
+    &["websocket", "parallel", "join", "leave", "rendezvous", "switch_account", "send", "receive", "close"];
 
 /// Rounds of a `while` without `max`.
 const WHILE_MAX: u64 = 1_000;
@@ -43,7 +33,11 @@ step_spec!(IF, "an `if` step", "if", "then", "else");
 step_spec!(CHOOSE, "a `choose` step", "choose");
 step_spec!(BRANCH, "a branch of `choose`", "weight", "steps");
 step_spec!(SET, "a `set` step", "set");
-step_spec!(GROUP, "a `group` step", "group", "steps");
+step_spec!(GROUP, "a `group` step", "group", "steps", "on_failure");
+step_spec!(PACE, "a `pace` step", "pace");
+step_spec!(FOR_EACH, "a `for_each` step", "for_each", "as", "steps");
+step_spec!(LOG, "a `log` step", "log");
+step_spec!(STOP, "a `stop` step", "stop");
 step_spec!(CALL, "a `call` step", "call");
 step_spec!(PROBE, "a `probe` step", "probe");
 step_spec!(PROBE_FORM, "a probe", "request", "stranger");
@@ -137,10 +131,7 @@ fn unknown_step(reader: &mut Reader<'_>, key: &Scalar) {
     let methods = requests::METHODS.iter().copied();
     let all = WORDS.iter().chain(NOT_YET).copied().chain(methods);
     let help = did_you_mean(word, all).map_or_else(
-        || {
-            "a step is `GET /path` and the like, or one of think, repeat, while, if, choose, set, group, probe, call"
-                .to_owned()
-        },
+        || format!("a step is `GET /path` and the like, or one of {}", WORDS.join(", ")),
         |near| format!("did you mean `{near}`?"),
     );
     reader.push(Diagnostic::error("unknown-step", key.span, format!("there is no step `{}`", key.shown())).help(help));
@@ -193,15 +184,62 @@ fn keyword_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<S
                 reader.plain(name, "the name of a group");
             }
             let steps = nested(reader, fields, "steps", "a `group` step");
-            Some(StepKind::Group { name: name?, steps })
+            let continue_on_failure = requests::on_failure(reader, fields);
+            Some(StepKind::Group { name: name?, steps, continue_on_failure })
         }
         "call" => {
             let fields = reader.fields(node, at, &CALL)?;
             Some(StepKind::Call(reader.text_at(fields, "call")?.clone()))
         }
-        _ => {
+        "probe" => {
             reader.fields(node, at, &PROBE)?;
             probe(reader, entry)
+        }
+        _ => flow_step(reader, node, entry),
+    }
+}
+
+/// Steps that say how the journey flows.
+fn flow_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<StepKind> {
+    let at = entry.key.span;
+    match entry.key.text.as_str() {
+        "pace" => {
+            reader.fields(node, at, &PACE)?;
+            let delay = reader.unit(&entry.value, at, "`pace`", "`10s`", units::parse_delay)?;
+            Some(StepKind::Pace(delay))
+        }
+        "for_each" => {
+            let fields = reader.fields(node, at, &FOR_EACH)?;
+            let list = match &entry.value {
+                Node::List(..) => Some(entry.value.clone()),
+                _ => reader.text_at(fields, "for_each").cloned().map(Node::Scalar),
+            };
+            let mut name = reader.text_at(fields, "as").cloned();
+            if let Some(given) = &name
+                && !reader.variable_name(given, "a variable")
+            {
+                name = None;
+            } else if fields.entry("as").is_none() {
+                let mut usual = entry.key.clone();
+                usual.text = "item".into();
+                name = Some(usual);
+            }
+            let steps = nested(reader, fields, "steps", "a `for_each` step");
+            Some(StepKind::ForEach { list: list?, name: name?, steps })
+        }
+        "poll" => requests::poll::read(reader, node, entry).map(|request| StepKind::Request(Box::new(request))),
+        "log" => {
+            let fields = reader.fields(node, at, &LOG)?;
+            Some(StepKind::Log(reader.text_at(fields, "log")?.clone()))
+        }
+        _ => {
+            let fields = reader.fields(node, at, &STOP)?;
+            let halt = match reader.word_at(fields, "stop", &["iteration", "user", "run"], &[])? {
+                "iteration" => Halt::Iteration,
+                "user" => Halt::User,
+                _ => Halt::Run,
+            };
+            Some(StepKind::Stop(halt))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::file::{FILE, program};
 use scenarios::Program;
-use scenarios::program::{Body, Condition, Control, Journey, Op, Request, SaveSource};
+use scenarios::program::{Body, Condition, Control, Delay, Journey, Op, Request, SaveSource};
 
 /// One line per operation.
 fn listing(program: &Program, journey: &Journey) -> String {
@@ -25,6 +25,12 @@ fn listing(program: &Program, journey: &Journey) -> String {
             Op::Choose(branches) => format!("choose {branches:?}"),
             Op::GroupStart(g) => format!("group {}", program.groups[*g].name),
             Op::GroupEnd(g) => format!("end of {}", program.groups[*g].name),
+            Op::Each { each, .. } => format!("each l{each}"),
+            Op::Next { each, slot, done } => {
+                format!("next of l{each} to {} else {done}", journey.slot_names[usize::from(*slot)])
+            }
+            Op::Log(_) => "log".into(),
+            Op::Stop(halt) => format!("stop {halt:?}"),
             Op::End => "end".into(),
         };
         out.push_str(&format!("{pc:3} {text}\n"));
@@ -41,6 +47,60 @@ fn steps(steps: &str) -> String {
 fn request<'p>(program: &'p Program, step: &str) -> &'p Request {
     let found = program.requests.iter().find(|r| program.steps[r.step].name == step);
     found.expect("a request of this step")
+}
+
+#[test]
+fn a_list_is_gone_through_and_a_pace_is_no_operation() {
+    let program = program(&steps(
+        "      - pace: 10s
+      - for_each: [1, 2]
+        steps: [ { log: \"{{ item }}\" } ]
+      - for_each: token
+        as: word
+        steps:
+          - GET /a/{{ word }}
+          - stop: iteration
+",
+    ));
+    let journey = &program.journeys[0];
+    insta::assert_snapshot!(listing(&program, journey), @r"
+    before:
+      0 POST /auth/login
+      1 end
+    steps:
+      2 each l0
+      3 next of l0 to item else 6
+      4 log
+      5 jump 3
+      6 each l1
+      7 next of l1 to word else 11
+      8 GET /a/{{ word }}
+      9 stop Iteration
+     10 jump 7
+     11 end
+    after:
+     12 end
+    ");
+    assert_eq!((journey.flow.lists, journey.flow.pace), (2, Some(Delay::Fixed(10_000_000_000))));
+}
+
+#[test]
+fn a_group_says_what_a_failure_in_it_means() {
+    let program = program(&steps(
+        "      - group: a
+        on_failure: continue
+        steps:
+          - GET /goes-on
+          - GET /gives-up: { on_failure: give_up }
+          - group: b
+            steps: [ GET /goes-on-too ]
+      - GET /outside
+",
+    ));
+    let goes_on: Vec<bool> = ["GET /goes-on", "GET /gives-up", "GET /goes-on-too", "GET /outside"]
+        .map(|s| request(&program, s).continue_on_failure)
+        .into();
+    assert_eq!(goes_on, [true, false, true, false]);
 }
 
 #[test]
