@@ -138,6 +138,12 @@ pub struct How {
 pub struct Check {
     /// The scenario file
     pub file: PathBuf,
+    /// Print the compiled program too: every operation with its number, templates as written
+    #[arg(long, env = "WATERTIGHT_EXPLAIN")]
+    pub explain: bool,
+    /// Print this journey's state machine as a Mermaid flowchart, and nothing else
+    #[arg(long, value_name = "JOURNEY", env = "WATERTIGHT_GRAPH", conflicts_with = "explain")]
+    pub graph: Option<String>,
     /// A value for ${K} in the file; wins over the environment
     #[arg(long, value_name = "K=V", env = "WATERTIGHT_ENV", value_parser = pair)]
     pub env: Vec<(String, String)>,

@@ -9,6 +9,7 @@ mod server;
 
 mod aborts;
 mod broken_files;
+mod check;
 mod command_line;
 mod counts;
 mod demo;
