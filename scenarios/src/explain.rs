@@ -9,7 +9,7 @@ pub use graph::graph;
 
 use crate::expr::Template;
 use crate::plan::is_secret_name;
-use crate::program::{Delay, Journey, Op, Pc, Program};
+use crate::program::{Delay, Halt, Journey, JourneyFlow, Op, Pc, Program};
 use crate::units::format_duration;
 
 /// Shorter values from the environment would blot out half of every text; a secret that short is none.
@@ -33,6 +33,12 @@ pub fn describe(program: &Program, journey: &Journey, op: &Op) -> String {
         }
         Op::GroupStart(group) => format!("group `{}` starts", program.groups[*group].name),
         Op::GroupEnd(group) => format!("group `{}` ends", program.groups[*group].name),
+        Op::Each { list, each } => format!("list {each} is {}", list.written()),
+        Op::Next { each, slot: to, done } => format!("next item of list {each} to {}, or go to {done}", slot(to)),
+        Op::Log(text) => format!("log {}", text.written()),
+        Op::Stop(Halt::Iteration) => "stop this iteration".into(),
+        Op::Stop(Halt::User) => "stop this user".into(),
+        Op::Stop(Halt::Run) => "stop the run".into(),
         Op::End => "end".into(),
     };
     masked(program, text)
@@ -48,7 +54,9 @@ pub fn ways(pc: Pc, op: &Op) -> Vec<(Pc, String)> {
         Op::JumpUnless { to, .. } => vec![(pc + 1, "yes".into()), (*to, "no".into())],
         Op::Round { done, .. } => vec![(pc + 1, "again".into()), (*done, "done".into())],
         Op::Choose(branches) => branches.iter().map(|(weight, to)| (*to, format!("weight {weight}"))).collect(),
-        Op::End => Vec::new(),
+        Op::Each { .. } | Op::Log(_) => vec![next],
+        Op::Next { done, .. } => vec![(pc + 1, "an item".into()), (*done, "done".into())],
+        Op::End | Op::Stop(_) => Vec::new(),
     }
 }
 
@@ -60,6 +68,12 @@ pub fn listing(program: &Program) -> String {
         out.push_str(&format!("journey {} (played by {role}, weight {})\n", journey.name, journey.weight));
         if !journey.slot_names.is_empty() {
             out.push_str(&format!("  variables: {}\n", journey.slot_names.join(", ")));
+        }
+        if let Some(pace) = journey.flow.pace {
+            out.push_str(&format!("  pace: {}\n", delay_in_words(pace)));
+        }
+        if let Some(again) = again(&journey.flow) {
+            out.push_str(&format!("  before: again {again}\n"));
         }
         for (pc, op) in (0..).zip(&journey.ops) {
             if let Some(title) = section_at(journey, pc) {
@@ -75,6 +89,16 @@ pub fn listing(program: &Program) -> String {
         out.push('\n');
     }
     out
+}
+
+/// When `before` is played again, if ever.
+fn again(flow: &JourneyFlow) -> Option<String> {
+    let mut when = Vec::new();
+    when.extend(flow.again_ns.map(|ns| format!("after {}", format_duration(ns))));
+    if !flow.again_on.is_empty() {
+        when.push(format!("on status {}", request::statuses(&flow.again_on)));
+    }
+    (!when.is_empty()).then(|| when.join(" and "))
 }
 
 /// The section that starts at `pc`, unless it is empty and another one starts there too.

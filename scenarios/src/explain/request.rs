@@ -1,7 +1,7 @@
 //! A request in words.
 //! In: a request of the program. Out: its line, and a line for each of its parts.
 
-use super::shown;
+use super::{delay_in_words, shown};
 use crate::program::{Body, CompareOp, Condition, Control, Expect, Program, Request, SaveSource};
 use crate::units::format_duration;
 
@@ -68,6 +68,7 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
         let default = save.default.as_ref().map_or(String::new(), |value| format!(", else {value}"));
         parts.push(format!("save {} from {from}{kind}{default}", save.name));
     }
+    repetitions(request, &mut parts);
     if request.continue_on_failure {
         parts.push("goes on after a failure".into());
     }
@@ -75,13 +76,8 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
 }
 
 fn expectations(expect: &Expect, is_probe: bool, parts: &mut Vec<String>) {
-    let status: Vec<_> = expect
-        .status
-        .iter()
-        .map(|(low, high)| if low == high { low.to_string() } else { format!("{low} to {high}") })
-        .collect();
-    if !status.is_empty() {
-        parts.push(format!("expect status {}", status.join(" or ")));
+    if !expect.status.is_empty() {
+        parts.push(format!("expect status {}", statuses(&expect.status)));
     } else if is_probe {
         parts.push("expect to be refused".into());
     }
@@ -107,6 +103,28 @@ fn expectations(expect: &Expect, is_probe: bool, parts: &mut Vec<String>) {
         Some(Control::Own) => parts.push("expect a marker of my own".into()),
         Some(Control::Permitted) => parts.push("expect a marker that I may see".into()),
         None => {}
+    }
+}
+
+/// `200 or 400 to 499`.
+pub(super) fn statuses(ranges: &[(u16, u16)]) -> String {
+    let words = |(low, high): &(u16, u16)| if low == high { low.to_string() } else { format!("{low} to {high}") };
+    ranges.iter().map(words).collect::<Vec<_>>().join(" or ")
+}
+
+/// When it is made again.
+fn repetitions(request: &Request, parts: &mut Vec<String>) {
+    if let Some(retry) = &request.retry {
+        let mut on: Vec<_> = retry.on.iter().map(|range| statuses(std::slice::from_ref(range))).collect();
+        on.extend(retry.on_timeout.then(|| "timeout".into()));
+        on.extend(retry.on_connection.then(|| "connection".into()));
+        let wait = retry.wait.map_or_else(|| "at once".into(), |wait| format!("after {}", delay_in_words(wait)));
+        parts.push(format!("retry on {}, {} times at most, {wait}", on.join(" or "), retry.times));
+    }
+    if let Some(poll) = &request.poll {
+        let until = poll.until.as_ref().map_or("its status is below 400", |until| until.written());
+        let (every, within) = (format_duration(poll.every_ns), format_duration(poll.within_ns));
+        parts.push(format!("poll every {every} within {within} until {until}"));
     }
 }
 

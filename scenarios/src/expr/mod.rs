@@ -205,7 +205,8 @@ impl Expr {
     /// An expression that always has this value.
     pub fn constant(value: Value) -> Self {
         let kind = Type::of(&value);
-        Self { checked: check::Checked { node: node::Node::Const(value), kind } }
+        let written = value.to_string().into();
+        Self { checked: check::Checked { node: node::Node::Const(value), kind }, written }
     }
 
     /// The type of the result as far as it is known.

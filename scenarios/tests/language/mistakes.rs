@@ -88,7 +88,7 @@ const CASES: &[Case] = &[
     case("expect: { status: 201 }", "expect: { body: hello }", "30:27 wrong-type", "contains"),
     case("expect: { status: 201 }", "retry: { times: 2 }", "30:11 missing-key", "on: [429, 503]"),
     case("expect: { status: 201 }", "retry: { on: [] }", "30:20 bad-value", "never tries again"),
-    case("expect: { status: 201 }", "retry: { on: [503, timout] }", "30:29 bad-value", "503"),
+    case("expect: { status: 201 }", "retry: { on: [503, timout] }", "30:30 bad-value", "503"),
     case("expect: { status: 201 }", "retry: { on: 503, times: 0 }", "30:36 bad-value", "`times` is between 1 and 100"),
     case("expect: { status: 201 }", "retry: { on: 503, wait: 1 }", "30:35 bad-value", "1s"),
     case("expect: { status: 201 }", "body: two", "30:11 two-bodies", "remove one"),
