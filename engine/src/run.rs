@@ -55,8 +55,8 @@ pub struct Run {
     pub most_iterations: Option<u64>,
     /// Set by a `stop: run` step: who asked.
     pub ended_by: OnceLock<String>,
-    /// Whether `log` steps speak: in a trace only.
-    pub traced: bool,
+    /// Looks on, when one user is traced.
+    pub tracer: Option<crate::trace::Tracer>,
 }
 
 impl Run {
@@ -97,7 +97,7 @@ impl Run {
             seats,
             most_iterations: None,
             ended_by: OnceLock::new(),
-            traced: false,
+            tracer: None,
             program,
             profile,
             clock,

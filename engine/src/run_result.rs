@@ -4,9 +4,11 @@
 
 mod capacity;
 mod phase;
+mod windows;
 
 pub use capacity::{Capacity, Trial, TrialOutcome};
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
+pub use windows::{About, Beat, BeatSeries, Window, WindowSeries};
 
 use crate::faults::FaultCounts;
 use hdrhistogram::Histogram;
@@ -84,6 +86,18 @@ pub struct RunHeader {
     /// The search for the capacity that this run ended; `None` for every other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
+    /// Moments from which on the target has to recover.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<MarkHeader>,
+}
+
+/// A moment of the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkHeader {
+    /// What happened: `the end of 100 users`.
+    pub name: String,
+    /// When, ns since the start of the load.
+    pub at_ns: u64,
 }
 
 /// A target in the header.
@@ -275,6 +289,8 @@ pub struct StepTotals {
     /// For each of the step's `limits_ns`: how many of `response` are below it (strictly), lower bounds counted only if
     /// they are a true miss (that is: never counted as within).
     pub within: Vec<u64>,
+    /// Connections that could not be made.
+    pub connects_failed: u64,
 }
 
 impl StepTotals {
@@ -286,6 +302,7 @@ impl StepTotals {
         self.service.add(&other.service);
         self.failed_response.add(&other.failed_response);
         self.connect.add(&other.connect);
+        self.connects_failed += other.connects_failed;
         for (status, count) in &other.statuses {
             *self.statuses.entry(*status).or_default() += count;
         }
@@ -609,6 +626,10 @@ pub struct RunResult {
     pub isolation: Isolation,
     /// By phase index.
     pub phases: Vec<PhaseTotals>,
+    /// Of the objectives that have to hold in every window.
+    pub windows: Vec<WindowSeries>,
+    /// Of the objectives that ask when it was up.
+    pub beats: Vec<BeatSeries>,
 }
 
 impl RunResult {

@@ -6,6 +6,7 @@ mod graph;
 mod request;
 
 pub use graph::graph;
+pub use request::{Expectations, expectations};
 
 use crate::expr::Template;
 use crate::plan::is_secret_name;

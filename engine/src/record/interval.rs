@@ -127,6 +127,13 @@ pub struct StepInterval {
     pub statuses: Vec<(u16, u64)>,
     /// Isolation counters.
     pub isolation: IsolationStep,
+    /// Connections that could not be made.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub connects_failed: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl StepInterval {
@@ -155,6 +162,7 @@ impl StepInterval {
         self.service.add(&other.service);
         self.failed_response.add(&other.failed_response);
         self.connect.add(&other.connect);
+        self.connects_failed += other.connects_failed;
         if self.within.len() < other.within.len() {
             self.within.resize(other.within.len(), 0);
         }

@@ -208,7 +208,7 @@ fn check_status(plan: &Request, status: u16) -> Result<(), Wrong> {
     if accepted { Ok(()) } else { Err(Wrong(Failure::Status(status), String::new())) }
 }
 
-fn find(save: &Save, json: &Json, answer: &Answer<'_>) -> Option<Value> {
+pub(super) fn find(save: &Save, json: &Json, answer: &Answer<'_>) -> Option<Value> {
     match &save.source {
         SaveSource::Json(path) => path.find(json),
         SaveSource::Header(name) => {

@@ -29,6 +29,8 @@ pub(super) struct Flow {
     back_to: Option<Pc>,
     /// The step at hand is the one repeated after `before`.
     repeated: bool,
+    /// What the latest `log` of a traced user said.
+    pub said: Option<Value>,
 }
 
 /// Where the user goes on after an answer.
@@ -123,9 +125,9 @@ impl VirtualUser {
                 None => self.pc = *done,
             },
             Op::Log(text) => {
-                if self.run.traced {
-                    let text = text.eval(&mut self.scope(now, None, recorder))?.to_string();
-                    self.logged.push(self.mask(&text));
+                // In a run there is nobody to hear it.
+                if self.trail.is_some() {
+                    self.flow.said = Some(text.eval(&mut self.scope(now, None, recorder))?);
                 }
             }
             Op::Stop(halt) => return Ok(Some(self.stop(*halt, recorder))),

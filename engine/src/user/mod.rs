@@ -11,6 +11,7 @@ mod json;
 mod mask;
 mod render;
 mod scope;
+mod trail;
 
 pub use render::Prepared;
 
@@ -69,6 +70,17 @@ enum Section {
     After,
 }
 
+impl Section {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Idle => "",
+            Self::Before => "before",
+            Self::Steps => "steps",
+            Self::After => "after",
+        }
+    }
+}
+
 /// One virtual user.
 #[derive(Debug)]
 pub struct VirtualUser {
@@ -106,11 +118,11 @@ pub struct VirtualUser {
     controls: Vec<bool>,
     /// The step that is rendered, for markers.
     outgoing_step: u16,
+    /// What a traced user remembers; `None` in a run.
+    trail: Option<Box<trail::Trail>>,
     /// The request to send, after [`Effect::Send`].
     pub outgoing: Outgoing,
     flow: Flow,
-    /// What `log` steps said while [`Run::traced`] is on, for whoever traces to take; secrets masked.
-    pub logged: Vec<String>,
 }
 
 impl VirtualUser {
@@ -145,9 +157,9 @@ impl VirtualUser {
             stranger: None,
             controls: vec![false; run.program.steps.len()],
             outgoing_step: 0,
+            trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
             flow: Flow::new(plan.flow.lists),
-            logged: Vec::new(),
             run,
         }
     }
@@ -236,19 +248,26 @@ impl VirtualUser {
         let run = Arc::clone(&self.run);
         let journey = &run.program.journeys[self.journey];
         for _ in 0..MOST_OPS_AT_ONCE {
-            let op = &journey.ops[self.pc as usize];
+            let (pc, section) = (self.pc, self.section);
+            let op = &journey.ops[pc as usize];
             self.pc += 1;
-            match self.operate(op, now, recorder) {
+            let done = self.operate(op, now, recorder);
+            if self.trail.is_some() {
+                self.note_op(pc, section);
+            }
+            match done {
                 Ok(None) => {}
                 Ok(Some(effect)) => return effect,
                 Err(error) => {
                     recorder.scenario_error(self.journey, self.index, &error, self.due);
+                    self.note_problem(&error.0);
                     return self.give_up(now, recorder);
                 }
             }
         }
         let error = EvalError("the journey runs in circles without a request or a pause".into());
         recorder.scenario_error(self.journey, self.index, &error, self.due);
+        self.note_problem(&error.0);
         self.give_up(now, recorder)
     }
 
@@ -345,8 +364,9 @@ impl VirtualUser {
         let plan = &run.program.requests[request];
         self.stranger = None;
         if let Some(probe) = &plan.probe {
-            self.stranger = self.draw_stranger(probe, recorder);
+            self.stranger = self.draw_stranger(probe, recorder).or_else(|| self.stranger_for_a_trace(probe.role));
             if self.stranger.is_none() {
+                self.note_problem("the probe is left out: there is no other account to ask for");
                 recorder.interval().isolation.probes_skipped += 1;
                 return None;
             }
@@ -376,6 +396,7 @@ impl VirtualUser {
                 });
                 recorder.failure(plan.step, request, Failure::Scenario, due);
                 self.note_failure(request, Failure::Scenario, &error.0, None, recorder);
+                self.note_problem(&error.0);
                 if plan.continue_on_failure { None } else { Some(self.give_up(now, recorder)) }
             }
         }
@@ -430,6 +451,9 @@ impl VirtualUser {
         };
         if let (Some(Tried::Over(came)), Class::Failed | Class::TimedOut) = (&tried, class) {
             (failure, detail) = (Some(Failure::Poll), came.clone());
+        }
+        if self.trail.is_some() {
+            self.note_judged(request, class, failure, &detail);
         }
         recorder.sample(&Sample {
             step: plan.step,

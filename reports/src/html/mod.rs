@@ -11,6 +11,7 @@ mod provenance;
 pub(crate) mod tables;
 mod timeline;
 mod trials;
+mod windows;
 
 use crate::figures::{self, plain};
 use crate::verdict::{Outcome, Verdict};
@@ -22,6 +23,7 @@ use phases::PhaseView;
 use provenance::ProvenanceView;
 use tables::{ErrorView, HealthView, JourneyView, ObjectiveView};
 use trials::CapacityView;
+use windows::WindowsView;
 
 /// Rows that decided, on the first screen.
 const DECIDING: usize = 5;
@@ -76,6 +78,7 @@ struct Page {
     further_errors: usize,
     health: HealthView,
     provenance: ProvenanceView,
+    windows: Vec<WindowsView>,
 }
 
 /// Renders `report.html`.
@@ -114,6 +117,7 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
         further_errors,
         health: HealthView::new(result, verdict),
         provenance: ProvenanceView::new(result),
+        windows: windows::windows(verdict),
     };
     page.render().expect("the template writes into memory, and its parts cannot fail")
 }

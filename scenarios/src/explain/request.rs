@@ -2,7 +2,9 @@
 //! In: a request of the program. Out: its line, and a line for each of its parts.
 
 use super::{delay_in_words, shown};
-use crate::program::{Body, CompareOp, Condition, Control, Expect, Program, Request, SaveSource};
+use crate::expr::Template;
+use crate::jsonpath::JsonPath;
+use crate::program::{Body, CompareOp, Condition, Control, Program, Request, SaveSource};
 use crate::units::format_duration;
 
 /// `POST /auth/login → api`.
@@ -50,7 +52,7 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
     if let Some(abandon) = &request.abandon {
         parts.push(format!("abandon {}", abandon.in_words()));
     }
-    expectations(&request.expect, request.probe.is_some(), &mut parts);
+    expectation_lines(request, &mut parts);
     for identity in &request.identities {
         parts.push(format!("identity {} is {}", identity.path.text(), identity.expected.written()));
     }
@@ -75,31 +77,56 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
     parts
 }
 
-fn expectations(expect: &Expect, is_probe: bool, parts: &mut Vec<String>) {
-    if !expect.status.is_empty() {
-        parts.push(format!("expect status {}", statuses(&expect.status)));
-    } else if is_probe {
-        parts.push("expect to be refused".into());
+/// What an answer must be like, in words, by kind and in the order of the request's own lists.
+#[derive(Debug)]
+pub struct Expectations {
+    /// The status.
+    pub status: String,
+    /// `expect.under`.
+    pub under: Option<String>,
+    /// `expect.header`.
+    pub headers: Vec<String>,
+    /// `expect.body.contains`.
+    pub contains: Vec<String>,
+    /// `expect.body.matches`.
+    pub matches: Vec<String>,
+    /// `expect.json`.
+    pub json: Vec<String>,
+    /// `expect.that`.
+    pub that: Option<String>,
+}
+
+/// The expectations of a request in words.
+pub fn expectations(request: &Request) -> Expectations {
+    let expect = &request.expect;
+    let status = match (expect.status.as_slice(), &request.probe) {
+        ([], None) => "status below 400".into(),
+        ([], Some(_)) => "status below 400, or refused with 401, 403 or 404".into(),
+        (list, _) => format!("status {}", statuses(list)),
+    };
+    let under = expect.under_ns.map(|ns| format!("it under {}", format_duration(ns)));
+    let header = |(name, condition): &(String, Condition)| format!("header {name} {}", condition_in_words(condition));
+    let json = |(path, condition): &(JsonPath, Condition)| format!("{} {}", path.text(), condition_in_words(condition));
+    let contains = |text: &Template| format!("the body to contain {}", one_line(text.written()));
+    Expectations {
+        status,
+        under,
+        headers: expect.headers.iter().map(header).collect(),
+        contains: expect.contains.iter().map(contains).collect(),
+        matches: expect.matches.iter().map(|pattern| format!("the body to match /{pattern}/")).collect(),
+        json: expect.json.iter().map(json).collect(),
+        that: expect.that.as_ref().map(|that| format!("that {}", that.written())),
     }
-    for (path, condition) in &expect.json {
-        parts.push(format!("expect {} {}", path.text(), condition_in_words(condition)));
+}
+
+fn expectation_lines(request: &Request, parts: &mut Vec<String>) {
+    let words = expectations(request);
+    if !request.expect.status.is_empty() || request.probe.is_some() {
+        parts.push(format!("expect {}", words.status));
     }
-    for text in &expect.contains {
-        parts.push(format!("expect the body to contain {}", one_line(text.written())));
-    }
-    for pattern in &expect.matches {
-        parts.push(format!("expect the body to match /{pattern}/"));
-    }
-    for (name, condition) in &expect.headers {
-        parts.push(format!("expect header {name} {}", condition_in_words(condition)));
-    }
-    if let Some(ns) = expect.under_ns {
-        parts.push(format!("expect it under {}", format_duration(ns)));
-    }
-    if let Some(that) = &expect.that {
-        parts.push(format!("expect that {}", that.written()));
-    }
-    match expect.marker {
+    let lists = words.json.into_iter().chain(words.contains).chain(words.matches).chain(words.headers);
+    parts.extend(lists.chain(words.under).chain(words.that).map(|line| format!("expect {line}")));
+    match request.expect.marker {
         Some(Control::Own) => parts.push("expect a marker of my own".into()),
         Some(Control::Permitted) => parts.push("expect a marker that I may see".into()),
         None => {}
