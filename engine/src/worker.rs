@@ -294,6 +294,13 @@ enum Played {
 
 /// Plays one iteration; `None` when the run was cut.
 async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, due: Nanos) -> Option<Played> {
+    let fresh = user.fresh();
+    if fresh.connections {
+        client.disconnect();
+    }
+    if fresh.cookies {
+        client.forget();
+    }
     let effect = desk.step(user, Input::Begin(due));
     match perform(desk, user, client, effect).await {
         Some(Effect::IterationOver(next)) => Some(Played::Over(next)),

@@ -1,19 +1,23 @@
 //! Plan to program: names become indexes and slots, text becomes templates, steps become flat operations.
 //! In: [`Plan`]. Out: [`Program`], or every mistake that only shows once names are resolved.
 
+mod auth;
 mod gate;
+mod hosts;
 mod journeys;
 mod names;
 mod objectives;
 mod requests;
 mod templates;
+mod trail;
 
 use crate::dealing;
 use crate::diagnostic::{self, Diagnostic, Span, suggestion};
-use crate::plan::{Plan, RolePlan};
+use crate::plan::{Plan, RolePlan, TargetPlan};
 use crate::program::{DataTable, Group, Journey, Profile, Program, Request, Role, Step, Target};
 use crate::syntax::Scalar;
 use names::Visible;
+use trail::Trail;
 
 /// Compiles a plan. A plan that [`crate::parse`] accepted always compiles.
 pub fn compile(plan: &Plan) -> Result<Program, Vec<Diagnostic>> {
@@ -35,6 +39,9 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         routes: Vec::new(),
         probes: Vec::new(),
         called: vec![false; plan.fragments.len()],
+        foreign: Vec::new(),
+        trail: Trail::default(),
+        secrets: Vec::new(),
     };
     let roles = lowering.roles();
     let journeys = lowering.journeys();
@@ -42,7 +49,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
     lowering.unused_fragments();
     let mut program = Program {
         name: plan.name.clone(),
-        targets: targets(plan),
+        targets: targets(plan.targets.iter().chain(&lowering.foreign)),
         roles,
         data: data(plan),
         journeys,
@@ -51,7 +58,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         groups: lowering.groups,
         profiles: profiles(plan),
         objectives: Vec::new(),
-        secrets: plan.secrets.clone(),
+        secrets: plan.secrets.iter().cloned().chain(lowering.secrets).collect(),
         abort_rules: Vec::new(),
         gate: None,
     };
@@ -95,6 +102,12 @@ struct Lowering<'p> {
     probes: Vec<(usize, Route, Span)>,
     /// Which fragments some journey calls.
     called: Vec<bool>,
+    /// Hosts of whole URLs that are none of the targets; numbered behind them.
+    foreign: Vec<TargetPlan>,
+    /// What the journey at hand has set and read so far.
+    trail: Trail,
+    /// Literal secrets of the file.
+    secrets: Vec<String>,
 }
 
 /// Journey, normalised `METHOD path` template, and the step that it is recorded under.
@@ -240,9 +253,8 @@ fn unknown<'a>(name: &Scalar, what: &str, known: impl Iterator<Item = &'a str>) 
         .maybe_help(suggestion(&name.text, known))
 }
 
-fn targets(plan: &Plan) -> Vec<Target> {
-    plan.targets
-        .iter()
+fn targets<'a>(plans: impl Iterator<Item = &'a TargetPlan>) -> Vec<Target> {
+    plans
         .map(|t| Target {
             name: t.name.text.clone(),
             url: t.url.clone(),
@@ -282,6 +294,9 @@ fn profiles(plan: &Plan) -> Vec<Profile> {
             graceful_stop_ns: p.graceful_stop_ns,
             isolation_required: p.isolation_required,
             faults: p.faults.clone(),
+            fresh: p.fresh,
+            network: p.network,
+            moments: p.moments.clone(),
         })
         .collect()
 }

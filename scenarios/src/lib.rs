@@ -4,6 +4,8 @@
 
 pub mod abort;
 pub mod compile;
+pub mod conditions;
+pub mod css;
 pub mod dealing;
 pub mod diagnostic;
 pub mod environment;
@@ -14,6 +16,7 @@ pub mod faults;
 pub mod gate;
 pub mod jsonpath;
 pub mod library;
+pub mod multipart;
 pub mod objective;
 pub mod overrides;
 pub mod plan;

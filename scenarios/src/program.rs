@@ -2,12 +2,16 @@
 //! Flat lists of operations with jump targets, variables in numbered slots, templates pre-split.
 //! In: `compile`. Out: read by the engine's virtual users; plain data, shared by all workers.
 
+use crate::conditions::{Fresh, Keeps, Moment, Network};
+use crate::css::Css;
 use crate::expr::{Expr, JsonTemplate, Slot, Template};
 use crate::faults::{Abandon, Faults};
 use crate::jsonpath::JsonPath;
+use crate::multipart::Multipart;
 use crate::objective::Objective;
 use crate::shape::Shape;
 use crate::value::Value;
+use std::sync::Arc;
 
 /// Index into a journey's `ops`.
 pub type Pc = u32;
@@ -160,6 +164,10 @@ pub struct Journey {
     pub counters: usize,
     /// First and largest wait after a failed iteration, doubling in between.
     pub after_failure_ns: (u64, u64),
+    /// What an iteration starts without.
+    pub fresh: Fresh,
+    /// What is kept of the latest answer for the steps after it.
+    pub keeps: Keeps,
 
     /// What holds for the journey as a whole.
     pub flow: JourneyFlow,
@@ -355,6 +363,8 @@ pub struct Request {
     pub continue_on_failure: bool,
     /// Whether any part evaluates `marker`.
     pub plants_marker: bool,
+    /// `path` is a whole URL, or a path that starts with `/`, known when it is rendered.
+    pub whole_url: bool,
 
     /// Made again when it fails in a certain way.
     pub retry: Option<Retry>,
@@ -399,6 +409,15 @@ pub enum Body {
     Form(Vec<(String, Template)>),
     /// `body:`; sent as it is, `text/plain; charset=utf-8` unless the headers say otherwise.
     Text(Template),
+    /// `multipart:`; sent as `multipart/form-data`.
+    Multipart(Multipart),
+    /// `body: { file: … }`, read when the scenario was.
+    Bytes {
+        /// The file's bytes.
+        bytes: Arc<[u8]>,
+        /// Its content type.
+        kind: String,
+    },
 }
 
 /// What an answer must be like; all must hold.
@@ -476,6 +495,10 @@ pub enum SaveSource {
     Header(String),
     /// First capture group of a pattern on the body, or its whole match.
     Regex(regex::bytes::Regex),
+    /// A cookie that this answer sets.
+    Cookie(String),
+    /// An element of an HTML page.
+    Css(Css),
 }
 
 /// `identity: { path: template }`.
@@ -513,6 +536,12 @@ pub struct Profile {
     pub isolation_required: bool,
     /// What is provoked on purpose.
     pub faults: Faults,
+    /// What each iteration of every journey starts without.
+    pub fresh: Fresh,
+    /// The users' network, if it is not to be the machine's own.
+    pub network: Option<Network>,
+    /// Moments on the timeline, in order.
+    pub moments: Vec<Moment>,
 }
 
 /// How the load comes.

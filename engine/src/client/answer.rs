@@ -30,6 +30,8 @@ pub struct Outgoing {
     pub timeout_ns: u64,
     /// What it is to suffer.
     pub orders: Orders,
+    /// Scheme, host and port of a whole URL that leads to none of the targets. Taken when it is sent.
+    pub elsewhere: Option<Box<str>>,
 }
 
 /// How the exchange ended.

@@ -6,6 +6,7 @@ use super::isolation::Seen;
 use crate::client::answer::Answer;
 use crate::failure::Failure;
 use crate::record::{Class, Recorder};
+use scenarios::css::Page;
 use scenarios::expr::EvalError;
 use scenarios::program::{CompareOp, Condition, Control, Request, Save, SaveSource};
 use scenarios::value::Value;
@@ -168,16 +169,18 @@ impl VirtualUser {
         }
         let run = std::sync::Arc::clone(&self.run);
         let json = &run.prepared[self.outgoing.request].wanted.read(answer.body);
+        let page = page(plan, answer);
         for save in &plan.saves {
-            if let Some(value) = find(save, json, answer) {
+            if let Some(value) = find(save, json, answer, page.as_ref()) {
                 self.slots[usize::from(save.slot)] = value;
             }
         }
     }
 
     fn save(&mut self, plan: &Request, json: &Json, answer: &Answer<'_>) -> Result<(), Wrong> {
+        let page = page(plan, answer);
         for (i, save) in plan.saves.iter().enumerate() {
-            match find(save, json, answer).or_else(|| save.default.clone()) {
+            match find(save, json, answer, page.as_ref()).or_else(|| save.default.clone()) {
                 Some(value) => self.slots[usize::from(save.slot)] = value,
                 None => return Err(Wrong(Failure::Save(i as u16), String::new())),
             }
@@ -208,8 +211,27 @@ fn check_status(plan: &Request, status: u16) -> Result<(), Wrong> {
     if accepted { Ok(()) } else { Err(Wrong(Failure::Status(status), String::new())) }
 }
 
-pub(super) fn find(save: &Save, json: &Json, answer: &Answer<'_>) -> Option<Value> {
+/// The body as HTML, if something is saved from it by a selector.
+pub(super) fn page(plan: &Request, answer: &Answer<'_>) -> Option<Page> {
+    let by_selector = |save: &Save| matches!(save.source, SaveSource::Css(_));
+    plan.saves.iter().any(by_selector).then(|| Page::read(answer.body))
+}
+
+/// The value of the last cookie of this name that the answer sets.
+fn cookie(name: &str, answer: &Answer<'_>) -> Option<Value> {
+    let set = answer.headers.get_all(http::header::SET_COOKIE).iter().rev();
+    let mut pairs = set.filter_map(|value| {
+        let text = value.to_str().ok()?;
+        text.split(';').next()?.split_once('=')
+    });
+    pairs.find(|(n, _)| n.trim() == name).map(|(_, value)| Value::text(value.trim().trim_matches('"')))
+}
+
+/// What `save` takes from an answer.
+pub(super) fn find(save: &Save, json: &Json, answer: &Answer<'_>, page: Option<&Page>) -> Option<Value> {
     match &save.source {
+        SaveSource::Cookie(name) => cookie(name, answer),
+        SaveSource::Css(css) => page.and_then(|page| css.find(page)),
         SaveSource::Json(path) => path.find(json),
         SaveSource::Header(name) => {
             answer.headers.get(name).map(|v| Value::text(String::from_utf8_lossy(v.as_bytes())))

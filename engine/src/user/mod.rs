@@ -2,12 +2,14 @@
 //! so that the same machine runs on the network and in virtual time.
 //! In: [`Input`]s with the present time. Out: [`Effect`]s for whoever runs it, samples for the recorder.
 
+mod address;
 mod cache_lint;
 mod checks;
 mod faults;
 mod flow;
 mod isolation;
 mod json;
+mod last;
 mod mask;
 mod render;
 mod scope;
@@ -25,6 +27,7 @@ use flow::{Flow, Next, Tried};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, Normal};
 use rand_pcg::Pcg64;
+use scenarios::conditions::{Fresh, Keeps};
 use scenarios::expr::EvalError;
 use scenarios::program::{DataOrder, Delay, Journey, Op, Pc};
 use scenarios::value::Value;
@@ -113,6 +116,8 @@ pub struct VirtualUser {
     client_ids: u64,
     last_status: u16,
     last_latency_ns: Nanos,
+    /// What later steps read of the latest answer; nothing if none does.
+    kept: Option<Box<last::Kept>>,
     stranger: Option<u32>,
     /// By step: whether an own marker has come back there.
     controls: Vec<bool>,
@@ -154,6 +159,7 @@ impl VirtualUser {
             client_ids: 0,
             last_status: 0,
             last_latency_ns: 0,
+            kept: (plan.keeps != Keeps::default()).then(Box::default),
             stranger: None,
             controls: vec![false; run.program.steps.len()],
             outgoing_step: 0,
@@ -206,6 +212,11 @@ impl VirtualUser {
         self.leave();
     }
 
+    /// What an iteration starts without.
+    pub fn fresh(&self) -> Fresh {
+        self.plan().fresh.or(self.run.profile.fresh)
+    }
+
     fn plan(&self) -> &Journey {
         &self.run.program.journeys[self.journey]
     }
@@ -214,6 +225,7 @@ impl VirtualUser {
         self.section = Section::Idle;
         self.ready = false;
         self.slots.fill(Value::Null);
+        self.kept = self.kept.take().map(|_| Box::default());
     }
 
     fn begin(&mut self, due: Nanos, recorder: &mut Recorder) {
@@ -225,6 +237,10 @@ impl VirtualUser {
         }
         self.due = due;
         self.iteration_due = due;
+        if self.fresh().cookies && self.ready {
+            // A new visitor: nothing is known of the one before.
+            self.leave();
+        }
         if recorder.is_measured(due) {
             recorder.interval().iterations.started += 1;
         }
@@ -464,6 +480,9 @@ impl VirtualUser {
             bytes: (answer.bytes_sent, answer.bytes_received),
         });
         self.due = done;
+        if let Some(kept) = &mut self.kept {
+            kept.keep(run.program.journeys[self.journey].keeps, answer);
+        }
         if let Some(failure) = failure {
             recorder.failure(plan.step, request, failure, due);
             self.note_failure(request, failure, &detail, Some(answer), recorder);

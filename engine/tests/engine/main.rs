@@ -8,6 +8,7 @@ mod hostile;
 mod isolation;
 mod laws;
 mod phases;
+mod requests;
 mod truth;
 
 use engine::run_result::{Counts, RunResult};

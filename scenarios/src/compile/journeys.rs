@@ -2,8 +2,10 @@
 //! In: [`JourneyPlan`]. Out: [`Journey`]; its requests and steps go into the program's lists.
 
 use super::Lowering;
+use super::auth::Token;
 use super::names::{Role, Visible};
 use super::requests::Section;
+use super::trail::Trail;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{Expr, Slot, Template};
 use crate::plan::{JourneyPlan, StepKind, StepPlan};
@@ -24,6 +26,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         None => (lowering.plan.targets.len() == 1).then_some(0),
     };
     let slots = variables(lowering, plan);
+    lowering.trail = Trail::default();
     let mut builder = Builder {
         lowering,
         index,
@@ -47,6 +50,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         lists: 0,
         items: Vec::new(),
         continues: None,
+        tokens: Vec::new(),
     };
     let before = builder.section(Section::Before, &plan.before);
     let steps = builder.section(Section::Steps, &plan.steps);
@@ -69,6 +73,8 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
             again_ns: plan.again_ns,
             again_on: plan.again_on.clone(),
         },
+        fresh: plan.fresh,
+        keeps: builder.lowering.trail.keeps,
     }
 }
 
@@ -159,6 +165,8 @@ pub(super) struct Builder<'l, 'p> {
     items: Vec<String>,
     /// What the innermost group that says so wants after a failure.
     pub continues: Option<bool>,
+    /// Tokens that some request of the journey needs.
+    pub(super) tokens: Vec<Token>,
 }
 
 impl<'p> Builder<'_, 'p> {
@@ -166,16 +174,23 @@ impl<'p> Builder<'_, 'p> {
         self.section = section;
         let entry = self.here();
         self.entry = entry;
+        if section == Section::Before {
+            self.journey_token();
+        }
         self.steps(steps);
         self.ops.push(Op::End);
         entry
     }
 
-    fn here(&self) -> Pc {
+    pub(super) fn is_before(&self) -> bool {
+        self.section == Section::Before
+    }
+
+    pub(super) fn here(&self) -> Pc {
         self.ops.len() as Pc
     }
 
-    fn emit(&mut self, op: Op) -> usize {
+    pub(super) fn emit(&mut self, op: Op) -> usize {
         if self.ops.len() >= MAX_OPS && !self.full {
             self.full = true;
             self.lowering.push(
@@ -357,7 +372,7 @@ impl<'p> Builder<'_, 'p> {
     }
 
     /// Sets where a jump goes.
-    fn land(&mut self, jump: usize, target: Pc) {
+    pub(super) fn land(&mut self, jump: usize, target: Pc) {
         match &mut self.ops[jump] {
             Op::Jump(to) | Op::JumpUnless { to, .. } => *to = target,
             _ => {}

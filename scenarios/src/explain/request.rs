@@ -42,6 +42,8 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
             parts.push(format!("form {}", fields.join("&")));
         }
         Body::Text(text) => parts.push(format!("body {}", one_line(text.written()))),
+        Body::Multipart(form) => parts.push(format!("multipart {}", form.names().join(", "))),
+        Body::Bytes { bytes, kind } => parts.push(format!("body of {} bytes, {kind}", bytes.len())),
     }
     if request.plants_marker {
         parts.push("plants a marker".into());
@@ -61,6 +63,8 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
             SaveSource::Json(path) => path.text().to_owned(),
             SaveSource::Header(name) => format!("header {name}"),
             SaveSource::Regex(pattern) => format!("/{pattern}/"),
+            SaveSource::Cookie(name) => format!("cookie {name}"),
+            SaveSource::Css(css) => css.in_words(),
         };
         let kind = match (save.credential, save.secret) {
             (true, _) => ", a credential",

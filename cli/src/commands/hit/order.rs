@@ -212,6 +212,7 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         plants_marker: false,
         retry: None,
         poll: None,
+        whole_url: false,
     }
 }
 
@@ -231,6 +232,8 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         // Who measures a target's errors wants them at full rate.
         after_failure_ns: (0, 0),
         flow: JourneyFlow::default(),
+        fresh: scenarios::conditions::Fresh::default(),
+        keeps: scenarios::conditions::Keeps::default(),
     };
     let step = Step { journey: 0, name: name.clone(), target: 0, tags: Vec::new(), probe: false, control: None };
     let profile = Profile {
@@ -241,6 +244,9 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         graceful_stop_ns: GRACE_NS,
         isolation_required: false,
         faults: scenarios::faults::Faults::default(),
+        fresh: scenarios::conditions::Fresh::default(),
+        network: None,
+        moments: Vec::new(),
     };
     Program {
         name,
