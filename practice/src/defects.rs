@@ -1,7 +1,7 @@
 //! The seeded defects by name. In: what the user typed. Out: a [`Defect`] or every name there is.
 //!
 //! Each is built where the real bug would live: the log-in in `tokens`, the cache in `cache`,
-//! the missing check in `routes::patient`, the pool in `backend`, the shared context in `routes::chat`, the others in
+//! the missing check in `routes::patient`, the pool in `backend`, the writer of notes in `batch`, the shared context in `routes::chat`, the others in
 //! `faults`.
 
 use std::{fmt, str::FromStr};
@@ -25,11 +25,15 @@ pub enum Defect {
     Errors,
     /// Every answer is late.
     Slow,
+    /// A token is good for a while after the log-out.
+    StaleSession,
+    /// Notes of several patients that are written together end up in each other's records.
+    WriteMixup,
 }
 
 impl Defect {
     /// Every defect, in the order in which help texts list them.
-    pub const ALL: [Defect; 8] = [
+    pub const ALL: [Defect; 10] = [
         Defect::SharedCache,
         Defect::SessionMixup,
         Defect::BrokenAccess,
@@ -38,6 +42,8 @@ impl Defect {
         Defect::Stall,
         Defect::Errors,
         Defect::Slow,
+        Defect::StaleSession,
+        Defect::WriteMixup,
     ];
 
     /// Whether it shows only when clients give requests up in mid-flight.
@@ -56,7 +62,36 @@ impl Defect {
             Defect::Stall => "stall",
             Defect::Errors => "errors",
             Defect::Slow => "slow",
+            Defect::StaleSession => "stale-session",
+            Defect::WriteMixup => "write-mixup",
         }
+    }
+
+    /// The class of public incident that it is built after; `None` for those that leak nothing.
+    pub fn models(self) -> Option<&'static str> {
+        Some(match self {
+            Defect::SharedCache => {
+                "a content network or an application cache that keeps private pages under a key without the user"
+            }
+            Defect::SessionMixup => {
+                "a session id that is read before it is taken, so that two log-ins at one moment share it"
+            }
+            Defect::BrokenAccess => {
+                "an object that is found by its id, without a look at whose it is (OWASP API1, BOLA)"
+            }
+            Defect::CrossedReplies => {
+                "a client library that gives a connection back to its pool although a cancelled request has left an \
+                 answer in it, as a widely used Redis client did to a large chat service in March 2023"
+            }
+            Defect::ContextBleed => "a request's user in a global that another request overwrites across an await",
+            Defect::StaleSession => {
+                "tokens that are checked against a cache, or by their signature alone, and outlive the log-out"
+            }
+            Defect::WriteMixup => {
+                "a batch whose answers or rows are matched to its keys by position, after the keys were sorted"
+            }
+            Defect::Stall | Defect::Errors | Defect::Slow => return None,
+        })
     }
 
     /// What it does, in one line without a full stop.
@@ -72,6 +107,8 @@ impl Defect {
             Defect::Stall => "the whole service stops answering for 1 s in each 10 s",
             Defect::Errors => "about 5 % of the requests answer 503",
             Defect::Slow => "each answer takes 300 ms more",
+            Defect::StaleSession => "a token works for 30 s after the log-out, from a cache that nobody told",
+            Defect::WriteMixup => "notes that are written together are matched to the wrong patients",
         }
     }
 }
@@ -113,6 +150,7 @@ mod tests {
         for defect in Defect::ALL {
             assert_eq!(defect.to_string().parse(), Ok(defect));
             assert!(!defect.description().is_empty());
+            assert_eq!(defect.models().is_none(), matches!(defect, Defect::Stall | Defect::Errors | Defect::Slow));
         }
     }
 
