@@ -424,4 +424,6 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("expect_body", &expect::BODY),
     ("condition_map", &expect::CONDITION),
     ("saved", &save::SAVE),
+    ("retry", &retry::RETRY),
+    ("step_poll", &poll::POLL),
 ];

@@ -353,4 +353,9 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("step_call", &CALL),
     ("step_probe", &PROBE),
     ("probe_form", &PROBE_FORM),
+    ("step_pace", &PACE),
+    ("step_for_each", &FOR_EACH),
+    ("step_log", &LOG),
+    ("step_stop", &STOP),
+    ("step_parallel", &PARALLEL),
 ];

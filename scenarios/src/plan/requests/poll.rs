@@ -6,7 +6,7 @@ use crate::plan::reader::{Reader, Spec};
 use crate::plan::{PollPlan, RequestPlan};
 use crate::syntax::{Entry, Node};
 
-const POLL: Spec = Spec {
+pub(super) const POLL: Spec = Spec {
     what: "a `poll` step",
     keys: &[
         "poll",

@@ -8,7 +8,7 @@ use crate::program::{Delay, Retry};
 use crate::syntax::{Entry, Node};
 use crate::units;
 
-const RETRY: Spec = Spec { what: "`retry`", keys: &["on", "times", "wait"], not_yet: &[] };
+pub(super) const RETRY: Spec = Spec { what: "`retry`", keys: &["on", "times", "wait"], not_yet: &[] };
 
 const SECOND_NS: u64 = 1_000_000_000;
 
