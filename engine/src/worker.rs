@@ -1,6 +1,8 @@
 //! A worker: one thread, one current-thread runtime, its own users, connections, timer and recorder.
 //! In: the shared run and the worker's number. Out: one interval a second to the collector.
 
+mod together;
+
 use crate::client::answer::Ending;
 use crate::client::exchange::{Limits, UserClient, Wire};
 use crate::client::stranger::send_beside;
@@ -324,6 +326,8 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
     loop {
         effect = match effect {
             Effect::IterationOver(_) | Effect::Gone | Effect::Quit => return Some(effect),
+            // Said to a branch only, which takes them itself.
+            Effect::Others | Effect::Again(_) | Effect::Resend(_) => return None,
             Effect::Wait(until) => {
                 if !desk.sleep(until, Some(client)).await {
                     user.cut(&mut desk.recorder.borrow_mut());
@@ -331,6 +335,7 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                 }
                 desk.step(user, Input::Wake)
             }
+            Effect::SendAll(due) => together::send_all(desk, user, client, due).await?,
             Effect::Send(due) => {
                 if let Some(kind) = user.outgoing.orders.stranger {
                     send_beside(&desk.wire, user.outgoing.target, kind);

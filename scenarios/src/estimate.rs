@@ -146,6 +146,7 @@ fn play_once(journey: &Journey, entry: Pc, chance: &mut Chance, sum: &mut Iterat
                     lists[*each] -= 1;
                 }
             }
+            Op::Parallel(requests) => sum.requests += requests.len() as f64,
             Op::Stop(_) => return Some(drawn),
             Op::Set { .. } | Op::GroupStart(_) | Op::GroupEnd(_) | Op::Log(_) => {}
         }

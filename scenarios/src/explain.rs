@@ -40,6 +40,10 @@ pub fn describe(program: &Program, journey: &Journey, op: &Op) -> String {
         Op::Stop(Halt::Iteration) => "stop this iteration".into(),
         Op::Stop(Halt::User) => "stop this user".into(),
         Op::Stop(Halt::Run) => "stop the run".into(),
+        Op::Parallel(requests) => {
+            let lines: Vec<_> = requests.iter().map(|i| request::line(program, &program.requests[*i])).collect();
+            format!("at one time: {}", lines.join(", "))
+        }
         Op::End => "end".into(),
     };
     masked(program, text)
@@ -55,7 +59,7 @@ pub fn ways(pc: Pc, op: &Op) -> Vec<(Pc, String)> {
         Op::JumpUnless { to, .. } => vec![(pc + 1, "yes".into()), (*to, "no".into())],
         Op::Round { done, .. } => vec![(pc + 1, "again".into()), (*done, "done".into())],
         Op::Choose(branches) => branches.iter().map(|(weight, to)| (*to, format!("weight {weight}"))).collect(),
-        Op::Each { .. } | Op::Log(_) => vec![next],
+        Op::Each { .. } | Op::Log(_) | Op::Parallel(_) => vec![next],
         Op::Next { done, .. } => vec![(pc + 1, "an item".into()), (*done, "done".into())],
         Op::End | Op::Stop(_) => Vec::new(),
     }
@@ -81,7 +85,12 @@ pub fn listing(program: &Program) -> String {
                 out.push_str(&format!("  {title}:\n"));
             }
             out.push_str(&format!("    {pc:>4}  {}\n", describe(program, journey, op)));
-            if let Op::Request(index) = op {
+            let requests = match op {
+                Op::Request(index) => std::slice::from_ref(index),
+                Op::Parallel(requests) => requests,
+                _ => &[],
+            };
+            for index in requests {
                 for part in request::parts(program, &program.requests[*index]) {
                     out.push_str(&format!("            {}\n", masked(program, part)));
                 }

@@ -170,6 +170,7 @@ pub(crate) enum StepKind {
     ForEach { list: Node, name: Scalar, steps: Vec<StepPlan> },
     Log(Scalar),
     Stop(Halt),
+    Parallel(Vec<StepPlan>),
 }
 
 /// A request as written.

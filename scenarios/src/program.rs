@@ -250,6 +250,8 @@ pub enum Op {
     Log(Template),
     /// End something before its time.
     Stop(Halt),
+    /// Send several requests at one time, and go on when the last of them has ended.
+    Parallel(Vec<usize>),
     /// End of a section.
     End,
 }

@@ -3,6 +3,8 @@
 
 use cookie_store::CookieStore;
 use http::{HeaderMap, HeaderValue, header};
+use std::cell::RefCell;
+use std::rc::Rc;
 use url::Url;
 
 /// Cookies kept per user; a flood beyond it is not stored.
@@ -11,9 +13,10 @@ const MOST_COOKIES: usize = 200;
 const LONGEST_COOKIE: usize = 8192;
 
 /// One user's cookies.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Jar {
-    store: Option<Box<CookieStore>>,
+    /// All lanes of a user share it.
+    store: Rc<RefCell<Option<CookieStore>>>,
 }
 
 impl Jar {
@@ -24,7 +27,8 @@ impl Jar {
             return;
         }
         let Ok(url) = base.join(path) else { return };
-        let store = self.store.get_or_insert_default();
+        let mut store = self.store.borrow_mut();
+        let store = store.get_or_insert_default();
         for value in values.take(MOST_COOKIES) {
             let Ok(text) = value.to_str() else { continue };
             let name = text.split('=').next().unwrap_or_default().trim();
@@ -40,12 +44,13 @@ impl Jar {
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.store.is_none()
+        self.store.borrow().is_none()
     }
 
     /// The `cookie` header for a request, if there is any.
     pub fn header(&self, base: &Url, path: &str) -> Option<HeaderValue> {
-        let store = self.store.as_ref()?;
+        let store = self.store.borrow();
+        let store = store.as_ref()?;
         let url = base.join(path).ok()?;
         let mut text = String::new();
         for (name, value) in store.get_request_values(&url) {
@@ -61,7 +66,7 @@ impl Jar {
 
     /// Forgets all.
     pub fn clear(&mut self) {
-        self.store = None;
+        *self.store.borrow_mut() = None;
     }
 }
 
@@ -101,6 +106,6 @@ mod tests {
         let headers = HeaderMap::from_iter([(header::SET_COOKIE, first)]);
         jar.receive(&headers, &base, "/");
         assert!(jar.header(&base, "/").unwrap().to_str().unwrap().contains("c0-0=renewed"));
-        assert_eq!(jar.store.unwrap().iter_any().count(), MOST_COOKIES);
+        assert_eq!(jar.store.borrow().as_ref().expect("cookies came").iter_any().count(), MOST_COOKIES);
     }
 }

@@ -232,6 +232,8 @@ pub struct UserClient {
     reminder: Reminder,
     /// For whole URLs that lead to none of the targets.
     pub(super) elsewhere: Option<Box<Elsewhere>>,
+    /// For requests that are under way at one time; empty until there are some.
+    pub(super) lanes: Vec<UserClient>,
 }
 
 impl UserClient {
@@ -242,7 +244,14 @@ impl UserClient {
             jar: Jar::default(),
             reminder: Reminder::default(),
             elsewhere: None,
+            lanes: Vec::new(),
         }
+    }
+
+    /// A further client of the same user.
+    pub(super) fn lane(&self) -> Self {
+        let targets = self.connections.len();
+        Self { jar: self.jar.clone(), ..Self::new(targets) }
     }
 
     /// Closes all and forgets the cookies: a new person sits down.
@@ -254,6 +263,7 @@ impl UserClient {
     /// Closes all connections.
     pub fn disconnect(&mut self) {
         self.connections.iter_mut().for_each(|c| *c = None);
+        self.lanes.clear();
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.client.disconnect();
         }
@@ -269,6 +279,9 @@ impl UserClient {
 
     /// Lets idle connections notice that the other side closed them.
     pub fn drive_idle(&mut self, cx: &mut Context<'_>) {
+        for lane in &mut self.lanes {
+            lane.drive_idle(cx);
+        }
         for slot in &mut self.connections {
             if let Some(connection) = slot {
                 connection.drive(cx);

@@ -7,6 +7,7 @@ pub mod cookies;
 pub mod decode;
 pub mod elsewhere;
 pub mod exchange;
+mod lanes;
 pub mod slow;
 pub mod stranger;
 pub mod tls;

@@ -62,6 +62,11 @@ impl Flow {
         Self { lists: vec![None; lists], ..Self::default() }
     }
 
+    /// The step at hand is over: the next one may ask for `before` again.
+    pub fn step_over(&mut self) {
+        self.repeated = false;
+    }
+
     /// The next item of a list; behind its end the list is let go.
     fn next_item(&mut self, each: usize) -> Option<Value> {
         let (list, taken) = self.lists[each].as_mut()?;
@@ -130,6 +135,7 @@ impl VirtualUser {
                     self.flow.said = Some(text.eval(&mut self.scope(now, None, recorder))?);
                 }
             }
+            Op::Parallel(requests) => return Ok(self.parallel(requests, now, recorder)),
             Op::Stop(halt) => return Ok(Some(self.stop(*halt, recorder))),
             _ => {}
         }
@@ -230,8 +236,8 @@ impl VirtualUser {
         }
         self.flow.attempts = 0;
         self.flow.polling_since = None;
-        if self.section == Section::Steps {
-            self.flow.repeated = false;
+        if self.section == Section::Steps && !self.together.is_open {
+            self.flow.step_over();
         }
         match class {
             Class::Ok => Next::GoOn,

@@ -13,6 +13,7 @@ mod last;
 mod mask;
 mod render;
 mod scope;
+mod together;
 mod trail;
 
 pub use render::Prepared;
@@ -33,6 +34,7 @@ use scenarios::program::{DataOrder, Delay, Journey, Op, Pc};
 use scenarios::value::Value;
 use scope::UserScope;
 use std::sync::Arc;
+use together::Together;
 
 /// What happens to a virtual user.
 #[derive(Debug)]
@@ -45,6 +47,10 @@ pub enum Input<'a> {
     Answer(&'a Answer<'a>),
     /// The user's time is over: play `after` and go.
     Leave,
+    /// The outcome of a branch of [`Effect::SendAll`].
+    Branch(usize, &'a Answer<'a>),
+    /// The time of [`Effect::Again`] has come.
+    BranchDue(usize),
 }
 
 /// What a virtual user wants done.
@@ -60,6 +66,24 @@ pub enum Effect {
     Gone,
     /// The iteration is over and the user goes for good: [`Input::Leave`] is what comes next.
     Quit,
+    /// Send [`VirtualUser::branches_out`], all due at the time given, each on connections of its own.
+    SendAll(Nanos),
+    /// The branch just heard has ended, others have not.
+    Others,
+    /// The branch just heard is to be made again: call with [`Input::BranchDue`] at this time.
+    Again(Nanos),
+    /// Send the branch again, due at the time given.
+    Resend(Nanos),
+}
+
+/// What came of preparing a request.
+enum Start {
+    /// It is rendered and counted as due.
+    Ready,
+    /// A probe without a stranger.
+    Skipped,
+    /// It could not be rendered and is counted as failed.
+    Broken,
 }
 
 /// Operations run without waiting before a scenario counts as running in circles.
@@ -128,6 +152,7 @@ pub struct VirtualUser {
     /// The request to send, after [`Effect::Send`].
     pub outgoing: Outgoing,
     flow: Flow,
+    together: Together,
 }
 
 impl VirtualUser {
@@ -166,6 +191,7 @@ impl VirtualUser {
             trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
             flow: Flow::new(plan.flow.lists),
+            together: Together::default(),
             run,
         }
     }
@@ -177,6 +203,16 @@ impl VirtualUser {
             Input::Wake => {}
             Input::Answer(answer) => {
                 if let Some(effect) = self.answered(answer, recorder) {
+                    return effect;
+                }
+            }
+            Input::Branch(number, answer) => {
+                if let Some(effect) = self.branch_answered(number, answer, recorder) {
+                    return effect;
+                }
+            }
+            Input::BranchDue(number) => {
+                if let Some(effect) = self.branch_due(number, now, recorder) {
                     return effect;
                 }
             }
@@ -376,6 +412,16 @@ impl VirtualUser {
     }
 
     fn request(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Option<Effect> {
+        match self.prepare(request, now, recorder) {
+            Start::Ready => Some(Effect::Send(self.due)),
+            Start::Skipped => None,
+            Start::Broken if self.run.program.requests[request].continue_on_failure => None,
+            Start::Broken => Some(self.give_up(now, recorder)),
+        }
+    }
+
+    /// Renders a request that is due, and counts it.
+    fn prepare(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Start {
         let run = Arc::clone(&self.run);
         let plan = &run.program.requests[request];
         self.stranger = None;
@@ -384,7 +430,7 @@ impl VirtualUser {
             if self.stranger.is_none() {
                 self.note_problem("the probe is left out: there is no other account to ask for");
                 recorder.interval().isolation.probes_skipped += 1;
-                return None;
+                return Start::Skipped;
             }
         }
         self.note_start(plan);
@@ -394,7 +440,7 @@ impl VirtualUser {
                 self.order_faults(plan, recorder);
                 self.requests_sent += 1;
                 run.accounts.note_request(self.account, plan.step, self.due);
-                Some(Effect::Send(self.due))
+                Start::Ready
             }
             Err(error) => {
                 // Due, counted, but nothing could be written: the scenario's own fault, named as such.
@@ -413,7 +459,7 @@ impl VirtualUser {
                 recorder.failure(plan.step, request, Failure::Scenario, due);
                 self.note_failure(request, Failure::Scenario, &error.0, None, recorder);
                 self.note_problem(&error.0);
-                if plan.continue_on_failure { None } else { Some(self.give_up(now, recorder)) }
+                Start::Broken
             }
         }
     }

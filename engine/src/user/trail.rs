@@ -125,6 +125,11 @@ impl VirtualUser {
         shown
     }
 
+    /// As [`Self::show_answer`], of a branch of `parallel`.
+    pub(crate) fn show_branch_answer(&mut self, number: usize, answer: &Answer<'_>) -> trace::Answer {
+        self.in_branch(number, |user| user.show_answer(answer))
+    }
+
     fn seen_markers(&self, answer: &Answer<'_>) -> Vec<Marker> {
         let mut seen: Vec<Marker> = Vec::new();
         let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -173,6 +178,12 @@ impl VirtualUser {
         }
         match effect {
             Effect::Send(_) => tracer.tell(Event::Request(Box::new(self.show_request()))),
+            Effect::SendAll(_) => {
+                for number in self.branches_out() {
+                    let shown = self.in_branch(number, |user| user.show_request());
+                    tracer.tell(Event::Request(Box::new(shown)));
+                }
+            }
             Effect::IterationOver(_) | Effect::Quit => {
                 tracer.tell(Event::IterationOver { number: self.iteration, gave_up: self.failures_in_a_row > 0 });
                 trail.section = None;

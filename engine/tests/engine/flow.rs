@@ -361,3 +361,103 @@ fn the_pause_after_a_failure_doubles_between_its_bounds() {
     let (_, log) = timed(&fixed, |_, now| status(if now == 4 * SECOND { 200 } else { 500 }, MILLISECOND));
     assert_eq!(sent(&log, "/a").len(), 4);
 }
+
+#[test]
+fn branches_go_out_at_one_time_and_the_latest_end_counts() {
+    let text = steps(
+        "      - parallel:\n          - GET /a: { save: { here: $.a } }\n          - GET /b: { save: { there: $.b } }\n          - GET /c\n      - GET /end/{{ here }}/{{ there }}\n      - think: 1h\n",
+        "{ users: 1, for: 1s, graceful_stop: 20s }",
+    );
+    let (result, log) = timed(&text, |path, _| match path {
+        "/a" => json(r#"{"a":1}"#, 3 * SECOND),
+        "/b" => json(r#"{"b":2}"#, SECOND),
+        _ => Reply::ok(2 * SECOND),
+    });
+    assert_eq!((sent(&log, "/a"), sent(&log, "/b"), sent(&log, "/c")), (vec![0.0], vec![0.0], vec![0.0]));
+    assert_eq!(sent(&log, "/end/1/2"), [3.0], "what follows is due at the latest end");
+    let longest: Vec<u64> = result.steps.iter().map(|s| s.response.max_ns / SECOND).collect();
+    assert_eq!(longest, [3, 1, 2, 2], "each branch has its own time");
+}
+
+#[test]
+fn the_first_failure_in_the_file_decides_after_all_have_ended() {
+    let text = |b: &str| {
+        steps(
+            &format!("      - parallel: [ GET /a, {{ GET /b: {{ {b} }} }} ]\n      - GET /end\n      - think: 1h\n"),
+            "{ users: 1, for: 900ms, graceful_stop: 20s }",
+        )
+    };
+    let play = |text: &str, a: u16, b: u16| {
+        let (result, log) = timed(text, |path, _| match path {
+            "/a" => status(a, SECOND / 2),
+            "/b" => status(b, SECOND / 4),
+            _ => Reply::ok(0),
+        });
+        (sent(&log, "/end"), result.iterations.gave_up, result.totals().failed)
+    };
+    assert_eq!(play(&text("timeout: 5s"), 200, 200), (vec![0.5], 0, 0));
+    assert_eq!(play(&text("timeout: 5s"), 200, 500), (vec![], 1, 1));
+    assert_eq!(play(&text("timeout: 5s"), 500, 500), (vec![], 1, 2));
+    assert_eq!(play(&text("on_failure: continue"), 200, 500), (vec![0.5], 0, 1));
+    assert_eq!(play(&text("on_failure: continue"), 500, 500), (vec![], 1, 2));
+}
+
+#[test]
+fn a_branch_is_tried_again_while_the_others_go_on() {
+    let text = steps(
+        "      - parallel:\n          - GET /a: { retry: { on: 503, times: 2, wait: 1s } }\n          - GET /b\n      - GET /end\n      - think: 1h\n",
+        "{ users: 1, for: 1s, graceful_stop: 20s }",
+    );
+    let mut tries = 0;
+    let (result, log) = timed(&text, |path, _| {
+        tries += u32::from(path == "/a");
+        if path == "/a" && tries < 3 { status(503, SECOND) } else { Reply::ok(SECOND / 2) }
+    });
+    assert_eq!(sent(&log, "/a"), [0.0, 2.0, 4.0]);
+    assert_eq!(sent(&log, "/b"), [0.0]);
+    assert_eq!(sent(&log, "/end"), [4.5]);
+    let a = count(&result, "GET /a");
+    assert_eq!((a.planned, a.ok, a.failed), (3, 1, 2));
+}
+
+#[test]
+fn a_branch_that_is_told_to_log_in_repeats_the_whole_step_once() {
+    let text = scenario(
+        "      - parallel: [ GET /a, GET /b ]\n      - think: 1h\n",
+        "    before: { steps: [ POST /in ], on_status: 401 }\n",
+        "{ users: 1, for: 900ms }",
+    );
+    let (result, log) = timed(&text, |path, _| if path == "/b" { status(401, 0) } else { Reply::ok(0) });
+    let paths: Vec<&str> = log.iter().map(|(p, _)| p.as_str()).collect();
+    assert_eq!(paths, ["/in", "/a", "/b", "/in", "/a", "/b"]);
+    assert_eq!((result.iterations.started, result.iterations.gave_up), (1, 1));
+}
+
+#[test]
+fn branches_in_flight_and_waiting_are_cut_without_loss() {
+    let text = steps(
+        "      - parallel:\n          - GET /a\n          - GET /b: { retry: { on: 503, times: 9, wait: 2s } }\n          - GET /c\n",
+        "{ users: 3, for: 3s, graceful_stop: 1s }",
+    );
+    let (result, _) = timed(&text, |path, _| match path {
+        "/a" => Reply::ok(4 * SECOND + SECOND / 2),
+        "/b" => status(503, SECOND),
+        _ => Reply::ok(SECOND),
+    });
+    assert_eq!((result.iterations.started, result.iterations.cut), (3, 3));
+    assert_eq!(count(&result, "GET /a").unfinished, 3);
+    // The second attempt was sent at 3 s and ended at 4 s, when the cut came.
+    assert_eq!((count(&result, "GET /b").planned, count(&result, "GET /c").ok), (6, 3));
+}
+
+#[test]
+fn a_branch_that_cannot_be_written_is_a_failure_of_its_own() {
+    let text = steps(
+        "      - set: { n: 0 }\n      - parallel: [ 'GET /a/{{ 1 / n }}', GET /b ]\n      - GET /end\n",
+        "{ users: 1, for: 900ms }",
+    );
+    let (result, log) = timed(&text, |_, _| Reply::ok(SECOND / 10));
+    let paths: Vec<&str> = log.iter().map(|(p, _)| p.as_str()).collect();
+    assert_eq!(paths, ["/b"]);
+    assert_eq!((result.totals().failed, result.totals().ok, result.iterations.gave_up), (1, 1, 1));
+}

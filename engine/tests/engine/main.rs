@@ -6,6 +6,7 @@ mod faults;
 mod flow;
 mod hostile;
 mod isolation;
+mod lanes;
 mod laws;
 mod phases;
 mod requests;

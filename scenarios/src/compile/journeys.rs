@@ -120,6 +120,7 @@ impl Variables {
                     waiting.extend(steps.iter().rev());
                 }
                 StepKind::If { then, otherwise, .. } => waiting.extend(then.iter().chain(otherwise).rev()),
+                StepKind::Parallel(branches) => waiting.extend(branches.iter().rev()),
                 StepKind::Choose(branches) => {
                     waiting.extend(branches.iter().flat_map(|(_, steps)| steps).rev());
                 }
@@ -254,6 +255,14 @@ impl<'p> Builder<'_, 'p> {
                 let names = Visible::journey(self.lowering.plan, self.played_by, None, &self.slots);
                 let text = self.lowering.text(text, &names);
                 self.emit(Op::Log(text));
+            }
+            StepKind::Parallel(branches) => {
+                let requests = branches.iter().filter_map(|branch| match &branch.kind {
+                    StepKind::Request(request) => Some(self.request(request, branch.span, None)),
+                    _ => None,
+                });
+                let requests = requests.collect();
+                self.emit(Op::Parallel(requests));
             }
             StepKind::Stop(halt) => {
                 self.emit(Op::Stop(*halt));

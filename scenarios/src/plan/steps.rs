@@ -11,12 +11,11 @@ use crate::units;
 /// Steps that work, besides requests.
 const WORDS: &[&str] = &[
     "think", "repeat", "while", "if", "choose", "set", "group", "probe", "call", "pace", "for_each", "poll", "log",
-    "stop",
+    "stop", "parallel",
 ];
 
 /// Steps that the language names and that are not built yet.
-const NOT_YET: &[&str] =
-    &["websocket", "parallel", "join", "leave", "rendezvous", "switch_account", "send", "receive", "close"];
+const NOT_YET: &[&str] = &["websocket", "join", "leave", "rendezvous", "switch_account", "send", "receive", "close"];
 
 /// Rounds of a `while` without `max`.
 const WHILE_MAX: u64 = 1_000;
@@ -37,6 +36,7 @@ step_spec!(GROUP, "a `group` step", "group", "steps", "on_failure");
 step_spec!(PACE, "a `pace` step", "pace");
 step_spec!(FOR_EACH, "a `for_each` step", "for_each", "as", "steps");
 step_spec!(LOG, "a `log` step", "log");
+step_spec!(PARALLEL, "a `parallel` step", "parallel");
 step_spec!(STOP, "a `stop` step", "stop");
 step_spec!(CALL, "a `call` step", "call");
 step_spec!(PROBE, "a `probe` step", "probe");
@@ -228,6 +228,10 @@ fn flow_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<Step
             Some(StepKind::ForEach { list: list?, name: name?, steps })
         }
         "poll" => requests::poll::read(reader, node, entry).map(|request| StepKind::Request(Box::new(request))),
+        "parallel" => {
+            reader.fields(node, at, &PARALLEL)?;
+            parallel(reader, entry)
+        }
         "log" => {
             let fields = reader.fields(node, at, &LOG)?;
             Some(StepKind::Log(reader.text_at(fields, "log")?.clone()))
@@ -242,6 +246,38 @@ fn flow_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<Step
             Some(StepKind::Stop(halt))
         }
     }
+}
+
+/// Branches of a `parallel` at most: each is a connection of every user.
+const MOST_BRANCHES: usize = 64;
+
+/// Branches are requests, with all their options.
+fn parallel(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
+    let Node::List(items, _) = &entry.value else {
+        let rule = "`parallel` is a list of requests, such as `[ GET /a, GET /b ]`";
+        reader.expected(entry.key.span, rule, &entry.value);
+        return None;
+    };
+    if !(1..=MOST_BRANCHES).contains(&items.len()) {
+        reader.bad_value(
+            entry.key.span,
+            format!("`parallel` has 1 to {MOST_BRANCHES} branches, here are {}", items.len()),
+        );
+        return None;
+    }
+    let mut branches = Vec::new();
+    for item in items {
+        let Some(branch) = step(reader, item) else { continue };
+        if matches!(&branch.kind, StepKind::Request(request) if request.poll.is_none()) {
+            branches.push(branch);
+            continue;
+        }
+        reader.push(
+            Diagnostic::error("bad-step", branch.span, "a branch of `parallel` is a request")
+                .help("move this step before or after the `parallel`"),
+        );
+    }
+    Some(StepKind::Parallel(branches))
 }
 
 /// A number, or a template that gives one.

@@ -31,6 +31,10 @@ fn listing(program: &Program, journey: &Journey) -> String {
             }
             Op::Log(_) => "log".into(),
             Op::Stop(halt) => format!("stop {halt:?}"),
+            Op::Parallel(requests) => {
+                let names = requests.iter().map(|n| program.steps[program.requests[*n].step].name.as_str());
+                format!("parallel {}", names.collect::<Vec<_>>().join(" and "))
+            }
             Op::End => "end".into(),
         };
         out.push_str(&format!("{pc:3} {text}\n"));
@@ -82,6 +86,20 @@ fn a_list_is_gone_through_and_a_pace_is_no_operation() {
      12 end
     ");
     assert_eq!((journey.flow.lists, journey.flow.pace), (2, Some(Delay::Fixed(10_000_000_000))));
+}
+
+#[test]
+fn branches_are_requests_with_all_their_options() {
+    let program = program(&steps(
+        "      - parallel:
+          - GET /a: { save: { here: $.a } }
+          - GET /b: { on_failure: continue }
+      - GET /c/{{ here }}
+",
+    ));
+    let text = listing(&program, &program.journeys[0]);
+    assert!(text.contains("  2 parallel GET /a and GET /b\n  3 GET /c/{{ here }}\n"), "{text}");
+    assert!(request(&program, "GET /b").continue_on_failure);
 }
 
 #[test]

@@ -55,6 +55,11 @@ const CASES: &[Case] = &[
     case("- think: 1s..4s", "- for_each: mood\n          as: user\n          steps: [ GET /a ]", "35:15 reserved-name", "choose another name"),
     case("- think: 1s..4s", "- for_each: mood\n          steps: [ { for_each: [1], steps: [ GET /a ] } ]", "35:22 two-meanings", "as: NAME"),
     case("- think: 1s..4s", "- log: \"{{ mod }}\"", "34:20 unknown-variable", "did you mean `mood`"),
+    case("- think: 1s..4s", "- parallel: [ GET /a, { think: 1s } ]", "34:31 bad-step", "a branch of `parallel` is a request"),
+    case("- think: 1s..4s", "- parallel: [ GET /a, { poll: GET /b } ]", "34:31 bad-step", "a branch of `parallel` is a request"),
+    case("- think: 1s..4s", "- parallel: []", "34:11 bad-value", "`parallel` has 1 to 64 branches, here are 0"),
+    case("- think: 1s..4s", "- parallel: GET /a", "34:11 wrong-type", "[ GET /a, GET /b ]"),
+    case("- think: 1s..4s", "- parallel: [ GET /a, GET b ]", "34:31 bad-step", "GET /b"),
     case("- think: 1s..4s", "- stop: users", "34:17 bad-value", "did you mean `user`"),
     case("- think: 1s..4s", "- stop", "34:11 bad-step", "stop: "),
     case("- think: 1s..4s", "- group: a\n          on_failure: go_on\n          steps: [ GET /a ]", "35:23 bad-value", "continue"),
@@ -371,7 +376,6 @@ fn warnings_do_not_stop_the_file() {
 #[rustfmt::skip]
 const LATER_STEPS: &[&str] = &[
     "websocket /ws: { steps: [] }",
-    "parallel: [ GET /a ]",
     "join: room",
     "leave: room",
     "rendezvous: { name: a }",
