@@ -82,6 +82,12 @@ pub enum Failure {
     Identity(u16),
     /// A template or condition of the scenario could not be evaluated.
     Scenario,
+    /// The answer is that of another request, by the id that `echo` sent.
+    Crossed,
+    /// `echo`: the answer does not repeat the request's id.
+    Echo,
+    /// `expect.marker: latest`: an acknowledged write is not there.
+    LostWrite,
     /// A poll found nothing until its time was over.
     Poll,
 }
@@ -135,6 +141,9 @@ impl Failure {
                 format!("not there within {within}")
             }
             Self::Scenario => "scenario: expression failed".into(),
+            Self::Crossed => "crossed answer".into(),
+            Self::Echo => "echo missing".into(),
+            Self::LostWrite => "lost-write".into(),
         }
     }
 }

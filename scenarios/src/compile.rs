@@ -3,6 +3,7 @@
 
 mod auth;
 mod gate;
+mod guard;
 mod hosts;
 mod journeys;
 mod names;
@@ -14,7 +15,7 @@ mod trail;
 use crate::dealing;
 use crate::diagnostic::{self, Diagnostic, Span, suggestion};
 use crate::plan::{Plan, RolePlan, TargetPlan};
-use crate::program::{DataTable, Group, Journey, Profile, Program, Request, Role, Step, Target};
+use crate::program::{Control, DataTable, Group, Journey, Profile, Program, Request, Role, Step, Target};
 use crate::syntax::Scalar;
 use names::Visible;
 use trail::Trail;
@@ -210,7 +211,7 @@ impl<'p> Lowering<'p> {
                 .filter(|r| r.text == route.text)
                 .filter(|r| journeys.get(r.journey).and_then(|j| j.role) == role)
                 .max_by_key(|r| {
-                    let own = self.steps[r.step].control == Some(crate::program::Control::Own);
+                    let own = matches!(self.steps[r.step].control, Some(Control::Own | Control::Latest));
                     (own, r.journey == route.journey)
                 })
                 .map(|r| r.step);

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod expr;
 pub mod faults;
 pub mod gate;
+pub mod guard;
 pub mod jsonpath;
 pub mod library;
 pub mod multipart;

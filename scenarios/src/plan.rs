@@ -196,6 +196,7 @@ pub(crate) struct RequestPlan {
     pub auth: Option<AuthPlan>,
     /// A request of the language itself: nothing of the journey's goes with it.
     pub bare: bool,
+    pub guard: GuardPlan,
 
     pub retry: Option<Retry>,
     pub poll: Option<PollPlan>,
@@ -223,6 +224,7 @@ impl RequestPlan {
             continue_on_failure: Some(false),
             auth: None,
             bare: true,
+            guard: GuardPlan::default(),
             retry: None,
             poll: None,
         }
@@ -235,6 +237,14 @@ pub(crate) struct PollPlan {
     pub every_ns: u64,
     pub within_ns: u64,
     pub until: Option<Scalar>,
+}
+
+/// `echo` and `revokes` as written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GuardPlan {
+    /// Header to send, and header or JSONPath to read.
+    pub echo: Option<(Scalar, Scalar)>,
+    pub revokes: Option<Scalar>,
 }
 
 /// A body as written.

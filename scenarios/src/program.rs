@@ -6,6 +6,7 @@ use crate::conditions::{Fresh, Keeps, Moment, Network};
 use crate::css::Css;
 use crate::expr::{Expr, JsonTemplate, Slot, Template};
 use crate::faults::{Abandon, Faults};
+use crate::guard::Guard;
 use crate::jsonpath::JsonPath;
 use crate::multipart::Multipart;
 use crate::objective::Objective;
@@ -321,6 +322,8 @@ pub enum Control {
     Own,
     /// A marker that the user may see must come back.
     Permitted,
+    /// The user's newest acknowledged write must come back.
+    Latest,
 }
 
 /// A group.
@@ -365,6 +368,8 @@ pub struct Request {
     pub continue_on_failure: bool,
     /// Whether any part evaluates `marker`.
     pub plants_marker: bool,
+    /// What it does for the isolation check besides.
+    pub guard: Guard,
     /// `path` is a whole URL, or a path that starts with `/`, known when it is rendered.
     pub whole_url: bool,
 

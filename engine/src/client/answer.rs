@@ -30,6 +30,10 @@ pub struct Outgoing {
     pub timeout_ns: u64,
     /// What it is to suffer.
     pub orders: Orders,
+    /// The cookies that were sent with it, if any.
+    pub sent_cookies: Option<HeaderValue>,
+    /// Beside the user's own doing: its cookies are neither sent nor changed.
+    pub aside: bool,
     /// Scheme, host and port of a whole URL that leads to none of the targets. Taken when it is sent.
     pub elsewhere: Option<Box<str>>,
 }

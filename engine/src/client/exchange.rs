@@ -326,7 +326,7 @@ impl UserClient {
         received.times.done = wire.clock.now();
         received.ending = ending;
         self.settle(wire, target, out.orders, &mut received);
-        if received.status != 0 {
+        if received.status != 0 && !out.aside {
             self.jar.receive(&received.headers, &wire.targets[target].base, out.uri.path());
         }
         received
@@ -425,12 +425,14 @@ impl UserClient {
         let headers = request.headers_mut();
         *headers = std::mem::take(&mut out.headers);
         headers.entry(header::HOST).or_insert_with(|| endpoint.host_header.clone());
-        if !self.jar.is_empty()
+        if !out.aside
+            && !self.jar.is_empty()
             && !headers.contains_key(header::COOKIE)
             && let Some(cookies) = self.jar.header(&endpoint.base, out.uri.path())
         {
             headers.insert(header::COOKIE, cookies);
         }
+        out.sent_cookies = headers.get(header::COOKIE).cloned();
         request
     }
 }

@@ -41,7 +41,10 @@ impl VirtualUser {
         seen: Seen,
         recorder: &mut Recorder,
     ) -> Result<(), Wrong> {
+        let json = &self.run.prepared[request].wanted.read(answer.body);
+        self.check_crossed(plan, json, answer, recorder)?;
         check_status(plan, answer.status)?;
+        self.check_echo(plan, json, answer)?;
         if let Some(limit) = plan.expect.under_ns
             && self.last_latency_ns > limit
         {
@@ -49,12 +52,15 @@ impl VirtualUser {
         }
         self.check_headers(plan, answer, recorder)?;
         self.check_body(plan, answer, recorder)?;
-        let json = &self.run.prepared[request].wanted.read(answer.body);
         self.check_json(plan, json, answer, recorder)?;
         let controlled = match plan.expect.marker {
             None => true,
             Some(Control::Own) => seen.own,
             Some(Control::Permitted) => seen.own || seen.permitted,
+            Some(Control::Latest) => {
+                self.check_latest(seen)?;
+                true
+            }
         };
         if !controlled {
             return Err(Wrong(Failure::Marker, "no marker came back that the user may see".into()));
@@ -206,7 +212,8 @@ fn check_status(plan: &Request, status: u16) -> Result<(), Wrong> {
     let accepted = if !plan.expect.status.is_empty() {
         plan.expect.status.iter().any(|(low, high)| (*low..=*high).contains(&status))
     } else {
-        status < 400 || plan.probe.is_some() && matches!(status, 401 | 403 | 404)
+        let may_be_refused = plan.probe.is_some() || plan.guard.repeats.is_some();
+        status < 400 || may_be_refused && matches!(status, 401 | 403 | 404)
     };
     if accepted { Ok(()) } else { Err(Wrong(Failure::Status(status), String::new())) }
 }

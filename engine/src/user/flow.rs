@@ -44,6 +44,8 @@ pub(super) enum Next {
     Again(Nanos),
     /// With `before`, and then the same step.
     Before,
+    /// With what the isolation check wants done.
+    Do(Effect),
 }
 
 /// What one try of a poll came to.

@@ -25,6 +25,7 @@ use crate::record::{Class, Recorder, Sample};
 use crate::run::Run;
 use crate::run_result::FailureRecord;
 use flow::{Flow, Next, Tried};
+use isolation::{echo, stale, writes};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, Normal};
 use rand_pcg::Pcg64;
@@ -145,6 +146,12 @@ pub struct VirtualUser {
     stranger: Option<u32>,
     /// By step: whether an own marker has come back there.
     controls: Vec<bool>,
+    /// Ids of its requests, where `echo` asks for them.
+    echoes: echo::Echoes,
+    /// What it wrote last, and what was acknowledged of it.
+    writes: writes::Writes,
+    /// Its last answer with an own marker, to be asked for again once the credential is revoked.
+    stale: stale::Stale,
     /// The step that is rendered, for markers.
     outgoing_step: u16,
     /// What a traced user remembers; `None` in a run.
@@ -187,6 +194,9 @@ impl VirtualUser {
             kept: (plan.keeps != Keeps::default()).then(Box::default),
             stranger: None,
             controls: vec![false; run.program.steps.len()],
+            echoes: echo::Echoes::default(),
+            writes: writes::Writes::default(),
+            stale: stale::Stale::new(&run.program, journey),
             outgoing_step: 0,
             trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
@@ -261,6 +271,8 @@ impl VirtualUser {
         self.section = Section::Idle;
         self.ready = false;
         self.slots.fill(Value::Null);
+        self.writes.forget();
+        self.stale.forget();
         self.kept = self.kept.take().map(|_| Box::default());
     }
 
@@ -412,6 +424,10 @@ impl VirtualUser {
     }
 
     fn request(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Option<Effect> {
+        if let Some(slot) = self.run.program.requests[request].guard.repeats {
+            self.stranger = None;
+            return self.repeat_revoked(request, slot, recorder);
+        }
         match self.prepare(request, now, recorder) {
             Start::Ready => Some(Effect::Send(self.due)),
             Start::Skipped => None,
@@ -438,6 +454,7 @@ impl VirtualUser {
         match self.render(request, now, recorder) {
             Ok(()) => {
                 self.order_faults(plan, recorder);
+                self.note_sending();
                 self.requests_sent += 1;
                 run.accounts.note_request(self.account, plan.step, self.due);
                 Start::Ready
@@ -474,6 +491,7 @@ impl VirtualUser {
     fn follow(&mut self, next: Next, recorder: &mut Recorder) -> Option<Effect> {
         match next {
             Next::GoOn => None,
+            Next::Do(effect) => Some(effect),
             Next::GiveUp => Some(self.give_up(self.due, recorder)),
             Next::Again(due) => {
                 self.pc -= 1;
@@ -500,6 +518,8 @@ impl VirtualUser {
             recorder.status(plan.step, answer.status, due);
         }
         let control = self.scan(plan, answer, recorder);
+        self.note_own_answer(plan, answer, control);
+        self.note_write(answer);
         let tried = plan.poll.as_ref().map(|poll| self.try_poll(poll, plan, answer, recorder));
         let (class, mut failure, mut detail) = match answer.ending {
             Ending::Complete if matches!(tried, Some(Tried::NotYet(_))) => checks::not_yet(answer.status),
@@ -532,6 +552,12 @@ impl VirtualUser {
         if let Some(failure) = failure {
             recorder.failure(plan.step, request, failure, due);
             self.note_failure(request, failure, &detail, Some(answer), recorder);
+        }
+        if plan.guard.revokes.is_some() {
+            self.note_revocation(class == Class::Ok);
+        }
+        if let Some(slot) = plan.guard.repeats {
+            return self.repeat_answered(plan, slot, answer, control, recorder).map_or(Next::GoOn, Next::Do);
         }
         self.next(plan, (class, failure), tried.as_ref(), answer)
     }

@@ -21,6 +21,8 @@ pub struct Prepared {
     headers: HeaderMap,
     /// Headers with a template: name, and index into the request's `headers`.
     rendered: Vec<(HeaderName, usize)>,
+    /// The header that carries the request's own id.
+    pub(super) echo: Option<HeaderName>,
     /// What the request needs of its answer's JSON.
     pub(super) wanted: Wanted,
 }
@@ -52,8 +54,11 @@ impl Prepared {
                 }
             }
         }
+        let echo = request.guard.echo.as_ref();
+        let echo =
+            echo.map(|echo| HeaderName::try_from(&echo.send).map_err(|_| format!("`{}` is no header name", echo.send)));
         // Room for host, cookies and trace: a request's map is never grown.
-        headers.reserve(rendered.len() + 3);
+        headers.reserve(rendered.len() + 4);
         let constant = request
             .path
             .as_constant()
@@ -62,7 +67,7 @@ impl Prepared {
             Some(_) => Some(uri(request, &mut Constant).map_err(|e| e.0)?),
             None => None,
         };
-        Ok(Self { method, uri, headers, rendered, wanted: Wanted::by(request) })
+        Ok(Self { method, uri, headers, rendered, echo: echo.transpose()?, wanted: Wanted::by(request) })
     }
 }
 
@@ -106,6 +111,7 @@ impl VirtualUser {
         body.reserve(self.outgoing.sent_body.len());
         let mut headers = prepared.headers.clone();
         let trace = self.traceparent();
+        self.writes.begin();
         let mut scope = self.scope(now, None, recorder);
         let (uri, target, elsewhere) = match &prepared.uri {
             Some(uri) => (uri.clone(), plan.target, None),
@@ -126,6 +132,9 @@ impl VirtualUser {
         {
             headers.insert(header::CONTENT_TYPE, value);
         }
+        if let Some(name) = &prepared.echo {
+            headers.insert(name.clone(), self.fresh_echo(recorder));
+        }
         headers.entry(&TRACEPARENT).or_insert(trace);
         self.outgoing.request = request;
         self.outgoing.target = target;
@@ -137,6 +146,8 @@ impl VirtualUser {
         self.outgoing.sent_body = Bytes::new();
         self.outgoing.body = body;
         self.outgoing.timeout_ns = plan.timeout_ns;
+        self.outgoing.sent_cookies = None;
+        self.outgoing.aside = false;
         Ok(())
     }
 

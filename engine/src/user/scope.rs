@@ -72,9 +72,12 @@ impl Scope for UserScope<'_> {
     }
 
     fn marker(&mut self, audience: Option<&str>) -> String {
-        let user = &*self.user;
+        let user = &mut *self.user;
         let step = user.outgoing_step;
         let count = user.run.accounts.count_marker(user.account, self.now);
+        if audience.is_none() {
+            user.writes.planted(count);
+        }
         let word: [u8; LENGTH] = match audience {
             None => user.run.mint.marker(&user.head, step, count),
             Some(name) => {

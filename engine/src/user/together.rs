@@ -7,6 +7,7 @@ use super::{Effect, Start, VirtualUser};
 use crate::client::answer::{Answer, Outgoing};
 use crate::clock::Nanos;
 use crate::record::Recorder;
+use http::HeaderMap;
 
 /// The branches of the step at hand.
 #[derive(Debug, Default)]
@@ -27,11 +28,24 @@ struct Branch {
     request: usize,
     outgoing: Outgoing,
     attempts: u32,
+    /// What the isolation check remembers of this request.
+    memory: Memory,
     due: Nanos,
     /// Rendered, and to be sent.
     is_out: bool,
     /// Where it leads, once it has ended.
     next: Next,
+}
+
+/// What the isolation check remembers of one request until its answer comes.
+#[derive(Debug, Default)]
+struct Memory {
+    /// The id that `echo` sent.
+    echo: Option<String>,
+    /// The first marker that it planted.
+    write: Option<u16>,
+    /// Its headers, where it may be repeated.
+    headers: Option<HeaderMap>,
 }
 
 impl VirtualUser {
@@ -50,7 +64,15 @@ impl VirtualUser {
     pub(super) fn parallel(&mut self, requests: &[usize], now: Nanos, recorder: &mut Recorder) -> Option<Effect> {
         let due = self.due;
         // What is left of a step that was cut or given up is of no use any more.
-        let fresh = |outgoing| Branch { request: 0, outgoing, attempts: 0, due, is_out: false, next: Next::GoOn };
+        let fresh = |outgoing| Branch {
+            request: 0,
+            outgoing,
+            attempts: 0,
+            memory: Memory::default(),
+            due,
+            is_out: false,
+            next: Next::GoOn,
+        };
         self.together.branches.truncate(requests.len());
         while self.together.branches.len() < requests.len() {
             self.together.branches.push(fresh(Outgoing::default()));
@@ -171,5 +193,8 @@ impl VirtualUser {
         let branch = &mut self.together.branches[number];
         std::mem::swap(&mut self.outgoing, &mut branch.outgoing);
         std::mem::swap(&mut self.flow.attempts, &mut branch.attempts);
+        std::mem::swap(&mut self.echoes.at_hand, &mut branch.memory.echo);
+        std::mem::swap(&mut self.writes.pending, &mut branch.memory.write);
+        std::mem::swap(&mut self.stale.sending, &mut branch.memory.headers);
     }
 }

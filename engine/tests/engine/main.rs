@@ -2,6 +2,7 @@
 //! by arithmetic, and a few on loopback.
 
 mod aborts;
+mod detectors;
 mod faults;
 mod flow;
 mod hostile;

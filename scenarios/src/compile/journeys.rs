@@ -230,6 +230,9 @@ impl<'p> Builder<'_, 'p> {
             StepKind::Request(request) => {
                 let number = self.request(request, step.span, None);
                 self.emit(Op::Request(number));
+                if let Some(again) = self.repetition(request, step.span, number) {
+                    self.emit(Op::Request(again));
+                }
             }
             StepKind::Probe { request, stranger } => self.probe(request, stranger.as_ref(), step.span),
             StepKind::Think(delay) => {

@@ -51,6 +51,7 @@ impl Builder<'_, '_> {
         let identities = self.identities(plan, &names);
         self.slots = slots;
         let saves = self.saves(&plan.saves);
+        let guard = self.guard(plan);
         let step = self.record(plan, target, stranger.is_some());
         let plants_marker = path.uses_marker()
             || query.iter().chain(&headers).any(|(_, t)| t.uses_marker())
@@ -84,6 +85,7 @@ impl Builder<'_, '_> {
             plants_marker,
             retry: plan.retry.clone(),
             poll,
+            guard,
             whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
         });
         number

@@ -3,6 +3,7 @@
 
 use super::{delay_in_words, shown};
 use crate::expr::Template;
+use crate::guard::EchoFrom;
 use crate::jsonpath::JsonPath;
 use crate::program::{Body, CompareOp, Condition, Control, Program, Request, SaveSource};
 use crate::units::format_duration;
@@ -75,10 +76,30 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
         parts.push(format!("save {} from {from}{kind}{default}", save.name));
     }
     repetitions(request, &mut parts);
+    guard(program, request, &mut parts);
     if request.continue_on_failure {
         parts.push("goes on after a failure".into());
     }
     parts
+}
+
+/// What it does for the isolation check.
+fn guard(program: &Program, request: &Request, parts: &mut Vec<String>) {
+    let slots = &program.journeys[program.steps[request.step].journey].slot_names;
+    let name = |slot: &crate::expr::Slot| slots.get(usize::from(*slot)).map_or("?", String::as_str);
+    if let Some(echo) = &request.guard.echo {
+        let read = match &echo.read {
+            EchoFrom::Header(name) => format!("header {name}"),
+            EchoFrom::Json(path) => path.text().to_owned(),
+        };
+        parts.push(format!("echo: sends a fresh {}, reads it back from {read}", echo.send));
+    }
+    if let Some(slot) = &request.guard.revokes {
+        parts.push(format!("revokes {}", name(slot)));
+    }
+    if let Some(slot) = &request.guard.repeats {
+        parts.push(format!("asks again for the last answer with an own marker, with the revoked {}", name(slot)));
+    }
 }
 
 /// What an answer must be like, in words, by kind and in the order of the request's own lists.
@@ -133,6 +154,7 @@ fn expectation_lines(request: &Request, parts: &mut Vec<String>) {
     match request.expect.marker {
         Some(Control::Own) => parts.push("expect a marker of my own".into()),
         Some(Control::Permitted) => parts.push("expect a marker that I may see".into()),
+        Some(Control::Latest) => parts.push("expect the marker of my newest acknowledged write".into()),
         None => {}
     }
 }

@@ -3,6 +3,7 @@
 
 pub(super) mod auth;
 pub(super) mod expect;
+mod guard;
 mod multipart;
 pub(super) mod poll;
 mod retry;
@@ -16,7 +17,7 @@ use crate::syntax::{Node, Scalar};
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["redirects", "echo", "revokes", "events", "http"];
+const NOT_YET: &[&str] = &["redirects", "events", "http"];
 
 const REQUEST: Spec = Spec {
     what: "a request",
@@ -34,6 +35,8 @@ const REQUEST: Spec = Spec {
         "expect",
         "save",
         "identity",
+        "echo",
+        "revokes",
         "tags",
         "name",
         "on_failure",
@@ -98,6 +101,7 @@ pub(super) fn read(
         continue_on_failure: None,
         retry: None,
         poll: None,
+        guard: super::GuardPlan::default(),
         auth: None,
         bare: false,
     };
@@ -112,6 +116,7 @@ pub(super) fn read(
     if !probe {
         read_outcome(reader, fields, &mut request);
         request.retry = fields.entry("retry").and_then(|entry| retry::read(reader, entry));
+        request.guard = guard::read(reader, fields);
     }
     Some(request)
 }
@@ -426,4 +431,5 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("saved", &save::SAVE),
     ("retry", &retry::RETRY),
     ("step_poll", &poll::POLL),
+    ("echo", &guard::ECHO),
 ];

@@ -268,6 +268,18 @@ fn parallel(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
     let mut branches = Vec::new();
     for item in items {
         let Some(branch) = step(reader, item) else { continue };
+        if let StepKind::Request(request) = &branch.kind
+            && let Some(revokes) = &request.guard.revokes
+        {
+            reader.push(
+                Diagnostic::error(
+                    "bad-step",
+                    revokes.span,
+                    "what revokes a credential stands alone, not in a `parallel`",
+                )
+                .help("move this request behind the `parallel`"),
+            );
+        }
         if matches!(&branch.kind, StepKind::Request(request) if request.poll.is_none()) {
             branches.push(branch);
             continue;

@@ -212,6 +212,7 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         plants_marker: false,
         retry: None,
         poll: None,
+        guard: scenarios::guard::Guard::default(),
         whole_url: false,
     }
 }

@@ -5,10 +5,13 @@
 
 mod coverage;
 mod credentials;
+pub(super) mod echo;
 mod evidence;
 mod identity;
 mod probe;
 mod scan;
+pub(super) mod stale;
+pub(super) mod writes;
 
 use crate::client::answer::{Answer, Ending, Via};
 use crate::client::decode::Coding;
@@ -26,6 +29,8 @@ pub(super) struct Seen {
     pub own: bool,
     /// One of another account that the reader may see.
     pub permitted: bool,
+    /// One of the reader's own, of its newest acknowledged write or later.
+    pub latest: bool,
 }
 
 /// What a spot came with: all that evidence says about the reader's side beside the account.

@@ -97,6 +97,7 @@ impl VirtualUser {
     ) {
         if owner == self.account {
             finds.seen.own = true;
+            finds.seen.latest |= marker.is_some_and(|m| self.writes.is_latest(m.count));
         } else if may_see(&self.run.program, self.account, owner) {
             finds.seen.permitted |= marker.is_some();
         } else if !self.sent_myself(origin, owner, marker) {

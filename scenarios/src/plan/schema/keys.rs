@@ -150,6 +150,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
         },
     ),
     ("saved", SAVED),
+    ("echo", ECHO),
     ("profile", PROFILE),
     (
         "stage",
@@ -343,13 +344,18 @@ const REQUEST: &[Key] = keys! {
     "expect": expect, "What the answer must be like. Default: a status below 400.";
     "save": saves, "Variables and where in the answer they are found. A value that is not there fails the step.";
     "identity": text_map, "JSONPath → what it must be: the answer must be about me.";
-    "echo": map, "Binds answers to requests: `{ send: HEADER, read: HEADER }`.";
+    "echo": echo, "Binds answers to requests: `{ send: HEADER, read: HEADER }`.";
     "revokes": text, "A saved credential that must not be accepted any more afterwards.";
     "events": any, "The answer is a stream of server-sent events.";
     "http": http, "The version of HTTP.";
     "tags": texts, "Words by which objectives select steps.";
     "name": text, "The name in every table. Default: `METHOD path` as written.";
     "on_failure": on_failure, "What a failure of this step means. Default: the journey's.";
+};
+
+const ECHO: &[Key] = keys! {
+    "send": text, "The header in which every request carries a fresh id.";
+    "read": text, "Where its answer repeats the id: a header, or a JSONPath.";
 };
 
 const EXPECT: &[Key] = keys! {
@@ -359,7 +365,7 @@ const EXPECT: &[Key] = keys! {
     "header": conditions, "Header → a value or condition.";
     "under": duration, "The longest response time of this answer.";
     "that": text, "A bare expression; it sees what this answer saved.";
-    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see.";
+    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see; `latest`: that of my newest acknowledged write.";
     "first_event": duration, "The longest time to the first event.";
     "event_gap": duration, "The longest time between two events.";
     "events": any, "How many events there must be.";

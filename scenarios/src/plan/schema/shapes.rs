@@ -73,6 +73,7 @@ references!(
     steps,
     expect,
     expect_body,
+    echo,
     tls,
     of,
     faults,
