@@ -11,6 +11,7 @@ mod lanes;
 mod laws;
 mod phases;
 mod requests;
+mod spoken;
 mod truth;
 
 use engine::run_result::{Counts, RunResult};
