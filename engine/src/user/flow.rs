@@ -131,11 +131,9 @@ impl VirtualUser {
                 Some(item) => self.slots[usize::from(*slot)] = item,
                 None => self.pc = *done,
             },
-            Op::Log(text) => {
-                // In a run there is nobody to hear it.
-                if self.trail.is_some() {
-                    self.flow.said = Some(text.eval(&mut self.scope(now, None, recorder))?);
-                }
+            // In a run there is nobody to hear it.
+            Op::Log(text) if self.trail.is_some() => {
+                self.flow.said = Some(text.eval(&mut self.scope(now, None, recorder))?);
             }
             Op::Parallel(requests) => return Ok(self.parallel(requests, now, recorder)),
             Op::Stop(halt) => return Ok(Some(self.stop(*halt, recorder))),

@@ -57,7 +57,7 @@ const CASES: &[Case] = &[
     case("- think: 1s..4s", "- log: \"{{ mod }}\"", "34:20 unknown-variable", "did you mean `mood`"),
     case("- think: 1s..4s", "- parallel: [ GET /a, { think: 1s } ]", "34:31 bad-step", "a branch of `parallel` is a request"),
     case("- think: 1s..4s", "- parallel: [ GET /a, { poll: GET /b } ]", "34:31 bad-step", "a branch of `parallel` is a request"),
-    case("- think: 1s..4s", "- parallel: [ { POST /out: { revokes: token } } ]", "34:46 bad-step", "stands alone"),
+    case("- think: 1s..4s", "- parallel: [ { POST /out: { revokes: token } } ]", "34:47 bad-step", "stands alone"),
     case("- think: 1s..4s", "- parallel: []", "34:11 bad-value", "`parallel` has 1 to 64 branches, here are 0"),
     case("- think: 1s..4s", "- parallel: GET /a", "34:11 wrong-type", "[ GET /a, GET /b ]"),
     case("- think: 1s..4s", "- parallel: [ GET /a, GET b ]", "34:31 bad-step", "GET /b"),
