@@ -174,7 +174,7 @@ fn outcome<'r>(request: &Outgoing, reply: &'r Reply, sent: Nanos, now: Nanos, cu
         headers: &reply.headers,
         body: if whole { &reply.body } else { &[] },
         codings: &[],
-        times: Times { ready: sent, sent: Some(sent), done: now, connect: None, held: 0 },
+        times: Times { ready: sent, sent: Some(sent), done: now, ..Times::default() },
         via: Via::default(),
         bytes_sent: 0,
         bytes_received: reply.body.len() as u64,

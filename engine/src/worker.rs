@@ -4,7 +4,7 @@
 mod together;
 
 use crate::client::answer::Ending;
-use crate::client::exchange::{Limits, UserClient, Wire};
+use crate::client::exchange::{UserClient, Wire};
 use crate::client::stranger::send_beside;
 use crate::clock::{Clock, MILLISECOND, Nanos, SECOND, thread_cpu_ns, thread_queue_wait_ns};
 use crate::load::budget::Budget;
@@ -158,7 +158,8 @@ pub fn work(
     index: usize,
     of: usize,
 ) -> io::Result<()> {
-    let wire = Wire::new(run.clock, &run.program.targets, tls, Limits::default()).map_err(io::Error::other)?;
+    let wire = Wire::new(run.clock, &run.program.targets, tls).map_err(io::Error::other)?;
+    wire.network.set(run.profile.network);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async move {
         let timer = Timer::start(run.clock)?;
@@ -189,7 +190,9 @@ pub fn work(
             return Err(io::Error::other("a virtual user died of an error of its own"));
         }
         if let Ok(desk) = Rc::try_unwrap(desk) {
-            desk.recorder.into_inner().finish(last);
+            let mut recorder = desk.recorder.into_inner();
+            recorder.interval().transport.add(&desk.wire.facts.take());
+            recorder.finish(last);
         }
         Ok(())
     })
@@ -480,6 +483,7 @@ async fn watch(desk: Rc<Desk>, index: usize) {
             let here = Mark::now(&clock);
             let mut recorder = desk.recorder.borrow_mut();
             recorder.interval().workers.insert(index, mark.health(&here, gaps));
+            recorder.interval().transport.add(&desk.wire.facts.take());
             second = now / SECOND;
             recorder.turn(second);
             mark = here;

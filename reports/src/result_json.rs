@@ -37,6 +37,7 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "isolation": isolation(result, verdict),
         "faults": faults(result),
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
+        "marks": crate::moments::json(result),
         "watched": [],
     });
     let mut text = serde_json::to_string_pretty(&document).expect("a JSON value always serialises");
@@ -211,6 +212,7 @@ fn totals(result: &RunResult) -> Value {
     let sum = result.totals();
     let i = &result.iterations;
     let o = &result.overhead;
+    let t = &result.health.transport;
     let mut errors: BTreeMap<&str, u64> = BTreeMap::new();
     for e in &result.errors {
         *errors.entry(&e.kind).or_default() += e.count;
@@ -233,6 +235,10 @@ fn totals(result: &RunResult) -> Value {
         "overhead": {
             "setup": o.setup, "teardown": o.teardown, "health": o.health, "scrapes": o.scrapes,
             "warm_up": o.warm_up, "redirect_hops": o.redirect_hops,
+        },
+        "transport": {
+            "http1_connections": t.http1, "http2_connections": t.http2,
+            "tls_full_handshakes": t.tls_full, "tls_resumed_handshakes": t.tls_resumed,
         },
         "bytes_sent": sum.bytes_sent,
         "bytes_received": sum.bytes_received,
@@ -358,6 +364,8 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "probes_skipped": seen.probes_skipped,
         "credential_evictions": seen.credential_evictions,
         "repeats_public": seen.repeats_public,
+        "audience_unclear": seen.audience_unclear,
+        "switches_skipped": seen.switches_skipped,
         "target_minutes": seen.target_minutes,
         "exemptions": result.header.exemptions,
     })

@@ -24,7 +24,7 @@ use trail::Trail;
 pub fn compile(plan: &Plan) -> Result<Program, Vec<Diagnostic>> {
     let (program, diagnostics) = lower(plan);
     if diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(diagnostic::finish(diagnostics, &plan.source));
+        return Err(diagnostic::finish(diagnostics, &plan.files));
     }
     Ok(program)
 }
@@ -69,6 +69,8 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
     gate::waive(plan, &mut program.objectives, &mut diagnostics);
     program.gate = gate::lower(plan, &mut diagnostics);
     diagnostics.extend(too_few_rows(plan, &program));
+    let logins = plan.targets.iter().filter_map(|t| t.transport.proxy.as_ref()?.login.as_ref());
+    program.secrets.extend(logins.map(|(_, password)| password.clone()).filter(|p| !p.is_empty()));
     hide_secrets(&mut program);
     (program, diagnostics)
 }
@@ -241,7 +243,10 @@ impl<'p> Lowering<'p> {
 
     fn unused_fragments(&mut self) {
         let plan = self.plan;
-        for (fragment, _) in plan.fragments.iter().zip(self.called.clone()).filter(|(_, called)| !called) {
+        // A file of fragments for many scenarios holds more than each of them calls.
+        let own = |name: &Scalar| plan.files.part(name.span.start).is_none();
+        let called = plan.fragments.iter().zip(self.called.clone());
+        for (fragment, _) in called.filter(|(fragment, called)| !called && own(&fragment.name)) {
             let name = &fragment.name;
             let message = format!("no journey calls the fragment `{}`", name.text);
             self.push(
@@ -268,6 +273,7 @@ fn targets<'a>(plans: impl Iterator<Item = &'a TargetPlan>) -> Vec<Target> {
             health: t.health.clone(),
             insecure: t.insecure,
             ca: t.ca.clone(),
+            transport: t.transport.clone(),
         })
         .collect()
 }

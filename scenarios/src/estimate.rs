@@ -149,6 +149,7 @@ fn play_once(journey: &Journey, entry: Pc, chance: &mut Chance, sum: &mut Iterat
             Op::Parallel(requests) => sum.requests += requests.len() as f64,
             Op::Stop(_) => return Some(drawn),
             Op::Set { .. } | Op::GroupStart(_) | Op::GroupEnd(_) | Op::Log(_) => {}
+            Op::Join(_) | Op::Leave(_) | Op::SwitchAccount => {}
         }
     }
     None

@@ -45,6 +45,9 @@ pub fn describe(program: &Program, journey: &Journey, op: &Op) -> String {
             format!("at one time: {}", lines.join(", "))
         }
         Op::End => "end".into(),
+        Op::Join(name) => format!("join audience {}", name.written()),
+        Op::Leave(name) => format!("leave audience {}", name.written()),
+        Op::SwitchAccount => "log out, switch to the next free account, log in".into(),
     };
     masked(program, text)
 }
@@ -54,6 +57,7 @@ pub fn ways(pc: Pc, op: &Op) -> Vec<(Pc, String)> {
     let next = (pc + 1, String::new());
     match op {
         Op::Request(_) | Op::Think(_) | Op::Set { .. } | Op::Count { .. } => vec![next],
+        Op::Join(_) | Op::Leave(_) | Op::SwitchAccount => vec![next],
         Op::GroupStart(_) | Op::GroupEnd(_) => vec![next],
         Op::Jump(to) => vec![(*to, String::new())],
         Op::JumpUnless { to, .. } => vec![(pc + 1, "yes".into()), (*to, "no".into())],

@@ -11,6 +11,7 @@ use crate::jsonpath::JsonPath;
 use crate::multipart::Multipart;
 use crate::objective::Objective;
 use crate::shape::Shape;
+use crate::transport::Transport;
 use crate::value::Value;
 use std::sync::Arc;
 
@@ -99,6 +100,8 @@ pub struct Target {
     pub insecure: bool,
     /// TLS: file with the authorities to trust besides the system's, PEM.
     pub ca: Option<String>,
+    /// How it is reached besides.
+    pub transport: Transport,
 }
 
 /// A role: who plays, and whose data they may see.
@@ -255,6 +258,12 @@ pub enum Op {
     Parallel(Vec<usize>),
     /// End of a section.
     End,
+    /// From now on data of this audience may reach the account.
+    Join(Template),
+    /// From now on it may not.
+    Leave(Template),
+    /// Log out, take the role's next free account, log in.
+    SwitchAccount,
 }
 
 /// What a `stop` step ends.
@@ -356,6 +365,8 @@ pub struct Request {
     pub timeout_ns: u64,
     /// The step's own share of requests given up in mid-flight; it goes before the profile's.
     pub abandon: Option<Abandon>,
+    /// Redirects that are followed at most; an answer whose status `expect` names is none.
+    pub redirects: u32,
     /// What the answer must be like.
     pub expect: Expect,
     /// What is taken from the answer.

@@ -4,6 +4,7 @@
 
 mod binary;
 mod laws;
+mod replay;
 mod scenario;
 mod server;
 
@@ -22,4 +23,5 @@ mod secrets;
 mod suites;
 mod terminal;
 mod trace;
+mod transport;
 mod unfinished;

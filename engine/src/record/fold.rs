@@ -188,6 +188,7 @@ impl Fold {
     }
 
     fn add_health(&mut self, interval: &Interval) {
+        self.health.transport.add(&interval.transport);
         interval.lag.add_to(&mut self.health.lag);
         self.health.asked += interval.asked;
         self.health.started += interval.started;
@@ -216,6 +217,8 @@ impl Fold {
         self.isolation.probes_skipped += seen.probes_skipped;
         self.isolation.credential_evictions += seen.credential_evictions;
         self.isolation.repeats_public += seen.repeats_public;
+        self.isolation.audience_unclear += seen.audience_unclear;
+        self.isolation.switches_skipped += seen.switches_skipped;
         self.isolation.injected += seen.injected;
         self.isolation.found += seen.found;
         self.shared_target_seconds += interval.shared_targets;

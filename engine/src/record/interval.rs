@@ -1,6 +1,7 @@
 //! One second of a run: counters and histograms that add without loss. The unit that is merged over workers,
 //! stored as a line of `intervals.jsonl`, and folded into the run result.
 
+use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
 use crate::run_result::{Counts, ErrorCount, IsolationStep, Iterations, LeakKey, Overhead, Times, WorkerHealth};
 use base64::Engine as _;
@@ -47,6 +48,9 @@ pub struct Interval {
     /// Faults provoked.
     #[serde(skip_serializing_if = "FaultCounts::is_empty")]
     pub faults: FaultCounts,
+    /// Connections opened.
+    #[serde(default, skip_serializing_if = "TransportFacts::is_empty")]
+    pub transport: TransportFacts,
     /// By worker index.
     pub workers: BTreeMap<usize, WorkerHealth>,
     /// Errors by step and kind.
@@ -82,6 +86,10 @@ pub struct IsolationInterval {
     pub credential_evictions: u64,
     /// Answers to a revoked credential that come without any credential as well: public, no finding.
     pub repeats_public: u64,
+    /// Markers of an audience that overlapped with a join or a leave: counted, no alarm.
+    pub audience_unclear: u64,
+    /// Switches of account that found no free one.
+    pub switches_skipped: u64,
     /// Calibration: put in.
     pub injected: u64,
     /// Calibration: found.
@@ -213,6 +221,7 @@ impl Interval {
         self.in_flight += other.in_flight;
         self.last_ns = self.last_ns.max(other.last_ns);
         self.faults.add(&other.faults);
+        self.transport.add(&other.transport);
         self.lag.add(&other.lag);
         self.warm_up.add(&other.warm_up);
         self.overhead.add(&other.overhead);
@@ -267,6 +276,8 @@ impl IsolationInterval {
         self.probes_skipped += other.probes_skipped;
         self.credential_evictions += other.credential_evictions;
         self.repeats_public += other.repeats_public;
+        self.audience_unclear += other.audience_unclear;
+        self.switches_skipped += other.switches_skipped;
         self.injected += other.injected;
         self.found += other.found;
     }

@@ -150,10 +150,11 @@ impl VirtualUser {
             // The first one to ask is the one that is named.
             let _ = self.run.ended_by.set(why);
         }
-        if self.section == Section::After {
+        if self.section == Section::After && !self.switch.is_under_way() {
             self.leave();
             return Effect::Gone;
         }
+        self.switch.back();
         self.completed(recorder);
         if halt == Halt::Iteration { Effect::IterationOver(self.next_start(self.due)) } else { Effect::Quit }
     }

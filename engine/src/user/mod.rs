@@ -11,8 +11,10 @@ mod isolation;
 mod json;
 mod last;
 mod mask;
+mod redirects;
 mod render;
 mod scope;
+mod switch;
 mod together;
 mod trail;
 
@@ -21,14 +23,16 @@ pub use render::Prepared;
 use crate::client::answer::{Answer, Ending, Outgoing};
 use crate::clock::{Nanos, SECOND};
 use crate::failure::Failure;
+use crate::isolation::audiences::Audience;
 use crate::record::{Class, Recorder, Sample};
 use crate::run::Run;
 use crate::run_result::FailureRecord;
 use flow::{Flow, Next, Tried};
-use isolation::{echo, stale, writes};
+use isolation::{contamination, echo, stale, writes};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, Normal};
 use rand_pcg::Pcg64;
+use redirects::Followed;
 use scenarios::conditions::{Fresh, Keeps};
 use scenarios::expr::EvalError;
 use scenarios::program::{DataOrder, Delay, Journey, Op, Pc};
@@ -152,6 +156,11 @@ pub struct VirtualUser {
     writes: writes::Writes,
     /// Its last answer with an own marker, to be asked for again once the credential is revoked.
     stale: stale::Stale,
+    /// Audiences whose markers it plants, at hand.
+    audiences: Vec<Arc<Audience>>,
+    contamination: contamination::Contamination,
+    /// The change of account under way, and what was before it.
+    switch: switch::Switch,
     /// The step that is rendered, for markers.
     outgoing_step: u16,
     /// What a traced user remembers; `None` in a run.
@@ -197,6 +206,9 @@ impl VirtualUser {
             echoes: echo::Echoes::default(),
             writes: writes::Writes::default(),
             stale: stale::Stale::new(&run.program, journey),
+            audiences: Vec::new(),
+            contamination: contamination::Contamination::default(),
+            switch: switch::Switch::default(),
             outgoing_step: 0,
             trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
@@ -241,7 +253,7 @@ impl VirtualUser {
 
     /// The run ended in the middle of an iteration.
     pub fn cut(&mut self, recorder: &mut Recorder) {
-        if matches!(self.section, Section::Before | Section::Steps) && recorder.is_measured(self.iteration_due) {
+        if self.is_in_iteration() && recorder.is_measured(self.iteration_due) {
             recorder.interval().iterations.cut += 1;
         }
         self.leave();
@@ -249,10 +261,10 @@ impl VirtualUser {
 
     /// The run ended while a request was in flight: it counts as unfinished, what came of it is scanned.
     pub fn cut_in_flight(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) {
-        let section = self.section;
+        let was_in_iteration = self.is_in_iteration();
         let due = self.iteration_due;
         self.hear(answer, recorder);
-        if matches!(section, Section::Before | Section::Steps) && recorder.is_measured(due) {
+        if was_in_iteration && recorder.is_measured(due) {
             recorder.interval().iterations.cut += 1;
         }
         self.leave();
@@ -388,6 +400,19 @@ impl VirtualUser {
                     recorder.group(*group, start, self.due);
                 }
             }
+            Op::Join(name) => {
+                let name = name.eval(&mut self.scope(now, None, recorder))?.to_string();
+                if let Some(audience) = self.audience(&name) {
+                    audience.join(self.account, now);
+                }
+            }
+            Op::Leave(name) => {
+                let name = name.eval(&mut self.scope(now, None, recorder))?.to_string();
+                if let Some(audience) = self.audience(&name) {
+                    audience.leave(self.account, now);
+                }
+            }
+            Op::SwitchAccount => self.log_out_to_switch(),
             Op::End => return Ok(self.section_over(recorder)),
             _ => return self.flow(op, now, recorder),
         }
@@ -399,12 +424,21 @@ impl VirtualUser {
             Section::Before => {
                 self.ready = true;
                 self.section = Section::Steps;
-                self.pc = self.after_before();
+                self.pc = match self.switch.back() {
+                    Some(back) => back,
+                    None => self.after_before(),
+                };
                 None
             }
             Section::Steps => {
                 self.completed(recorder);
                 Some(Effect::IterationOver(self.next_start(self.due)))
+            }
+            Section::After if self.switch.is_under_way() => {
+                self.change_account(recorder);
+                self.section = Section::Before;
+                self.pc = self.plan().before;
+                None
             }
             Section::After | Section::Idle => {
                 self.leave();
@@ -484,11 +518,11 @@ impl VirtualUser {
     /// Takes in an answer. `None`: go on with the next operation.
     fn answered(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) -> Option<Effect> {
         let next = self.hear(answer, recorder);
-        self.follow(next, recorder)
+        self.go_on(next, recorder)
     }
 
     /// Goes where an answer leads.
-    fn follow(&mut self, next: Next, recorder: &mut Recorder) -> Option<Effect> {
+    fn go_on(&mut self, next: Next, recorder: &mut Recorder) -> Option<Effect> {
         match next {
             Next::GoOn => None,
             Next::Do(effect) => Some(effect),
@@ -512,16 +546,22 @@ impl VirtualUser {
         let plan = &run.program.requests[request];
         let due = self.due;
         let done = answer.times.done;
+        let control = self.scan(plan, answer, recorder);
+        let followed = self.follow(plan, answer, recorder);
+        if let Followed::On(effect) = followed {
+            return Next::Do(effect);
+        }
+        self.note_own_answer(plan, answer, control);
+        self.note_write(answer);
+        let (times, bytes, delivered) = self.whole_sample(answer);
         self.last_status = answer.status;
-        self.last_latency_ns = done.saturating_sub(due).saturating_sub(answer.times.held);
+        self.last_latency_ns = done.saturating_sub(due).saturating_sub(times.held);
         if answer.ending == Ending::Complete {
             recorder.status(plan.step, answer.status, due);
         }
-        let control = self.scan(plan, answer, recorder);
-        self.note_own_answer(plan, answer, control);
-        self.note_write(answer);
         let tried = plan.poll.as_ref().map(|poll| self.try_poll(poll, plan, answer, recorder));
         let (class, mut failure, mut detail) = match answer.ending {
+            _ if let Followed::Nowhere(why, place) = followed => (Class::Failed, Some(Failure::Transport(why)), place),
             Ending::Complete if matches!(tried, Some(Tried::NotYet(_))) => checks::not_yet(answer.status),
             Ending::Complete if matches!(tried, Some(Tried::Over(_))) => (Class::Failed, None, String::new()),
             Ending::Complete => self.judge(request, answer, control, recorder),
@@ -537,14 +577,7 @@ impl VirtualUser {
         if self.trail.is_some() {
             self.note_judged(request, class, failure, &detail);
         }
-        recorder.sample(&Sample {
-            step: plan.step,
-            class,
-            due,
-            times: answer.times,
-            delivered: answer.delivered,
-            bytes: (answer.bytes_sent, answer.bytes_received),
-        });
+        recorder.sample(&Sample { step: plan.step, class, due, times, delivered, bytes });
         self.due = done;
         if let Some(kept) = &mut self.kept {
             kept.keep(run.program.journeys[self.journey].keeps, answer);
@@ -564,10 +597,15 @@ impl VirtualUser {
 
     /// A step failed: the user gives up this iteration, as a person would, and waits before the next.
     fn give_up(&mut self, now: Nanos, recorder: &mut Recorder) -> Effect {
-        if self.section == Section::After {
+        if self.section == Section::After && !self.switch.is_under_way() {
             self.leave();
             return Effect::Gone;
         }
+        if self.section == Section::After {
+            // The log-out failed: the next person sits down all the same.
+            self.change_account(recorder);
+        }
+        self.switch.back();
         if recorder.is_measured(self.iteration_due) {
             let iterations = &mut recorder.interval().iterations;
             iterations.gave_up += 1;

@@ -128,6 +128,8 @@ impl VirtualUser {
                 self.together.branches[number].is_out = false;
                 Some(Effect::Again(due))
             }
+            // A redirect: the same sample goes on elsewhere.
+            Next::Do(Effect::Send(due)) => Some(Effect::Resend(due)),
             next => {
                 self.branch_ended(number, answer.times.done, next);
                 self.others(recorder)
@@ -175,7 +177,7 @@ impl VirtualUser {
         if next != Next::Before {
             self.flow.step_over();
         }
-        self.follow(next, recorder)
+        self.go_on(next, recorder)
     }
 
     fn swap_in(&mut self, number: usize) {

@@ -58,8 +58,13 @@ async fn branch(
             Some(desk.step(&mut user.borrow_mut(), Input::Branch(number, &received.answer())))
         };
         received.recycle(&desk.wire);
-        let Effect::Again(at) = effect? else {
-            return effect;
+        let at = match effect? {
+            Effect::Again(at) => at,
+            Effect::Resend(at) => {
+                due = at;
+                continue;
+            }
+            other => return Some(other),
         };
         if !desk.sleep(at, Some(client)).await {
             return None;

@@ -6,13 +6,18 @@ mod detectors;
 mod faults;
 mod flow;
 mod hostile;
+mod http2;
 mod isolation;
 mod lanes;
 mod laws;
+mod loopback;
 mod phases;
+mod redirects;
 mod requests;
 mod spoken;
+mod tls;
 mod truth;
+mod ways;
 
 use engine::run_result::{Counts, RunResult};
 use engine::simulate::{Script, simulate};

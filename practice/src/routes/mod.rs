@@ -2,6 +2,8 @@
 
 pub(crate) mod chat;
 pub(crate) mod clinical;
+pub(crate) mod files;
 pub(crate) mod log_in;
 pub(crate) mod operations;
+pub(crate) mod pages;
 pub(crate) mod patient;

@@ -143,7 +143,10 @@ impl Variables {
                 | StepKind::Think(_)
                 | StepKind::Pace(_)
                 | StepKind::Log(_)
-                | StepKind::Stop(_) => {}
+                | StepKind::Stop(_)
+                | StepKind::Join(_)
+                | StepKind::Leave(_)
+                | StepKind::SwitchAccount => {}
             }
         }
     }
@@ -278,6 +281,19 @@ impl<'p> Builder<'_, 'p> {
                 self.emit(Op::Stop(*halt));
             }
             StepKind::Call(name) => self.call(name),
+            StepKind::Join(name) => {
+                let name = self.audience(name);
+                self.emit(Op::Join(name));
+            }
+            StepKind::Leave(name) => {
+                let name = self.audience(name);
+                self.emit(Op::Leave(name));
+            }
+            StepKind::SwitchAccount => {
+                if self.may_switch(step.span) {
+                    self.emit(Op::SwitchAccount);
+                }
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use crate::syntax::{Node, Scalar};
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["redirects", "events", "http"];
+const NOT_YET: &[&str] = &["events", "http"];
 
 const REQUEST: Spec = Spec {
     what: "a request",
@@ -32,6 +32,7 @@ const REQUEST: Spec = Spec {
         "auth",
         "timeout",
         "abandon",
+        "redirects",
         "expect",
         "save",
         "identity",
@@ -94,6 +95,7 @@ pub(super) fn read(
         body: BodyPlan::Empty,
         timeout_ns: None,
         abandon: None,
+        redirects: None,
         expect: super::ExpectPlan::default(),
         saves: Vec::new(),
         identities: Vec::new(),
@@ -147,6 +149,7 @@ fn read_options(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut Reque
         reader.push(Diagnostic::error("two-places", entry.key.span, message).help("remove one of them"));
     }
     request.timeout_ns = reader.duration_at(fields, "timeout", 1_000_000);
+    request.redirects = super::ways::redirects(reader, fields);
     request.abandon = fields.entry("abandon").and_then(|entry| faults::abandon(reader, entry));
     request.tags = reader.texts_at(fields, "tags").into_iter().cloned().collect();
     for tag in &request.tags {
@@ -431,5 +434,10 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("saved", &save::SAVE),
     ("retry", &retry::RETRY),
     ("step_poll", &poll::POLL),
+    ("auth", &auth::AUTH),
+    ("oauth2", &auth::OAUTH2),
+    ("part", &multipart::PART),
+    ("named_part", &multipart::NAMED),
+    ("file_body", &multipart::FILE),
     ("echo", &guard::ECHO),
 ];

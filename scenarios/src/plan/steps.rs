@@ -10,12 +10,28 @@ use crate::units;
 
 /// Steps that work, besides requests.
 const WORDS: &[&str] = &[
-    "think", "repeat", "while", "if", "choose", "set", "group", "probe", "call", "pace", "for_each", "poll", "log",
-    "stop", "parallel",
+    "think",
+    "repeat",
+    "while",
+    "if",
+    "choose",
+    "set",
+    "group",
+    "probe",
+    "call",
+    "pace",
+    "for_each",
+    "poll",
+    "log",
+    "stop",
+    "parallel",
+    "join",
+    "leave",
+    "switch_account",
 ];
 
 /// Steps that the language names and that are not built yet.
-const NOT_YET: &[&str] = &["websocket", "join", "leave", "rendezvous", "switch_account", "send", "receive", "close"];
+const NOT_YET: &[&str] = &["websocket", "rendezvous", "send", "receive", "close"];
 
 /// Rounds of a `while` without `max`.
 const WHILE_MAX: u64 = 1_000;
@@ -39,6 +55,9 @@ step_spec!(LOG, "a `log` step", "log");
 step_spec!(PARALLEL, "a `parallel` step", "parallel");
 step_spec!(STOP, "a `stop` step", "stop");
 step_spec!(CALL, "a `call` step", "call");
+step_spec!(JOIN, "a `join` step", "join");
+step_spec!(LEAVE, "a `leave` step", "leave");
+step_spec!(SWITCH, "a `switch_account` step", "switch_account");
 step_spec!(PROBE, "a `probe` step", "probe");
 step_spec!(PROBE_FORM, "a probe", "request", "stranger");
 
@@ -186,6 +205,19 @@ fn keyword_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<S
             let steps = nested(reader, fields, "steps", "a `group` step");
             let continue_on_failure = requests::on_failure(reader, fields);
             Some(StepKind::Group { name: name?, steps, continue_on_failure })
+        }
+        "join" => {
+            let fields = reader.fields(node, at, &JOIN)?;
+            Some(StepKind::Join(reader.text_at(fields, "join")?.clone()))
+        }
+        "leave" => {
+            let fields = reader.fields(node, at, &LEAVE)?;
+            Some(StepKind::Leave(reader.text_at(fields, "leave")?.clone()))
+        }
+        "switch_account" => {
+            let fields = reader.fields(node, at, &SWITCH)?;
+            reader.word_at(fields, "switch_account", &["next"], &[])?;
+            Some(StepKind::SwitchAccount)
         }
         "call" => {
             let fields = reader.fields(node, at, &CALL)?;
@@ -400,6 +432,9 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("step_group", &GROUP),
     ("step_call", &CALL),
     ("step_probe", &PROBE),
+    ("step_join", &JOIN),
+    ("step_leave", &LEAVE),
+    ("step_switch_account", &SWITCH),
     ("probe_form", &PROBE_FORM),
     ("step_pace", &PACE),
     ("step_for_each", &FOR_EACH),

@@ -24,7 +24,15 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
     ("file", FILE),
     ("target", TARGET),
     ("tls", TLS),
+    ("limits", LIMITS),
     ("role", ROLE),
+    ("auth", AUTH),
+    ("oauth2", OAUTH2),
+    ("part", PART),
+    ("named_part", NAMED_PART),
+    ("file_body", FILE_BODY),
+    ("network", NETWORK),
+    ("moment", MOMENT),
     ("accounts", ACCOUNTS),
     ("column", COLUMN),
     ("data_table", DATA),
@@ -244,16 +252,18 @@ const FILE: &[Key] = keys! {
 };
 
 const TARGET: &[Key] = keys! {
-    "url": text, "The base address, `http://` or `https://`.";
+    "url": text, "The base address, `http://` or `https://`, or `unix:/path` for a socket of this machine.";
     "timeout": duration, "The longest time for one request, connecting included. At least 1ms; default 30s.";
     "connect_timeout": duration, "The longest time to connect. At least 1ms; default 5s.";
     "watch": any, "A path with Prometheus text, read during the run.";
     "health": text, "A path that must answer 2xx before any load starts.";
-    "http": http, "The version of HTTP: 1, 2, h2c or auto.";
+    "http": http, "The version of HTTP: 1 (default), 2 (agreed upon in TLS), h2c (2 without TLS), auto (what TLS agrees upon, else 1).";
     "tls": tls, "How TLS is spoken.";
-    "proxy": text, "A proxy's address.";
-    "source_addresses": texts, "Our own addresses to connect from.";
-    "limits": map, "The largest head and body that are read.";
+    "proxy": text, "A proxy on the way: `http://user:password@host:port`.";
+    "source_addresses": texts, "Our own addresses to connect from, taken in turn. Default: the system's choice.";
+    "resolve": resolve, "When the host's name is resolved: `once` per worker (default) or `per_connection`.";
+    "redirects": whole, "Redirects that are followed at most, 0 to 50. Default 10.";
+    "limits": limits, "What an answer may be at most; more fails the request.";
     "share_connections": whole, "So many connections for all users, which is said in the report. Default: each user has its own.";
 };
 
@@ -263,6 +273,13 @@ const TLS: &[Key] = keys! {
     "key": text, "A PEM file with its key.";
     "server_name": text, "The name that is asked for instead of the URL's host.";
     "insecure": flag, "`true`: accept any certificate. Default `false`.";
+};
+
+const LIMITS: &[Key] = keys! {
+    "head": text, "The head, 8192B to 64MiB. Default 256KiB.";
+    "headers": positive, "How many headers, 1 to 10,000. Default 100.";
+    "body": text, "The body, before and after decoding, 1B to 1GiB. Default 16MiB.";
+    "json_depth": any, "How deep JSON may be nested.";
 };
 
 const ROLE: &[Key] = keys! {
@@ -298,7 +315,7 @@ const JOURNEY: &[Key] = keys! {
     "after_failure": delay, "First and longest wait after a failed iteration, doubling in between. Default `1s..30s`.";
     "cookies": cookies, "`per_user`: kept as in a browser; `per_iteration`: each iteration is a new visitor. Default `per_user`.";
     "extends": text, "Another journey that this one changes.";
-    "auth": any, "How requests say who sends them: `basic`, `bearer` or `oauth2`.";
+    "auth": auth, "How requests say who sends them: `basic`, `bearer` or `oauth2`.";
     "retry": map, "When and how often a request is sent again.";
     "connections": connections, "`per_user`: kept; `per_iteration`: made anew for each iteration. Default `per_user`.";
     "share_connections": whole, "So many connections for all users.";
@@ -334,11 +351,11 @@ const REQUEST: &[Key] = keys! {
     "query": text_map, "Query parameters, percent-encoded.";
     "json": any, "A JSON body. Strings may hold templates; one that is exactly one `{{ }}` keeps its type.";
     "form": text_map, "A form body, `application/x-www-form-urlencoded`.";
-    "body": text, "A body as it is, `text/plain` unless a header says otherwise.";
-    "multipart": any, "A body of several parts, `multipart/form-data`.";
-    "auth": any, "How this request says who sends it.";
+    "body": body, "A body as it is, or `{ file: … }`; `text/plain` unless a header says otherwise.";
+    "multipart": multipart, "A body of several parts, `multipart/form-data`.";
+    "auth": auth, "How this request says who sends it.";
     "timeout": duration, "The longest time for this request. At least 1ms; default: the target's.";
-    "redirects": any, "How many redirects are followed.";
+    "redirects": whole, "Redirects that are followed at most, 0 to 50. Default: the target's.";
     "retry": map, "When and how often it is sent again; every attempt is its own sample.";
     "abandon": abandons, "The share of these requests that are given up in mid-flight, or a map. Default: the profile's.";
     "expect": expect, "What the answer must be like. Default: a status below 400.";
@@ -351,6 +368,56 @@ const REQUEST: &[Key] = keys! {
     "tags": texts, "Words by which objectives select steps.";
     "name": text, "The name in every table. Default: `METHOD path` as written.";
     "on_failure": on_failure, "What a failure of this step means. Default: the journey's.";
+};
+
+const AUTH: &[Key] = keys! {
+    "basic": pair, "User and password, sent in base64.";
+    "bearer": text, "A token.";
+    "oauth2": oauth2, "A token that is fetched in `before` and renewed when it is due; each request for it is a step.";
+};
+
+const OAUTH2: &[Key] = keys! {
+    "token_url": text, "Where tokens come from: a whole URL, or a path of the journey's target.";
+    "grant": grant, "`client_credentials` or `password` (with a refresh token if one is given). Default `client_credentials`.";
+    "client_id": text, "The client's id.";
+    "client_secret": text, "The client's secret.";
+    "client_in": client_in, "Where id and secret stand: `form`, or `header` (basic auth). Default `form`.";
+    "scope": text, "What is asked for.";
+    "audience": text, "Whom the token is for.";
+    "username": text, "With `grant: password`: whose token.";
+    "password": text, "With `grant: password`: the password.";
+};
+
+const PART: &[Key] = keys! {
+    "text": text, "Text; may hold templates.";
+    "file": text, "A file, read once, at most 16 MiB.";
+    "base64": text, "Bytes in base64.";
+    "filename": text, "The name that is sent. Default: the file's.";
+    "type": text, "The content type. Default: by the file's name.";
+};
+
+const NAMED_PART: &[Key] = keys! {
+    "name": text, "The name of the part.";
+    "text": text, "Text; may hold templates.";
+    "file": text, "A file, read once, at most 16 MiB.";
+    "base64": text, "Bytes in base64.";
+    "filename": text, "The name that is sent. Default: the file's.";
+    "type": text, "The content type. Default: by the file's name.";
+};
+
+const FILE_BODY: &[Key] = keys! {
+    "file": text, "A file, read once, at most 16 MiB.";
+    "type": text, "The content type. Default: by the file's name.";
+};
+
+const NETWORK: &[Key] = keys! {
+    "delay": duration, "Added when connecting and to the first byte of each direction of a request. At most 60s.";
+    "rate": text, "Most bytes a second in each direction of a connection, such as `1MB/s`. At least 1kB/s.";
+};
+
+const MOMENT: &[Key] = keys! {
+    "mark": text, "What the timeline says.";
+    "run": texts, "A command, started without a shell in the scenario's folder; text is split at blanks, a list is taken as it is.";
 };
 
 const ECHO: &[Key] = keys! {
@@ -399,10 +466,11 @@ const PROFILE: &[Key] = keys! {
     "cool_down": duration, "A pause after the profile.";
     "isolation": isolation, "`required`: unproven isolation makes the verdict INCONCLUSIVE. Default `report`.";
     "faults": faults, "What is provoked on purpose. All off by default.";
-    "network": map, "A slower network: `{ delay: 50ms, rate: 1MB/s }`.";
-    "connections": connections, "Whether connections are kept.";
+    "network": network, "A slower network: `{ delay: 50ms, rate: 1MB/s }`. Its time is part of every response time.";
+    "cookies": cookies, "As in a journey, for all of them.";
+    "connections": connections, "As in a journey, for all of them.";
     "share_connections": whole, "So many connections for all users.";
-    "at": map, "Moments on the timeline: `{ 2m: { mark: restart } }`.";
+    "at": moments, "Moments on the timeline: `{ 2m: { mark: restart } }`.";
     "extends": text, "Another profile that this one changes.";
     "new": any, "The addresses of the new version, for `preset: canary`.";
 };
