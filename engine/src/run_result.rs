@@ -4,10 +4,12 @@
 
 mod capacity;
 mod phase;
+mod watched;
 mod windows;
 
 pub use capacity::{Capacity, Trial, TrialOutcome};
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
+pub use watched::WatchedSeries;
 pub use windows::{About, Beat, BeatSeries, Window, WindowSeries};
 
 pub use crate::client::facts::TransportFacts;
@@ -90,6 +92,9 @@ pub struct RunHeader {
     /// Moments from which on the target has to recover.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<MarkHeader>,
+    /// The watched series: expressions, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<String>,
     /// Commands that were run at marks, and what came of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<MarkCommand>,
@@ -487,6 +492,10 @@ pub struct Isolation {
     pub audience_unclear: u64,
     /// Switches of account that found no free one.
     pub switches_skipped: u64,
+    /// Connections that a target closed with a 408 because they were idle.
+    pub idle_timeouts: u64,
+    /// Line ends behind an answer, and nothing else.
+    pub stray_line_ends: u64,
     /// Known foreign markers put through the scanner.
     pub injected: u64,
     /// Of those: found.
@@ -666,6 +675,8 @@ pub struct RunResult {
     pub windows: Vec<WindowSeries>,
     /// Of the objectives that ask when it was up.
     pub beats: Vec<BeatSeries>,
+    /// What the targets told about themselves.
+    pub watched: Vec<WatchedSeries>,
 }
 
 impl RunResult {

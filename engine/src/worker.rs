@@ -320,7 +320,15 @@ async fn leave(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient) {
         let effect = desk.step(user, Input::Leave);
         perform(desk, user, client, effect).await;
     }
+    hear(desk, user, client);
     client.reset();
+}
+
+/// Tells of bytes that came without having been asked for.
+fn hear(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient) {
+    for stray in client.strays.drain(..) {
+        user.hear(desk.run.clock.now(), &stray, &mut desk.recorder.borrow_mut());
+    }
 }
 
 /// Does what the user wants done until its iteration is over or it is gone; `None` when the run was cut.
@@ -336,6 +344,7 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                     user.cut(&mut desk.recorder.borrow_mut());
                     return None;
                 }
+                hear(desk, user, client);
                 desk.step(user, Input::Wake)
             }
             Effect::SendAll(due) => together::send_all(desk, user, client, due).await?,
@@ -344,6 +353,7 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                     send_beside(&desk.wire, user.outgoing.target, kind);
                 }
                 let received = client.exchange(&desk.wire, &mut user.outgoing, due).await;
+                hear(desk, user, client);
                 let is_cut = received.answer().ending == Ending::Cut;
                 let next = if is_cut {
                     user.cut_in_flight(&received.answer(), &mut desk.recorder.borrow_mut());

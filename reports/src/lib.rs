@@ -19,6 +19,7 @@ pub mod stats;
 pub mod suite;
 mod summary;
 mod terminal;
+mod trend;
 pub mod verdict;
 mod write;
 

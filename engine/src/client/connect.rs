@@ -58,6 +58,10 @@ pub struct Connection {
     pub line: Line,
     /// The driver has ended; it must not be polled again.
     pub ended: bool,
+    /// It ended because of bytes that nobody had asked for.
+    pub is_unasked: bool,
+    /// The last request on it: index into `Program::requests`, and what it asked for.
+    pub last: Option<(usize, http::Uri)>,
     /// HTTP/2: the present request had to wait for a stream.
     pub waited_for_stream: bool,
     /// Bytes over it.
@@ -83,7 +87,7 @@ impl Connection {
             return;
         }
         self.ended = match &mut self.line {
-            Line::One { driver, .. } => driver.as_mut().poll(cx).is_ready(),
+            Line::One { driver, .. } => super::framing::has_ended(driver.as_mut().poll(cx), &mut self.is_unasked),
             Line::Two(two) => two.poll(cx).is_ready(),
         };
     }
@@ -202,7 +206,17 @@ async fn open(wire: &Wire, index: usize, sessions: Option<&Arc<ClientConfig>>) -
     };
     wire.facts.opened(agreed_on_two);
     let since = wire.clock.now();
-    Ok(Connection { line, ended: false, waited_for_stream: false, traffic, ordinal: 0, since, local_port })
+    Ok(Connection {
+        line,
+        ended: false,
+        is_unasked: false,
+        last: None,
+        waited_for_stream: false,
+        traffic,
+        ordinal: 0,
+        since,
+        local_port,
+    })
 }
 
 /// What an error of an open connection means.

@@ -3,8 +3,7 @@
 
 use cookie_store::CookieStore;
 use http::{HeaderMap, HeaderValue, header};
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use url::Url;
 
 /// Cookies kept per user; a flood beyond it is not stored.
@@ -15,8 +14,12 @@ const LONGEST_COOKIE: usize = 8192;
 /// One user's cookies.
 #[derive(Clone, Debug, Default)]
 pub struct Jar {
-    /// All lanes of a user share it.
-    store: Rc<RefCell<Option<CookieStore>>>,
+    /// All lanes of a user share it; they are polled by one thread, and a user without cookies takes no lock.
+    store: Arc<OnceLock<Mutex<CookieStore>>>,
+}
+
+fn open(store: &Mutex<CookieStore>) -> MutexGuard<'_, CookieStore> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Jar {
@@ -27,8 +30,7 @@ impl Jar {
             return;
         }
         let Ok(url) = base.join(path) else { return };
-        let mut store = self.store.borrow_mut();
-        let store = store.get_or_insert_default();
+        let mut store = open(self.store.get_or_init(Mutex::default));
         for value in values.take(MOST_COOKIES) {
             let Ok(text) = value.to_str() else { continue };
             let name = text.split('=').next().unwrap_or_default().trim();
@@ -44,13 +46,12 @@ impl Jar {
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.store.borrow().is_none()
+        self.store.get().is_none()
     }
 
     /// The `cookie` header for a request, if there is any.
     pub fn header(&self, base: &Url, path: &str) -> Option<HeaderValue> {
-        let store = self.store.borrow();
-        let store = store.as_ref()?;
+        let store = open(self.store.get()?);
         let url = base.join(path).ok()?;
         let mut text = String::new();
         for (name, value) in store.get_request_values(&url) {
@@ -66,7 +67,7 @@ impl Jar {
 
     /// Forgets all.
     pub fn clear(&mut self) {
-        *self.store.borrow_mut() = None;
+        self.store = Arc::default();
     }
 }
 
@@ -106,6 +107,6 @@ mod tests {
         let headers = HeaderMap::from_iter([(header::SET_COOKIE, first)]);
         jar.receive(&headers, &base, "/");
         assert!(jar.header(&base, "/").unwrap().to_str().unwrap().contains("c0-0=renewed"));
-        assert_eq!(jar.store.borrow().as_ref().expect("cookies came").iter_any().count(), MOST_COOKIES);
+        assert_eq!(open(jar.store.get().expect("cookies came")).iter_any().count(), MOST_COOKIES);
     }
 }

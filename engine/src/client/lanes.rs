@@ -16,5 +16,8 @@ impl UserClient {
     /// Puts lanes back, with their connections.
     pub fn keep_lanes(&mut self, lanes: Vec<Self>) {
         self.lanes = lanes;
+        for lane in &mut self.lanes {
+            self.strays.append(&mut lane.strays);
+        }
     }
 }

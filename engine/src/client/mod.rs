@@ -8,6 +8,7 @@ pub mod decode;
 pub mod elsewhere;
 pub mod exchange;
 pub mod facts;
+pub mod framing;
 mod lanes;
 pub mod network;
 pub mod reach;

@@ -66,6 +66,12 @@ pub struct Interval {
     pub targets: Vec<TargetUse>,
     /// Targets that at least two accounts used in this second.
     pub shared_targets: u64,
+    /// Readings of watched series: index, seconds since the start of the load (negative before it), value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<(usize, f64, f64)>,
+    /// Watched series that have no value, and why; told when it changes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unwatched: Vec<(usize, String)>,
 }
 
 /// Isolation counters of a second that belong to no step.
@@ -90,6 +96,10 @@ pub struct IsolationInterval {
     pub audience_unclear: u64,
     /// Switches of account that found no free one.
     pub switches_skipped: u64,
+    /// Connections that a target closed with a 408 because they were idle.
+    pub idle_timeouts: u64,
+    /// Line ends behind an answer, and nothing else.
+    pub stray_line_ends: u64,
     /// Calibration: put in.
     pub injected: u64,
     /// Calibration: found.
@@ -239,6 +249,8 @@ impl Interval {
             }
         }
         self.isolation.add(&other.isolation);
+        self.watched.extend_from_slice(&other.watched);
+        self.unwatched.extend_from_slice(&other.unwatched);
         for (mine, theirs) in self.targets.iter_mut().zip(&other.targets) {
             match theirs {
                 TargetUse::Nobody => {}
@@ -278,6 +290,8 @@ impl IsolationInterval {
         self.repeats_public += other.repeats_public;
         self.audience_unclear += other.audience_unclear;
         self.switches_skipped += other.switches_skipped;
+        self.idle_timeouts += other.idle_timeouts;
+        self.stray_line_ends += other.stray_line_ends;
         self.injected += other.injected;
         self.found += other.found;
     }

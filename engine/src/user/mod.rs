@@ -263,7 +263,7 @@ impl VirtualUser {
     pub fn cut_in_flight(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) {
         let was_in_iteration = self.is_in_iteration();
         let due = self.iteration_due;
-        self.hear(answer, recorder);
+        self.take_in(answer, recorder);
         if was_in_iteration && recorder.is_measured(due) {
             recorder.interval().iterations.cut += 1;
         }
@@ -517,7 +517,7 @@ impl VirtualUser {
 
     /// Takes in an answer. `None`: go on with the next operation.
     fn answered(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) -> Option<Effect> {
-        let next = self.hear(answer, recorder);
+        let next = self.take_in(answer, recorder);
         self.go_on(next, recorder)
     }
 
@@ -540,7 +540,7 @@ impl VirtualUser {
     }
 
     /// Takes in an answer, judges and counts it; answers where that leads.
-    fn hear(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) -> Next {
+    fn take_in(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) -> Next {
         let run = Arc::clone(&self.run);
         let request = self.outgoing.request;
         let plan = &run.program.requests[request];

@@ -151,7 +151,7 @@ impl VirtualUser {
     }
 
     fn hear_branch(&mut self, number: usize, answer: &Answer<'_>, recorder: &mut Recorder) -> Next {
-        self.in_branch(number, |user| user.hear(answer, recorder))
+        self.in_branch(number, |user| user.take_in(answer, recorder))
     }
 
     /// Looks at a branch as if it were the user's only request.

@@ -2,10 +2,12 @@
 //! by arithmetic, and a few on loopback.
 
 mod aborts;
+mod answers;
 mod detectors;
 mod faults;
 mod flow;
 mod hostile;
+mod hostile_bodies;
 mod http2;
 mod isolation;
 mod lanes;

@@ -50,7 +50,6 @@ impl VirtualUser {
     }
 
     /// Scans what is no answer: a message, an event, a close reason.
-    #[expect(dead_code, reason = "sockets and event streams are on their way")]
     pub(in crate::user) fn scan_message(
         &mut self,
         origin: &Origin<'_>,
