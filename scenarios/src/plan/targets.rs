@@ -27,6 +27,8 @@ const TARGET: Spec = Spec {
     not_yet: &["share_connections"],
 };
 
+const WATCH: Spec = Spec { what: "`watch`", keys: &["path", "every"], not_yet: &[] };
+
 const SECOND_NS: u64 = 1_000_000_000;
 
 pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> Vec<TargetPlan> {
@@ -92,7 +94,6 @@ fn target(reader: &mut Reader<'_>, entry: &Entry) -> TargetPlan {
 
 /// `watch: /metrics`, a whole URL, or `{ path, every }`.
 fn watch(reader: &mut Reader<'_>, target: Fields<'_>, base: &str) -> Option<Scrape> {
-    const WATCH: Spec = Spec { what: "`watch`", keys: &["path", "every"], not_yet: &[] };
     let entry = target.entry("watch")?;
     let (path, every_ns) = match &entry.value {
         Node::Map(..) => {
@@ -201,4 +202,4 @@ pub(crate) fn check_url(url: &str) -> Result<String, String> {
 }
 
 /// The tables of keys of this file, for the schema.
-pub(super) const SPECS: &[(&str, &Spec)] = &[("target", &TARGET)];
+pub(super) const SPECS: &[(&str, &Spec)] = &[("watch", &WATCH), ("target", &TARGET)];
