@@ -206,19 +206,6 @@ fn keyword_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<S
             let continue_on_failure = requests::on_failure(reader, fields);
             Some(StepKind::Group { name: name?, steps, continue_on_failure })
         }
-        "join" => {
-            let fields = reader.fields(node, at, &JOIN)?;
-            Some(StepKind::Join(reader.text_at(fields, "join")?.clone()))
-        }
-        "leave" => {
-            let fields = reader.fields(node, at, &LEAVE)?;
-            Some(StepKind::Leave(reader.text_at(fields, "leave")?.clone()))
-        }
-        "switch_account" => {
-            let fields = reader.fields(node, at, &SWITCH)?;
-            reader.word_at(fields, "switch_account", &["next"], &[])?;
-            Some(StepKind::SwitchAccount)
-        }
         "call" => {
             let fields = reader.fields(node, at, &CALL)?;
             Some(StepKind::Call(reader.text_at(fields, "call")?.clone()))
@@ -235,6 +222,19 @@ fn keyword_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<S
 fn flow_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<StepKind> {
     let at = entry.key.span;
     match entry.key.text.as_str() {
+        "join" => {
+            let fields = reader.fields(node, at, &JOIN)?;
+            Some(StepKind::Join(reader.text_at(fields, "join")?.clone()))
+        }
+        "leave" => {
+            let fields = reader.fields(node, at, &LEAVE)?;
+            Some(StepKind::Leave(reader.text_at(fields, "leave")?.clone()))
+        }
+        "switch_account" => {
+            let fields = reader.fields(node, at, &SWITCH)?;
+            reader.word_at(fields, "switch_account", &["next"], &[])?;
+            Some(StepKind::SwitchAccount)
+        }
         "pace" => {
             reader.fields(node, at, &PACE)?;
             let delay = reader.unit(&entry.value, at, "`pace`", "`10s`", units::parse_delay)?;
