@@ -3,6 +3,7 @@
 
 use crate::client::answer::Ending;
 use crate::client::exchange::{Limits, UserClient, Wire};
+use crate::client::socket::News;
 use crate::client::stranger::send_beside;
 use crate::clock::{Clock, MILLISECOND, Nanos, SECOND, thread_cpu_ns, thread_queue_wait_ns};
 use crate::load::budget::Budget;
@@ -13,6 +14,7 @@ use crate::run::{Run, Stop};
 use crate::run_result::WorkerHealth;
 use crate::timer::Timer;
 use crate::user::{Effect, Input, VirtualUser};
+use scenarios::faults::GiveUp;
 use scenarios::program::Load;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -69,6 +71,21 @@ impl Desk {
             sleep.as_mut().poll(cx).map(|()| true)
         })
         .await
+    }
+
+    /// A think time: what comes over the user's WebSocket meanwhile is heard. Answers whether it was not cut.
+    async fn think(&self, until: Nanos, user: &mut VirtualUser, client: &mut UserClient) -> bool {
+        if !client.has_socket() {
+            return self.sleep(until, Some(client)).await;
+        }
+        let mut time = pin!(self.timer.sleep_until(until));
+        loop {
+            match client.listen(&self.wire, time.as_mut()).await {
+                News::Cut => return false,
+                News::Time(_) => return true,
+                news => user.hear_unasked(&news, &mut self.recorder.borrow_mut()),
+            }
+        }
     }
 
     /// A pause between iterations: ends early when no further iteration will come; answers whether one may.
@@ -298,9 +315,12 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
     let mut effect = first;
     loop {
         effect = match effect {
-            Effect::IterationOver(_) | Effect::Gone => return Some(effect),
+            Effect::IterationOver(_) | Effect::Gone => {
+                client.drop_socket(GiveUp::Close);
+                return Some(effect);
+            }
             Effect::Wait(until) => {
-                if !desk.sleep(until, Some(client)).await {
+                if !desk.think(until, user, client).await {
                     user.cut(&mut desk.recorder.borrow_mut());
                     return None;
                 }
@@ -310,7 +330,10 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                 if let Some(kind) = user.outgoing.orders.stranger {
                     send_beside(&desk.wire, user.outgoing.target, kind);
                 }
-                let received = client.exchange(&desk.wire, &mut user.outgoing, due).await;
+                let received = match user.outgoing.upgrade {
+                    None => client.exchange(&desk.wire, &mut user.outgoing, due).await,
+                    Some(heartbeat) => Box::pin(client.open(&desk.wire, &mut user.outgoing, due, heartbeat)).await,
+                };
                 let is_cut = received.answer().ending == Ending::Cut;
                 let next = if is_cut {
                     user.cut_in_flight(&received.answer(), &mut desk.recorder.borrow_mut());
@@ -320,6 +343,14 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                 };
                 received.recycle(&desk.wire);
                 next?
+            }
+            Effect::Socket(order) => {
+                let news = client.socket(&desk.wire, order, &mut user.message).await;
+                if news == News::Cut {
+                    user.cut(&mut desk.recorder.borrow_mut());
+                    return None;
+                }
+                desk.step(user, Input::Socket(&news))
             }
         };
     }

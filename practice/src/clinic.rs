@@ -20,7 +20,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{Options, PoolLimits, Port, Urls, metrics::Metrics, server, server::App};
+use crate::{Options, PoolLimits, Port, Timing, Urls, metrics::Metrics, server, server::App};
 
 /// Connections that may wait to be accepted: a thousand users start at the same moment.
 const BACKLOG: u32 = 4096;
@@ -81,13 +81,21 @@ impl Clinic {
     /// # Errors
     /// As [`Clinic::start`].
     pub fn start_with_pool(options: Options, pool: PoolLimits) -> Result<Clinic, StartError> {
+        Clinic::start_with(options, pool, Timing::default())
+    }
+
+    /// Starts a clinic with other limits of its pool and other times of what stays open.
+    ///
+    /// # Errors
+    /// As [`Clinic::start`].
+    pub fn start_with(options: Options, pool: PoolLimits, timing: Timing) -> Result<Clinic, StartError> {
         // Without it, the clinic serves as many users as it may; that is no reason not to start.
         let _ = rlimit::increase_nofile_limit(u64::MAX);
         let (started, starting) = mpsc::channel();
         let (closing, closed) = watch::channel(false);
         let thread = std::thread::Builder::new()
             .name("practice-clinic".to_owned())
-            .spawn(move || serve_until_closed(options, pool, &started, closed))
+            .spawn(move || serve_until_closed(options, pool, timing, &started, closed))
             .map_err(StartError::Threads)?;
         let started = starting.recv().unwrap_or_else(|_| Err(StartError::Threads(io::Error::other("the thread died"))));
         match started {
@@ -135,11 +143,12 @@ type Started = Result<(Urls, Arc<Metrics>), StartError>;
 fn serve_until_closed(
     options: Options,
     pool: PoolLimits,
+    timing: Timing,
     started: &mpsc::Sender<Started>,
     closed: watch::Receiver<bool>,
 ) {
     let port = options.port;
-    let prepared = prepare(options, pool);
+    let prepared = prepare(options, pool, timing);
     let (runtime, app) = match prepared {
         Ok(prepared) => prepared,
         Err(mistake) => {
@@ -160,7 +169,7 @@ fn serve_until_closed(
     runtime.shutdown_timeout(LONGEST_FAREWELL);
 }
 
-fn prepare(options: Options, pool: PoolLimits) -> Result<(Runtime, Arc<App>), StartError> {
+fn prepare(options: Options, pool: PoolLimits, timing: Timing) -> Result<(Runtime, Arc<App>), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("practice-database")
@@ -168,7 +177,8 @@ fn prepare(options: Options, pool: PoolLimits) -> Result<(Runtime, Arc<App>), St
         .thread_keep_alive(Duration::from_secs(60))
         .build()
         .map_err(StartError::Threads)?;
-    let app = App::create(options, pool).map_err(|mistake| StartError::Database(mistake.into()))?;
+    let mut app = App::create(options, pool).map_err(|mistake| StartError::Database(mistake.into()))?;
+    app.timing = timing;
     Ok((runtime, Arc::new(app)))
 }
 

@@ -1,8 +1,13 @@
 //! The seeded defects by name. In: what the user typed. Out: a [`Defect`] or every name there is.
 //!
 //! Each is built where the real bug would live: the log-in in `tokens`, the cache in `cache`,
-//! the missing check in `routes::patient`, the pool in `backend`, the shared context in `routes::chat`, the others in
-//! `faults`.
+//! the missing check in `routes::patient`, the pool in `backend`, the shared context in `routes::chat`, the rooms in
+//! `rooms`, the streams in `routes::chat_stream`, the others in `faults`.
+//!
+//! What they model: `wrong-room` is use of a released identifier (CWE-672), as when a push gateway goes on writing to
+//! a connection number that the next client was given; `stream-crossing` is data of one session told to another
+//! because a client-made id is taken for a key (CWE-488, CWE-639), as in published incidents of chat services that
+//! showed other users' conversations.
 
 use std::{fmt, str::FromStr};
 
@@ -25,11 +30,15 @@ pub enum Defect {
     Errors,
     /// Every answer is late.
     Slow,
+    /// A message for a room reaches somebody who is in another.
+    WrongRoom,
+    /// An answer told word by word is chosen by the id that the client made up.
+    StreamCrossing,
 }
 
 impl Defect {
     /// Every defect, in the order in which help texts list them.
-    pub const ALL: [Defect; 8] = [
+    pub const ALL: [Defect; 10] = [
         Defect::SharedCache,
         Defect::SessionMixup,
         Defect::BrokenAccess,
@@ -38,6 +47,8 @@ impl Defect {
         Defect::Stall,
         Defect::Errors,
         Defect::Slow,
+        Defect::WrongRoom,
+        Defect::StreamCrossing,
     ];
 
     /// Whether it shows only when clients give requests up in mid-flight.
@@ -56,6 +67,8 @@ impl Defect {
             Defect::Stall => "stall",
             Defect::Errors => "errors",
             Defect::Slow => "slow",
+            Defect::WrongRoom => "wrong-room",
+            Defect::StreamCrossing => "stream-crossing",
         }
     }
 
@@ -72,6 +85,8 @@ impl Defect {
             Defect::Stall => "the whole service stops answering for 1 s in each 10 s",
             Defect::Errors => "about 5 % of the requests answer 503",
             Defect::Slow => "each answer takes 300 ms more",
+            Defect::WrongRoom => "a room's list keeps connections that are gone, and their numbers are given out again",
+            Defect::StreamCrossing => "a streamed answer is looked up by the client's own id, which others use too",
         }
     }
 }
@@ -118,7 +133,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_answered_with_all_names() {
-        let message = "wrong-room".parse::<Defect>().expect_err("no such defect").to_string();
+        let message = "no-such".parse::<Defect>().expect_err("no such defect").to_string();
         for defect in Defect::ALL {
             assert!(message.contains(defect.name()), "{message}");
         }

@@ -10,7 +10,7 @@ use axum::{Router, middleware};
 use rusqlite::Connection;
 
 use crate::{
-    Options,
+    Options, Timing,
     accounts::Account,
     backend::Pool,
     cache::{ANSWER_TIME_TO_LIVE, KeptAnswer, TtlCache},
@@ -20,6 +20,7 @@ use crate::{
     faults::Faults,
     metrics::Metrics,
     refusal::Refusal,
+    rooms::Rooms,
     routes,
     tokens::{self, Bearer, TokenKey},
 };
@@ -46,6 +47,11 @@ pub(crate) struct App {
     pub(crate) records: Pool,
     /// Whose message the chat is answering, used only under [`Defect::ContextBleed`].
     pub(crate) asking: Mutex<routes::chat::Asking>,
+    /// Who talks to whom.
+    pub(crate) rooms: Arc<Rooms>,
+    /// Which answer a stream tells, used only under [`Defect::StreamCrossing`].
+    pub(crate) telling: routes::chat_stream::Telling,
+    pub(crate) timing: Timing,
     defects: Vec<Defect>,
 }
 
@@ -61,6 +67,9 @@ impl App {
             seed: options.seed,
             records: Pool::default(),
             asking: Mutex::default(),
+            rooms: Arc::new(Rooms::new(options.defects.contains(&Defect::WrongRoom))),
+            telling: Default::default(),
+            timing: Timing::default(),
             defects: options.defects,
         })
     }
@@ -99,6 +108,7 @@ pub(crate) fn router(app: Arc<App>, service: &'static str) -> Router {
         .merge(routes::patient::routes(&app))
         .merge(routes::clinical::routes(&app))
         .merge(routes::chat::routes())
+        .merge(routes::live::routes())
         .merge(routes::operations::routes())
         .fallback(async || Refusal::Unknown("path"))
         .method_not_allowed_fallback(async || Refusal::WrongMethod)

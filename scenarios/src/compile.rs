@@ -6,6 +6,7 @@ mod journeys;
 mod names;
 mod objectives;
 mod requests;
+mod streams;
 mod templates;
 
 use crate::dealing;
@@ -35,6 +36,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         routes: Vec::new(),
         probes: Vec::new(),
         called: vec![false; plan.fragments.len()],
+        sockets: Vec::new(),
     };
     let roles = lowering.roles();
     let journeys = lowering.journeys();
@@ -54,6 +56,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         secrets: plan.secrets.clone(),
         abort_rules: Vec::new(),
         gate: None,
+        sockets: lowering.sockets,
     };
     let mut diagnostics = lowering.diagnostics;
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
@@ -95,6 +98,7 @@ struct Lowering<'p> {
     probes: Vec<(usize, Route, Span)>,
     /// Which fragments some journey calls.
     called: Vec<bool>,
+    sockets: Vec<crate::streams::Socket>,
 }
 
 /// Journey, normalised `METHOD path` template, and the step that it is recorded under.

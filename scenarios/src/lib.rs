@@ -19,6 +19,7 @@ pub mod plan;
 pub mod program;
 pub mod shape;
 pub mod source;
+pub mod streams;
 pub mod syntax;
 pub mod units;
 pub mod value;

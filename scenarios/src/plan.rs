@@ -11,6 +11,7 @@ mod reader;
 mod requests;
 mod roles;
 mod sla;
+mod sockets;
 mod steps;
 mod stored;
 mod targets;
@@ -154,6 +155,47 @@ pub(crate) enum StepKind {
     Set(Vec<(Scalar, Node)>),
     Group { name: Scalar, steps: Vec<StepPlan> },
     Call(Scalar),
+    Websocket { open: Box<RequestPlan>, heartbeat_ns: Option<u64>, steps: Vec<StepPlan> },
+    Send(PayloadPlan),
+    Receive(Box<ReceivePlan>),
+    Close(u16),
+}
+
+/// A message to send, as written.
+#[derive(Clone, Debug)]
+pub(crate) enum PayloadPlan {
+    Text(Scalar),
+    Json(Node),
+    Base64(Scalar),
+}
+
+/// A message to wait for, as written.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceivePlan {
+    pub like: LikePlan,
+    pub within_ns: Option<u64>,
+    pub saves: Vec<SavePlan>,
+}
+
+/// What a message must be like, as written.
+#[derive(Clone, Debug)]
+pub(crate) enum LikePlan {
+    Json(Vec<(Scalar, ConditionPlan)>),
+    Text(Scalar),
+}
+
+/// `events:` as written.
+#[derive(Clone, Debug)]
+pub(crate) struct EventsPlan {
+    pub text: Option<Scalar>,
+    pub until: Option<UntilPlan>,
+}
+
+/// `until:` of `events` as written.
+#[derive(Clone, Debug)]
+pub(crate) enum UntilPlan {
+    Text(Scalar),
+    Json(Vec<(Scalar, ConditionPlan)>),
 }
 
 /// A request as written.
@@ -176,6 +218,7 @@ pub(crate) struct RequestPlan {
     pub identities: Vec<(Scalar, Scalar)>,
     pub tags: Vec<Scalar>,
     pub continue_on_failure: Option<bool>,
+    pub events: Option<EventsPlan>,
 }
 
 /// A body as written.
@@ -199,6 +242,9 @@ pub(crate) struct ExpectPlan {
     pub under_ns: Option<u64>,
     pub that: Option<Scalar>,
     pub marker: Option<crate::program::Control>,
+    pub first_event_ns: Option<u64>,
+    pub event_gap_ns: Option<u64>,
+    pub events: Option<ConditionPlan>,
 }
 
 /// A condition as written.

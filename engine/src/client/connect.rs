@@ -7,6 +7,7 @@ use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::Body;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -19,6 +20,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+/// Pieces after a stream's last event that are read away at one go.
+const MOST_LEFT_FRAMES: usize = 16;
 
 /// Bytes over one connection. Shared between the connection, which hyper owns, and its user.
 #[derive(Debug, Default)]
@@ -52,6 +56,8 @@ pub struct Connection {
     pub since: Nanos,
     /// Our port.
     pub local_port: u16,
+    /// What is left of an event stream after its last event; read away before the next request.
+    pub rest: Option<hyper::body::Incoming>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -66,22 +72,45 @@ impl Connection {
         if !self.ended && self.driver.as_mut().poll(cx).is_ready() {
             self.ended = true;
         }
+        if self.rest.is_some() {
+            self.read_away(cx);
+        }
+    }
+
+    /// Reads what is left of an answer that nobody waits for any more, as far as it is there.
+    fn read_away(&mut self, cx: &mut Context<'_>) {
+        for _ in 0..MOST_LEFT_FRAMES {
+            let Some(rest) = &mut self.rest else {
+                return;
+            };
+            match Pin::new(rest).poll_frame(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(None | Some(Err(_))) => self.rest = None,
+            }
+            if !self.ended && self.driver.as_mut().poll(cx).is_ready() {
+                self.ended = true;
+            }
+        }
+        // It goes on and on: whoever has heard the last event hangs up.
+        self.rest = None;
+        self.ended = true;
     }
 
     /// Resets it: the other side gets a RST instead of a polite end, and what is under way is lost.
     pub fn reset(self) {
-        let stream = Pin::into_inner(self.driver).into_parts().io.into_inner();
-        let tcp = match &stream {
-            Stream::Plain(plain) => &plain.tcp,
-            Stream::Tls(tls) => &tls.get_ref().0.tcp,
-        };
-        // A socket that refuses the option is already gone, which is what was wanted.
-        let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        self.into_stream().0.reset_when_dropped();
+    }
+
+    /// The bytes under HTTP, with those that have been read already.
+    pub fn into_stream(self) -> (Stream, Bytes) {
+        let parts = Pin::into_inner(self.driver).into_parts();
+        (parts.io.into_inner(), parts.read_buf)
     }
 
     /// Whether a request can be sent on it.
     pub fn is_usable(&self) -> bool {
-        !self.ended && !self.sender.is_closed()
+        !self.ended && self.rest.is_none() && !self.sender.is_closed()
     }
 }
 
@@ -136,7 +165,16 @@ async fn open(wire: &Wire, index: usize) -> Result<Connection, ConnectError> {
         .await
         .map_err(|_| ConnectError::Target(Transport::Broken))?;
     let since = wire.clock.now();
-    Ok(Connection { sender, driver: Box::pin(driver), ended: false, traffic, ordinal: 0, since, local_port })
+    Ok(Connection {
+        sender,
+        driver: Box::pin(driver),
+        ended: false,
+        traffic,
+        ordinal: 0,
+        since,
+        local_port,
+        rest: None,
+    })
 }
 
 /// Tries the addresses in order.
@@ -173,6 +211,18 @@ pub enum Stream {
     Plain(Counted),
     /// TLS over TCP.
     Tls(Box<tokio_rustls::client::TlsStream<Counted>>),
+}
+
+impl Stream {
+    /// From now on its end is a RST.
+    pub fn reset_when_dropped(&self) {
+        let tcp = match self {
+            Self::Plain(plain) => &plain.tcp,
+            Self::Tls(tls) => &tls.get_ref().0.tcp,
+        };
+        // A socket that refuses the option is already gone, which is what was wanted.
+        let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+    }
 }
 
 /// A TCP stream that counts.

@@ -5,6 +5,8 @@ use super::answer::{Answer, Ending, Outgoing, Times, Via};
 use super::connect::{ConnectError, Connection, connect};
 use super::cookies::Jar;
 use super::decode::{self, Coding};
+use super::events::Listener;
+use super::socket::Socket;
 use super::stranger::Strangers;
 use super::tls;
 use crate::clock::{Clock, Nanos};
@@ -36,11 +38,15 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of a body, before and after decoding.
     pub body_bytes: usize,
+    /// Bytes of one event of a stream.
+    pub event_bytes: usize,
+    /// Bytes of one message of a WebSocket.
+    pub message_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head_bytes: 256 << 10, headers: 256, body_bytes: 16 << 20 }
+        Self { head_bytes: 256 << 10, headers: 256, body_bytes: 16 << 20, event_bytes: 1 << 20, message_bytes: 1 << 20 }
     }
 }
 
@@ -154,11 +160,11 @@ fn endpoint(target: &Target, tls: Option<Arc<ClientConfig>>) -> Result<Endpoint,
 /// What came of an exchange. Owns its parts; [`Received::answer`] lends them.
 #[derive(Debug)]
 pub struct Received {
-    ending: Ending,
+    pub(super) ending: Ending,
     delivered: bool,
-    status: u16,
+    pub(super) status: u16,
     reason: Vec<u8>,
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     raw: Vec<u8>,
     decoded: Option<Vec<u8>>,
     codings: Vec<Coding>,
@@ -166,6 +172,8 @@ pub struct Received {
     via: Via,
     bytes_sent: u64,
     bytes_received: u64,
+    /// Reads the body as events while it arrives.
+    listener: Option<Box<Listener>>,
 }
 
 impl Received {
@@ -183,6 +191,7 @@ impl Received {
             via: Via::default(),
             bytes_sent: 0,
             bytes_received: 0,
+            listener: None,
         }
     }
 
@@ -200,6 +209,8 @@ impl Received {
             via: self.via,
             bytes_sent: self.bytes_sent,
             bytes_received: self.bytes_received,
+            heard: self.listener.as_ref().map(|listener| &listener.heard),
+            place: "body",
         }
     }
 
@@ -212,20 +223,22 @@ impl Received {
 /// One virtual user's connections and cookies.
 #[derive(Debug)]
 pub struct UserClient {
-    connections: Vec<Option<Connection>>,
+    pub(super) connections: Vec<Option<Connection>>,
     jar: Jar,
+    pub(super) socket: Option<Box<Socket>>,
 }
 
 impl UserClient {
     /// A client for so many targets.
     pub fn new(targets: usize) -> Self {
-        Self { connections: (0..targets).map(|_| None).collect(), jar: Jar::default() }
+        Self { connections: (0..targets).map(|_| None).collect(), jar: Jar::default(), socket: None }
     }
 
     /// Closes all and forgets the cookies: a new person sits down.
     pub fn reset(&mut self) {
         self.connections.iter_mut().for_each(|c| *c = None);
         self.jar.clear();
+        self.socket = None;
     }
 
     /// Lets idle connections notice that the other side closed them.
@@ -277,7 +290,8 @@ impl UserClient {
             received.bytes_sent = written.saturating_sub(received.bytes_sent);
             received.delivered = received.times.sent.is_some() && received.bytes_sent > 0;
             received.times.held = connection.traffic.slowness.end();
-            if received.ending != Ending::Complete || connection.ended {
+            // An upgraded one has ended as far as HTTP goes.
+            if received.ending != Ending::Complete || connection.ended && received.status != 101 {
                 let connection = self.connections[target].take();
                 let how = orders.abandon.map(|leaving| leaving.how);
                 if received.ending == Ending::Abandoned && how == Some(GiveUp::Reset) {
@@ -289,7 +303,8 @@ impl UserClient {
             return;
         }
         let limit = wire.limits.body_bytes;
-        if received.ending == Ending::Complete {
+        // A stream of events was decoded while it came, and may go on behind its last event.
+        if received.ending == Ending::Complete && received.listener.is_none() {
             match decode::decode(&received.codings, &received.raw, limit) {
                 Ok(decoded) => received.decoded = decoded,
                 Err(failure) => {
@@ -396,9 +411,9 @@ async fn send(
     match (out.orders.abandon, wire.timer.get()) {
         (Some(leaving), Some(timer)) => {
             let patience = patience(wire, timer, leaving);
-            leave_after(patience, talk(wire, connection, request, received)).await
+            leave_after(patience, talk(wire, connection, request, out, received)).await
         }
-        _ => talk(wire, connection, request, received).await,
+        _ => talk(wire, connection, request, out, received).await,
     }
 }
 
@@ -428,6 +443,7 @@ async fn talk(
     wire: &Wire,
     connection: &mut Connection,
     request: Request<Full<Bytes>>,
+    out: &Outgoing,
     received: &mut Received,
 ) -> Attempt {
     connection.ordinal += 1;
@@ -455,7 +471,10 @@ async fn talk(
                 Ok(codings) => received.codings = codings,
                 Err(failure) => return Attempt::Over(Ending::Failed(failure)),
             }
-            Attempt::Over(collect(connection, body, received, wire.limits.body_bytes).await)
+            if let Err(failure) = listen(wire, out, received) {
+                return Attempt::Over(Ending::Failed(failure));
+            }
+            Attempt::Over(collect(wire, connection, body, received).await)
         }
         Err(mut error) => match error.take_message() {
             Some(request) if connection.traffic.so_far().1 == received.bytes_sent => {
@@ -468,12 +487,13 @@ async fn talk(
 }
 
 /// Reads the body to its end into the user's buffer.
-async fn collect(connection: &mut Connection, body: Incoming, received: &mut Received, limit: usize) -> Ending {
+async fn collect(wire: &Wire, connection: &mut Connection, body: Incoming, received: &mut Received) -> Ending {
+    let limit = wire.limits.body_bytes;
     let mut body = body;
     if body.is_end_stream() {
         return Ending::Complete;
     }
-    poll_fn(|cx| {
+    let (ending, is_over) = poll_fn(|cx| {
         loop {
             let mut frame = Pin::new(&mut body).poll_frame(cx);
             if frame.is_pending() {
@@ -481,13 +501,23 @@ async fn collect(connection: &mut Connection, body: Incoming, received: &mut Rec
                 frame = Pin::new(&mut body).poll_frame(cx);
             }
             match std::task::ready!(frame) {
-                None => return Poll::Ready(Ending::Complete),
-                Some(Err(error)) => return Poll::Ready(Ending::Failed(classify(&error))),
+                None => return Poll::Ready((Ending::Complete, false)),
+                Some(Err(error)) => return Poll::Ready((Ending::Failed(classify(&error)), false)),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if received.raw.len() + data.len() > limit => {
-                        return Poll::Ready(Ending::Failed(Transport::BodyTooLarge));
+                        return Poll::Ready((Ending::Failed(Transport::BodyTooLarge), false));
                     }
-                    Ok(data) => received.raw.extend_from_slice(&data),
+                    Ok(data) => {
+                        received.raw.extend_from_slice(&data);
+                        let Some(listener) = &mut received.listener else {
+                            continue;
+                        };
+                        match listener.push(&data, wire.clock.now()) {
+                            Ok(true) => {}
+                            Ok(false) => return Poll::Ready((Ending::Complete, true)),
+                            Err(failure) => return Poll::Ready((Ending::Failed(failure), false)),
+                        }
+                    }
                     // Trailers are part of what the user received, so they are scanned like headers.
                     Err(frame) => {
                         if let Ok(trailers) = frame.into_trailers() {
@@ -505,7 +535,26 @@ async fn collect(connection: &mut Connection, body: Incoming, received: &mut Rec
             }
         }
     })
-    .await
+    .await;
+    if is_over {
+        connection.rest = Some(body);
+    }
+    ending
+}
+
+/// A good answer that is to be read as events has to be some.
+fn listen(wire: &Wire, out: &Outgoing, received: &mut Received) -> Result<(), Transport> {
+    let Some(plan) = out.events.as_ref().filter(|_| (200..300).contains(&received.status)) else {
+        return Ok(());
+    };
+    let kind = received.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let is_stream = kind.split(|b| *b == b';').next().unwrap_or_default();
+    if is_stream.trim_ascii().eq_ignore_ascii_case(b"text/event-stream") {
+        let limits = &wire.limits;
+        let listener = Listener::new(plan.clone(), &received.codings, limits.event_bytes, limits.body_bytes)?;
+        received.listener = Some(Box::new(listener));
+    }
+    Ok(())
 }
 
 fn classify(error: &hyper::Error) -> Transport {

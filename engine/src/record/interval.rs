@@ -2,7 +2,9 @@
 //! stored as a line of `intervals.jsonl`, and folded into the run result.
 
 use crate::faults::FaultCounts;
-use crate::run_result::{Counts, ErrorCount, IsolationStep, Iterations, LeakKey, Overhead, Times, WorkerHealth};
+use crate::run_result::{
+    Counts, ErrorCount, IsolationStep, Iterations, LeakKey, Messages, Overhead, Times, WorkerHealth,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::serialization::{Deserializer as HdrDeserializer, Serializer as HdrSerializer, V2DeflateSerializer};
@@ -127,6 +129,18 @@ pub struct StepInterval {
     pub statuses: Vec<(u16, u64)>,
     /// Isolation counters.
     pub isolation: IsolationStep,
+    /// Times to the first event of a stream.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub first_event: Recording,
+    /// Times between two events.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub event_gap: Recording,
+    /// Round trips of messages.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub message: Recording,
+    /// Messages of a WebSocket.
+    #[serde(skip_serializing_if = "Messages::is_empty")]
+    pub messages: Messages,
 }
 
 impl StepInterval {
@@ -168,6 +182,10 @@ impl StepInterval {
         self.isolation.controlled += other.isolation.controlled;
         self.isolation.after_others += other.isolation.after_others;
         self.isolation.after_others_controlled += other.isolation.after_others_controlled;
+        self.first_event.add(&other.first_event);
+        self.event_gap.add(&other.event_gap);
+        self.message.add(&other.message);
+        self.messages.add(&other.messages);
     }
 }
 

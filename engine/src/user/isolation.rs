@@ -42,6 +42,10 @@ impl Spot<'_> {
     fn kind(self) -> &'static str {
         match self.place {
             "body" => "body",
+            "event" => "event",
+            "joined text" => "joined text",
+            "message" => "message",
+            "close reason" => "close reason",
             "status line" => "status line",
             _ => "header",
         }
@@ -77,7 +81,12 @@ impl VirtualUser {
         let mut residue = 0;
         let status_line = Spot { place: "status line", text: answer.reason };
         let headers = answer.headers.iter().map(|(n, v)| Spot { place: n.as_str(), text: v.as_bytes() });
-        let spots = std::iter::once(Spot { place: "body", text: answer.body }).chain(Some(status_line)).chain(headers);
+        // An event may join what lines cut, and the pieces what events cut: both are read besides the bytes.
+        let streamed = answer.heard.into_iter().flat_map(|heard| {
+            [Spot { place: "event", text: &heard.data }, Spot { place: "joined text", text: &heard.text }]
+        });
+        let body = Spot { place: answer.place, text: answer.body };
+        let spots = std::iter::once(body).chain(streamed).chain(Some(status_line)).chain(headers);
         for spot in spots.filter(|s| s.text.len() >= HEAD) {
             run.scanner.scan(spot.text, |hit| match hit.decoded {
                 Decoded::Authentic(marker) if marker.kind == Kind::Account => {
@@ -98,7 +107,9 @@ impl VirtualUser {
         if plan.probe.is_some() {
             self.judge_probe(plan, answer, &foreign, recorder);
         }
-        self.lint_cache(plan, answer, seen, recorder);
+        if answer.place == "body" {
+            self.lint_cache(plan, answer, seen, recorder);
+        }
         self.count_coverage(plan, answer, seen, recorder);
         seen
     }

@@ -111,6 +111,8 @@ impl VirtualUser {
         self.outgoing.sent_body = Bytes::new();
         self.outgoing.body = body;
         self.outgoing.timeout_ns = plan.timeout_ns;
+        self.outgoing.events.clone_from(&plan.events);
+        self.outgoing.upgrade = plan.upgrade;
         Ok(())
     }
 

@@ -7,6 +7,8 @@ mod hostile;
 mod isolation;
 mod laws;
 mod phases;
+mod sockets;
+mod streams;
 mod truth;
 
 use engine::run_result::{Counts, RunResult};

@@ -8,6 +8,7 @@ mod evidence;
 mod panel;
 mod phases;
 mod provenance;
+mod streams;
 pub(crate) mod tables;
 mod timeline;
 mod trials;
@@ -20,6 +21,7 @@ use evidence::{CoverageView, IsolationView};
 use panel::Ink;
 use phases::PhaseView;
 use provenance::ProvenanceView;
+use streams::{SocketView, StreamView};
 use tables::{ErrorView, HealthView, JourneyView, ObjectiveView};
 use trials::CapacityView;
 
@@ -72,6 +74,8 @@ struct Page {
     phases: Vec<PhaseView>,
     journeys: Vec<JourneyView>,
     unplayed: usize,
+    streams: Vec<StreamView>,
+    sockets: Vec<SocketView>,
     errors: Vec<ErrorView>,
     further_errors: usize,
     health: HealthView,
@@ -110,6 +114,8 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
         phases: phases::phases(result, verdict),
         unplayed: result.steps.len() - played,
         journeys,
+        streams: streams::streams(result),
+        sockets: streams::sockets(result),
         errors,
         further_errors,
         health: HealthView::new(result, verdict),

@@ -42,6 +42,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         calls: Vec::new(),
         section: Section::Before,
         full: false,
+        socket: None,
     };
     let before = builder.section(Section::Before, &plan.before);
     let steps = builder.section(Section::Steps, &plan.steps);
@@ -110,7 +111,9 @@ impl Variables {
                         waiting.extend(plan.fragments[i].steps.iter().rev());
                     }
                 }
-                StepKind::Probe { .. } | StepKind::Think(_) => {}
+                StepKind::Websocket { steps, .. } => waiting.extend(steps.iter().rev()),
+                StepKind::Receive(receive) => receive.saves.iter().for_each(|save| self.add(&save.name.text)),
+                StepKind::Probe { .. } | StepKind::Think(_) | StepKind::Send(_) | StepKind::Close(_) => {}
             }
         }
     }
@@ -132,6 +135,8 @@ pub(super) struct Builder<'l, 'p> {
     calls: Vec<usize>,
     pub section: Section,
     full: bool,
+    /// The WebSocket whose steps are compiled: index into `Lowering::sockets`.
+    pub socket: Option<usize>,
 }
 
 impl<'p> Builder<'_, 'p> {
@@ -143,11 +148,11 @@ impl<'p> Builder<'_, 'p> {
         entry
     }
 
-    fn here(&self) -> Pc {
+    pub(super) fn here(&self) -> Pc {
         self.ops.len() as Pc
     }
 
-    fn emit(&mut self, op: Op) -> usize {
+    pub(super) fn emit(&mut self, op: Op) -> usize {
         if self.ops.len() >= MAX_OPS && !self.full {
             self.full = true;
             self.lowering.push(
@@ -163,7 +168,7 @@ impl<'p> Builder<'_, 'p> {
         self.ops.len() - 1
     }
 
-    fn steps(&mut self, steps: &[StepPlan]) {
+    pub(super) fn steps(&mut self, steps: &[StepPlan]) {
         for step in steps {
             if self.full {
                 return;
@@ -203,6 +208,12 @@ impl<'p> Builder<'_, 'p> {
                 self.emit(Op::GroupEnd(group));
             }
             StepKind::Call(name) => self.call(name),
+            StepKind::Websocket { open, heartbeat_ns, steps } => {
+                self.websocket(open, *heartbeat_ns, steps, step.span);
+            }
+            StepKind::Send(payload) => self.send(payload, step.span),
+            StepKind::Receive(receive) => self.receive(receive, step.span),
+            StepKind::Close(code) => self.close(*code, step.span),
         }
     }
 

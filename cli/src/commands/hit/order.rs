@@ -208,6 +208,8 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         probe: None,
         continue_on_failure: false,
         plants_marker: false,
+        events: None,
+        upgrade: None,
     }
 }
 
@@ -227,7 +229,15 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         // Who measures a target's errors wants them at full rate.
         after_failure_ns: (0, 0),
     };
-    let step = Step { journey: 0, name: name.clone(), target: 0, tags: Vec::new(), probe: false, control: None };
+    let step = Step {
+        journey: 0,
+        name: name.clone(),
+        target: 0,
+        tags: Vec::new(),
+        probe: false,
+        control: None,
+        socket: false,
+    };
     let profile = Profile {
         name: "hit".into(),
         load,
@@ -238,6 +248,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         faults: scenarios::faults::Faults::default(),
     };
     Program {
+        sockets: Vec::new(),
         name,
         targets: vec![target],
         roles: Vec::new(),
