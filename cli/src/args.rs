@@ -31,6 +31,8 @@ pub enum Command {
     Run(Run),
     /// Find every mistake of a scenario file at once; nothing is sent
     Check(Check),
+    /// One user, one step after the other: every request, answer, check and saved value
+    Trace(Trace),
     /// One request again and again: what oha, wrk or hey would be typed for
     Hit(Hit),
     /// Judge and render again from stored results, also of a run that was killed
@@ -39,6 +41,8 @@ pub enum Command {
     Sign(Sign),
     /// The practice clinic alone
     Practice(Practice),
+    /// JSON Schema of the scenario file, for editors
+    Schema,
     /// Shell completions
     Completions {
         /// The shell
@@ -138,9 +142,41 @@ pub struct How {
 pub struct Check {
     /// The scenario file
     pub file: PathBuf,
+    /// Print the compiled program too: every operation with its number, templates as written
+    #[arg(long, env = "WATERTIGHT_EXPLAIN")]
+    pub explain: bool,
+    /// Print this journey's state machine as a Mermaid flowchart, and nothing else
+    #[arg(long, value_name = "JOURNEY", env = "WATERTIGHT_GRAPH", conflicts_with = "explain")]
+    pub graph: Option<String>,
     /// A value for ${K} in the file; wins over the environment
     #[arg(long, value_name = "K=V", env = "WATERTIGHT_ENV", value_parser = pair)]
     pub env: Vec<(String, String)>,
+}
+
+/// `watertight trace`
+#[derive(Debug, ClapArgs)]
+pub struct Trace {
+    /// The scenario file
+    pub file: PathBuf,
+    /// The journey (default: the file's only one)
+    #[arg(long, short, value_name = "J", env = "WATERTIGHT_JOURNEY")]
+    pub journey: Option<String>,
+    /// How many times its steps are played
+    #[arg(long, value_name = "N", env = "WATERTIGHT_ITERATIONS", default_value = "1",
+          value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub iterations: u64,
+    /// Wait for think times as a run does
+    #[arg(long, env = "WATERTIGHT_THINK")]
+    pub think: bool,
+    /// Seed of every random choice
+    #[arg(long, value_name = "S", env = "WATERTIGHT_SEED")]
+    pub seed: Option<u64>,
+    /// A value for ${K} in the file; wins over the environment
+    #[arg(long, value_name = "K=V", env = "WATERTIGHT_ENV", value_parser = pair)]
+    pub env: Vec<(String, String)>,
+    /// Address of a target
+    #[arg(long, value_name = "NAME=URL", env = "WATERTIGHT_TARGET", value_parser = pair)]
+    pub target: Vec<(String, String)>,
 }
 
 /// `watertight report`

@@ -11,6 +11,12 @@ pub enum Problem {
     Run(String),
 }
 
+impl From<engine::ReadError> for Problem {
+    fn from(error: engine::ReadError) -> Self {
+        Self::run(error)
+    }
+}
+
 impl Problem {
     /// A mistake on the command line.
     pub fn usage(text: impl std::fmt::Display) -> Self {

@@ -32,6 +32,13 @@ pub fn around(bytes: &[u8], offset: usize, length: usize) -> String {
         .collect()
 }
 
+/// The whole text with secret values overwritten.
+pub fn without_secrets(text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    redact(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Overwrites secret values byte by byte, so that every offset stays.
 fn redact(window: &mut [u8]) {
     let places: Vec<_> = SECRETS

@@ -118,6 +118,12 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether no connection could be made.
+    pub fn is_of_connecting(self) -> bool {
+        use Transport::{Connect, ConnectTimeout, Dns, Refused, Tls};
+        matches!(self, Self::Transport(Dns | Refused | ConnectTimeout | Connect | Tls))
+    }
+
     /// The name under which it is counted. `request` is where it happened, if in a request.
     pub fn name(self, program: &Program, request: Option<usize>) -> String {
         let of = |f: &dyn Fn(&Request) -> Option<String>| {

@@ -3,7 +3,7 @@
 use crate::Setup;
 use crate::clock::Clock;
 use crate::isolation::entitlement::exemptions;
-use crate::run_result::{PhaseHeader, RunHeader, StepHeader, TargetHeader};
+use crate::run_result::{MarkHeader, PhaseHeader, RunHeader, StepHeader, TargetHeader};
 use scenarios::Shape;
 use scenarios::objective::{Comparison, Limit, Selection, Stat};
 use scenarios::program::{Load, Profile, Program};
@@ -70,7 +70,20 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
             .collect(),
         ladder: profile.shape == Shape::Ladder,
         capacity: None,
+        marks: spikes(profile),
     }
+}
+
+/// The end of each spike: of a stage with more load than the one before it and the one after it.
+fn spikes(profile: &Profile) -> Vec<MarkHeader> {
+    if profile.shape != Shape::Plain {
+        return Vec::new();
+    }
+    let stages = profile.load.stages();
+    let phases = profile.phases();
+    let levels = stages.windows(3).zip(phases.iter().skip(1));
+    let spikes = levels.filter(|(around, _)| around[1].level > around[0].level && around[1].level > around[2].level);
+    spikes.map(|(_, phase)| MarkHeader { name: format!("the end of {}", phase.name), at_ns: phase.to_ns }).collect()
 }
 
 /// What is provoked: by the profile, and by steps with an `abandon` of their own.

@@ -15,6 +15,7 @@ pub mod run;
 pub mod run_result;
 pub mod simulate;
 mod timer;
+pub mod trace;
 pub mod user;
 mod worker;
 
@@ -22,7 +23,7 @@ pub use header::{HeaderFacts, step_limits};
 pub use preflight::{PreflightError, preflight};
 pub use record::collector::{Observer, Unobserved};
 pub use record::interval::Interval;
-pub use record::journal::{read, rewrite_header};
+pub use record::journal::{ReadError, read, read_for, rewrite_header};
 pub use run::Stop;
 
 use client::exchange::{Limits, Wire};
@@ -116,7 +117,21 @@ pub fn run_at_most(
         .get(setup.profile)
         .cloned()
         .ok_or_else(|| RunError::Setup(format!("there is no profile number {}", setup.profile)))?;
-    conduct(program, profile, setup, most, observer)
+    conduct(program, profile, setup, (most, None), observer)
+}
+
+/// Plays `profile`, which is one user's, for so many iterations, and tells `tracer` each step. Else as [`run()`].
+///
+/// # Errors
+/// As [`run()`].
+pub fn trace(
+    program: &Arc<Program>,
+    profile: Profile,
+    setup: Setup,
+    iterations: u64,
+    tracer: trace::Tracer,
+) -> Result<Finished, RunError> {
+    conduct(program, profile, setup, (Some(iterations), Some(tracer)), &mut Unobserved)
 }
 
 /// Runs `profile`, which may differ from the program's own: a trial at another rate. Else as [`run()`].
@@ -129,14 +144,14 @@ pub fn run_profile(
     setup: Setup,
     observer: &mut dyn Observer,
 ) -> Result<Finished, RunError> {
-    conduct(program, profile, setup, None, observer)
+    conduct(program, profile, setup, (None, None), observer)
 }
 
 fn conduct(
     program: &Arc<Program>,
     profile: Profile,
     setup: Setup,
-    most: Option<u64>,
+    (most, tracer): (Option<u64>, Option<trace::Tracer>),
     observer: &mut dyn Observer,
 ) -> Result<Finished, RunError> {
     let clock = Clock::starting_in(READY);
@@ -145,6 +160,7 @@ fn conduct(
     let mut run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
         .map_err(RunError::Setup)?;
     run.most_iterations = most;
+    run.tracer = tracer;
     let run = Arc::new(run);
     let mut journal = match &setup.folder {
         None => Journal::none(),

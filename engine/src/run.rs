@@ -53,6 +53,8 @@ pub struct Run {
     pub seats: Vec<Seat>,
     /// Iterations (closed load) or arrivals (open load) after which the run ends; `None`: its length alone ends it.
     pub most_iterations: Option<u64>,
+    /// Looks on, when one user is traced.
+    pub tracer: Option<crate::trace::Tracer>,
 }
 
 impl Run {
@@ -92,6 +94,7 @@ impl Run {
             mint,
             seats,
             most_iterations: None,
+            tracer: None,
             program,
             profile,
             clock,

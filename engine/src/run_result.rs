@@ -5,10 +5,12 @@
 mod capacity;
 mod messages;
 mod phase;
+mod windows;
 
 pub use capacity::{Capacity, Trial, TrialOutcome};
 pub use messages::Messages;
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
+pub use windows::{About, Beat, BeatSeries, Window, WindowSeries};
 
 use crate::faults::FaultCounts;
 use crate::record::interval::Recording;
@@ -87,6 +89,18 @@ pub struct RunHeader {
     /// The search for the capacity that this run ended; `None` for every other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
+    /// Moments from which on the target has to recover.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<MarkHeader>,
+}
+
+/// A moment of the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkHeader {
+    /// What happened: `the end of 100 users`.
+    pub name: String,
+    /// When, ns since the start of the load.
+    pub at_ns: u64,
 }
 
 /// A target in the header.
@@ -287,6 +301,8 @@ pub struct StepTotals {
     pub message: Recording,
     /// Messages of a WebSocket.
     pub messages: Messages,
+    /// Connections that could not be made.
+    pub connects_failed: u64,
 }
 
 impl StepTotals {
@@ -298,6 +314,7 @@ impl StepTotals {
         self.service.add(&other.service);
         self.failed_response.add(&other.failed_response);
         self.connect.add(&other.connect);
+        self.connects_failed += other.connects_failed;
         for (status, count) in &other.statuses {
             *self.statuses.entry(*status).or_default() += count;
         }
@@ -625,6 +642,10 @@ pub struct RunResult {
     pub isolation: Isolation,
     /// By phase index.
     pub phases: Vec<PhaseTotals>,
+    /// Of the objectives that have to hold in every window.
+    pub windows: Vec<WindowSeries>,
+    /// Of the objectives that ask when it was up.
+    pub beats: Vec<BeatSeries>,
 }
 
 impl RunResult {

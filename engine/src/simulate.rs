@@ -407,7 +407,6 @@ impl<'a> Simulation<'a> {
             bytes_sent: 0,
             bytes_received: reply.body.len() as u64,
             heard: listener.as_ref().map(|listener| &listener.heard),
-            place: "body",
         };
         if cut.is_some() {
             self.seats[user].user.cut_in_flight(&answer, &mut self.recorder);

@@ -2,7 +2,7 @@
 //! In: a due time. Out: a future that is ready then. On Linux one timerfd per worker; elsewhere tokio's timer.
 
 use crate::clock::{Clock, Nanos};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::Future;
@@ -21,6 +21,9 @@ pub struct Timer {
 #[derive(Debug)]
 struct State {
     waiting: RefCell<BinaryHeap<Reverse<Entry>>>,
+    /// When it last went off: what was due by then is due, without another look at the clock.
+    #[cfg(target_os = "linux")]
+    reached: Cell<Nanos>,
     #[cfg(target_os = "linux")]
     alarm: tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>,
 }
@@ -65,7 +68,7 @@ impl Timer {
         let fd = unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) };
         // SAFETY: the descriptor is owned by the AsyncFd from here on and stays open as long as it.
         let alarm = unsafe { tokio::io::unix::AsyncFd::register(fd) }.map_err(io::Error::from)?;
-        let state = Rc::new(State { waiting: RefCell::default(), alarm });
+        let state = Rc::new(State { waiting: RefCell::default(), reached: Cell::new(0), alarm });
         let timer = Self { clock, state };
         let driver = timer.clone();
         tokio::task::spawn_local(async move { driver.drive().await });
@@ -87,6 +90,7 @@ impl Timer {
 
     fn fire(&self) {
         let now = self.clock.now();
+        self.state.reached.set(now);
         let mut waiting = self.state.waiting.borrow_mut();
         while waiting.peek().is_some_and(|Reverse(entry)| entry.due <= now) {
             if let Some(Reverse(entry)) = waiting.pop() {
@@ -117,6 +121,23 @@ impl Timer {
         Sleep { timer: self, due, waiting: None }
     }
 
+    /// Whether `deadline` has passed; else the task is woken then.
+    ///
+    /// Most deadlines are far off and never come. So an entry that stands for an earlier deadline of the same task is
+    /// left standing: when it goes off, the task asks again and is put down for the deadline it has by then. A request
+    /// costs no entry of its own.
+    pub fn has_passed(&self, deadline: Nanos, reminder: &mut Reminder, cx: &Context<'_>) -> bool {
+        let reached = self.state.reached.get();
+        if reached >= deadline {
+            return true;
+        }
+        if !reminder.standing.is_some_and(|due| reached < due && due <= deadline) {
+            reminder.standing = Some(deadline);
+            self.register(deadline, cx.waker().clone(), self.clock.now());
+        }
+        false
+    }
+
     fn register(&self, due: Nanos, waker: Waker, now: Nanos) {
         let mut waiting = self.state.waiting.borrow_mut();
         let first = waiting.peek().is_none_or(|Reverse(entry)| due < entry.due);
@@ -125,6 +146,13 @@ impl Timer {
             self.arm(due.saturating_sub(now));
         }
     }
+}
+
+/// A task's standing entry for its deadlines, see [`Timer::has_passed`].
+#[cfg(target_os = "linux")]
+#[derive(Debug, Default)]
+pub struct Reminder {
+    standing: Option<Nanos>,
 }
 
 /// A wait for a moment.
@@ -153,6 +181,13 @@ impl Future for Sleep<'_> {
     }
 }
 
+/// A task's wait for its deadline, see [`Timer::has_passed`].
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug, Default)]
+pub struct Reminder {
+    sleep: Option<(Nanos, Pin<Box<tokio::time::Sleep>>)>,
+}
+
 #[cfg(not(target_os = "linux"))]
 impl Timer {
     /// A timer of the current runtime.
@@ -161,6 +196,14 @@ impl Timer {
     /// None here.
     pub fn start(clock: Clock) -> io::Result<Self> {
         Ok(Self { clock, state: Rc::new(State { waiting: RefCell::default() }) })
+    }
+
+    /// Whether `deadline` has passed; else the task is woken then.
+    pub fn has_passed(&self, deadline: Nanos, reminder: &mut Reminder, cx: &mut Context<'_>) -> bool {
+        if reminder.sleep.as_ref().is_none_or(|(due, _)| *due != deadline) {
+            reminder.sleep = Some((deadline, self.sleep_until(deadline)));
+        }
+        reminder.sleep.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready())
     }
 
     /// Ready at `due`, or at once when it has passed; to the millisecond.

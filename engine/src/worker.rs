@@ -54,7 +54,10 @@ struct Desk {
 
 impl Desk {
     fn step(&self, user: &mut VirtualUser, input: Input<'_>) -> Effect {
-        user.step(self.run.clock.now(), input, &mut self.recorder.borrow_mut())
+        let Some(tracer) = &self.run.tracer else {
+            return user.step(self.run.clock.now(), input, &mut self.recorder.borrow_mut());
+        };
+        tracer.watch(user, input, |user, input| user.step(self.run.clock.now(), input, &mut self.recorder.borrow_mut()))
     }
 
     /// Sleeps until `due`, or until the run is cut; answers whether it was not cut.

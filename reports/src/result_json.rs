@@ -8,9 +8,9 @@ use crate::laws::planned;
 use crate::phases::{self, PhaseRow};
 use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
 use crate::streams;
-use crate::verdict::{JudgedObjective, JudgedRung, Verdict};
+use crate::verdict::{JudgedObjective, JudgedRung, JudgedWindow, JudgedWindows, ObjectiveOutcome, Verdict};
 use engine::run_result::{Capacity, Counts, Ending, Point, RunResult, StepTotals, Times, Trial};
-use scenarios::objective::{Selection, Stat};
+use scenarios::objective::{Selection, Stat, Unit};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -80,12 +80,10 @@ fn run(result: &RunResult) -> Value {
 
 /// Divisor and name of a statistic's unit in JSON.
 fn unit(stat: Stat) -> (fn(f64) -> f64, &'static str) {
-    if stat.is_time() {
-        (ms, "ms")
-    } else if stat.is_rate() {
-        (|v| v, "/s")
-    } else {
-        (|v| v, "share")
+    match stat.unit() {
+        Unit::Time => (ms, "ms"),
+        Unit::Rate => (|v| v, "/s"),
+        Unit::Share => (|v| v, "share"),
     }
 }
 
@@ -119,7 +117,32 @@ fn objective(o: &JudgedObjective) -> Value {
         };
         value["phases"] = o.rungs.iter().map(rung).collect();
     }
+    if let Some(windows) = &o.windows {
+        value["windows"] = windows_of(windows, convert);
+    }
     value
+}
+
+/// Missed and undecided windows that are listed; the counts tell of all.
+const MOST_WINDOWS: usize = 200;
+
+fn windows_of(windows: &JudgedWindows, convert: fn(f64) -> f64) -> Value {
+    let window = |w: &JudgedWindow| {
+        json!({
+            "from_s": w.from_s, "to_s": w.to_s, "n": w.n, "measured": w.figure.map(convert), "at_least": w.is_at_least,
+            "outcome": w.outcome.key(),
+        })
+    };
+    let listed = windows.all.iter().filter(|w| w.outcome != ObjectiveOutcome::Pass).take(MOST_WINDOWS);
+    json!({
+        "every_s": windows.every_s,
+        "share": windows.share,
+        "count": windows.all.len(),
+        "held": windows.held,
+        "missed": windows.missed,
+        "worst": windows.worst.as_ref().map(window),
+        "not_held": listed.map(window).collect::<Vec<_>>(),
+    })
 }
 
 fn capacity(c: &Capacity) -> Value {
@@ -255,6 +278,7 @@ fn step_times(map: &mut Map<String, Value>, totals: &StepTotals) {
     map.insert("service".into(), plain(&totals.service));
     map.insert("failed_response".into(), plain(&totals.failed_response));
     map.insert("connect".into(), plain(&totals.connect));
+    map.insert("connects_failed".into(), json!(totals.connects_failed));
     map.insert("first_event".into(), times(streams::row(&totals.first_event).as_ref()));
     map.insert("event_gap".into(), times(streams::row(&totals.event_gap).as_ref()));
     if let Some(rate) = streams::per_second(&totals.event_gap) {

@@ -6,6 +6,7 @@
 //! over clusters; Schmeiser, Operations Research 30 (1982), for 10 to 30 batches; David & Nagaraja, Order
 //! Statistics §7.1, for percentile intervals.
 
+pub use scenarios::objective::{ALPHA, least_n};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::beta::checked_beta_reg;
 
@@ -13,20 +14,8 @@ use statrs::function::beta::checked_beta_reg;
 const TAIL: f64 = 0.025;
 /// The normal quantile at 1 − [`TAIL`].
 const Z: f64 = 1.959_963_984_540_054;
-/// A pass or a proven miss may be wrong in this share of cases.
-pub const ALPHA: f64 = 0.05;
 /// Above this many hits and misses the normal approximation is better than a continued fraction of that length.
 const LARGE: f64 = 200.0;
-
-/// Fewest samples with which "at most `allowed` are bad" can be claimed at 95 %, even if none is seen:
-/// n ≥ ln 0.05 / ln(1 − allowed). At `allowed` ≤ 0 no number is enough for a proof, and what was seen decides: 1.
-pub fn least_n(allowed: f64) -> u64 {
-    if allowed <= 0.0 || allowed >= 1.0 {
-        return 1;
-    }
-    // A limit such as 1 − 0.99 is a hair off; the hair must not ask for one sample more.
-    (ALPHA.ln() / (-allowed).ln_1p() - 1e-6).ceil().max(1.0) as u64
-}
 
 /// Regularised incomplete beta function, with the ends of its parameters closed.
 fn beta_cdf(a: f64, b: f64, x: f64) -> f64 {

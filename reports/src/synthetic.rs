@@ -267,6 +267,7 @@ pub fn empty() -> RunResult {
             phases: Vec::new(),
             ladder: false,
             capacity: None,
+            marks: Vec::new(),
         },
         ending: Ending::Finished,
         duration_s: 20.0,
@@ -294,6 +295,8 @@ pub fn empty() -> RunResult {
         },
         isolation: Isolation::default(),
         phases: Vec::new(),
+        windows: Vec::new(),
+        beats: Vec::new(),
     }
 }
 
@@ -334,6 +337,7 @@ pub fn objective(stat: Stat, text: &str) -> Objective {
         must: true,
         line: 12,
         waiver: None,
+        each: None,
     }
 }
 

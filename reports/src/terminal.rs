@@ -139,7 +139,7 @@ fn objectives(out: &mut String, paint: Paint, verdict: &Verdict) {
             count(o.n)
         );
         line(out, &format!("  {sign} {row}"));
-        if o.outcome != ObjectiveOutcome::Pass {
+        if o.outcome != ObjectiveOutcome::Pass || o.windows.is_some() {
             block(out, 6, &o.reason);
         }
     }

@@ -2,7 +2,7 @@
 //! In: built by [`judge`](crate::judge::judge). Out: read by every renderer and by the exit-code table.
 
 use scenarios::gate::Waiver;
-use scenarios::objective::{Limit, Objective, Selection, Stat};
+use scenarios::objective::{Each, Limit, Objective, Selection, Stat};
 use std::collections::BTreeMap;
 
 /// The answer to "go or no-go?".
@@ -131,6 +131,44 @@ pub struct JudgedObjective {
     pub rungs: Vec<JudgedRung>,
     /// What lets a miss through.
     pub waiver: Option<Waiver>,
+    /// It has to hold in every window of this length.
+    pub each: Option<Each>,
+    /// What was found in each window; `None` for what is judged on the whole.
+    pub windows: Option<JudgedWindows>,
+}
+
+/// An objective window by window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgedWindows {
+    /// Length of a window, s.
+    pub every_s: f64,
+    /// Share of the windows in which it has to hold; all when `None`.
+    pub share: Option<f64>,
+    /// Windows in which it held.
+    pub held: usize,
+    /// Windows in which it was missed.
+    pub missed: usize,
+    /// The window with the worst figure; among the missed ones if there are any.
+    pub worst: Option<JudgedWindow>,
+    /// In order.
+    pub all: Vec<JudgedWindow>,
+}
+
+/// An objective in one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgedWindow {
+    /// Start, s since the end of the warm-up.
+    pub from_s: f64,
+    /// End.
+    pub to_s: f64,
+    /// Samples.
+    pub n: u64,
+    /// The figure in its base unit; `None` without samples.
+    pub figure: Option<f64>,
+    /// The figure may be a lower bound.
+    pub is_at_least: bool,
+    /// The outcome of this window alone.
+    pub outcome: ObjectiveOutcome,
 }
 
 /// An objective on one rung of a ladder.
@@ -161,6 +199,7 @@ impl JudgedObjective {
             must: self.must,
             line: self.line,
             waiver: self.waiver.clone(),
+            each: self.each.clone(),
         }
     }
 

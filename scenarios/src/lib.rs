@@ -8,6 +8,7 @@ pub mod dealing;
 pub mod diagnostic;
 pub mod environment;
 pub mod estimate;
+pub mod explain;
 pub mod expr;
 pub mod faults;
 pub mod gate;

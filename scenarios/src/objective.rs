@@ -27,6 +27,53 @@ pub struct Objective {
     /// Lets a miss through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiver: Option<Waiver>,
+    /// Has to hold in every window of this length, not only on the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<Each>,
+}
+
+/// `each: 10s`, `share: 99%`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Each {
+    /// Length of a window, a whole number of seconds, at least 1 s; ns.
+    pub every_ns: u64,
+    /// Share of the windows in which it has to hold, above 0 and below 1; all when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+/// A claim from samples may be wrong in this share of cases.
+pub const ALPHA: f64 = 0.05;
+
+/// Samples below which a mean says too little: the usual least size for a normal approximation.
+pub const LEAST_FOR_MEAN: u64 = 30;
+
+/// Fewest samples with which "at most `allowed` are bad" can be claimed at 95 %, even if none is seen:
+/// n ≥ ln 0.05 / ln(1 − allowed). At `allowed` ≤ 0 no number is enough for a proof, and what was seen decides: 1.
+pub fn least_n(allowed: f64) -> u64 {
+    if allowed <= 0.0 || allowed >= 1.0 {
+        return 1;
+    }
+    // A limit such as 1 − 0.99 is a hair off; the hair must not ask for one sample more.
+    (ALPHA.ln() / (-allowed).ln_1p() - 1e-6).ceil().max(1.0) as u64
+}
+
+impl Objective {
+    /// Fewest samples with which this objective can be judged; 0 where time itself is the sample.
+    pub fn least_n(&self) -> u64 {
+        let is_upper = self.limit.op.is_upper();
+        match self.stat {
+            Stat::Percentile(p) | Stat::Service(p) | Stat::Connect(p) => {
+                least_n(if is_upper { 1.0 - p / 100.0 } else { p / 100.0 })
+            }
+            Stat::Mean => LEAST_FOR_MEAN,
+            Stat::Max => 1,
+            stat if stat.unit() == Unit::Share => {
+                least_n(if is_upper { self.limit.value } else { 1.0 - self.limit.value })
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// What an objective is of. Every list empty: everything.
@@ -75,23 +122,82 @@ pub enum Stat {
     Rate,
     /// Highest rate of arrivals that held, found by a search.
     Capacity,
+    /// Percentile of service time.
+    Service(f64),
+    /// Percentile of the time that connecting took.
+    Connect(f64),
+    /// Arrivals that found no free user / arrivals planned.
+    Dropped,
+    /// Iterations completed a second.
+    Iterations,
+    /// Connections made / tried.
+    ConnectionsOk,
+    /// Share of the time in which it was up.
+    Uptime,
+    /// The longest time in which it was down.
+    LongestOutage,
+    /// From the end of a spike or a fault until good windows hold.
+    Recovery,
+    /// 429 with Retry-After comes above this rate per user, and only above it.
+    RateLimit,
+}
+
+/// What a statistic's figure is measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Nanoseconds.
+    Time,
+    /// Fraction 0..1.
+    Share,
+    /// Per second.
+    Rate,
 }
 
 impl Stat {
-    /// Whether the statistic is a response time.
+    /// Whether the statistic is a time of requests: of their response, service or connecting.
     pub fn is_time(self) -> bool {
-        matches!(self, Self::Percentile(_) | Self::Mean | Self::Max)
+        matches!(self, Self::Percentile(_) | Self::Mean | Self::Max | Self::Service(_) | Self::Connect(_))
     }
 
     /// Whether the statistic is a rate a second.
     pub fn is_rate(self) -> bool {
-        matches!(self, Self::Rate | Self::Capacity)
+        self.unit() == Unit::Rate
+    }
+
+    /// What the figure is measured in.
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Rate | Self::Capacity | Self::Iterations | Self::RateLimit => Unit::Rate,
+            Self::LongestOutage | Self::Recovery => Unit::Time,
+            _ if self.is_time() => Unit::Time,
+            _ => Unit::Share,
+        }
+    }
+
+    /// Whether the figure can be told of a window of the run.
+    pub fn has_windows(self) -> bool {
+        !matches!(self, Self::Capacity | Self::RateLimit) && !self.is_of_outages()
+    }
+
+    /// Whether the figure follows from when it was up and when down.
+    pub fn is_of_outages(self) -> bool {
+        matches!(self, Self::Uptime | Self::LongestOutage | Self::Recovery)
+    }
+
+    /// Whether the figure belongs to iterations or arrivals, which have no target, step or tag.
+    pub fn is_of_iterations(self) -> bool {
+        matches!(self, Self::Completed | Self::Dropped | Self::Iterations)
+    }
+
+    /// Whether smaller is better.
+    pub fn wants_less(self) -> bool {
+        self.unit() == Unit::Time || matches!(self, Self::Errors | Self::Dropped)
     }
 
     /// Whether the figure of some steps follows from those steps alone and a miss of all of them from a miss of some,
     /// so that it can be told which service is to blame.
     pub fn is_of_steps(self) -> bool {
-        matches!(self, Self::Percentile(_) | Self::Mean | Self::Max | Self::Errors | Self::Availability)
+        self.is_time() || matches!(self, Self::Errors | Self::Availability | Self::ConnectionsOk)
     }
 
     /// The word used in files and tables: `p95`, `p99.9`, `mean`, `errors` …
@@ -105,6 +211,15 @@ impl Stat {
             Self::Completed => "completed".into(),
             Self::Rate => "rate".into(),
             Self::Capacity => "capacity".into(),
+            Self::Service(p) => format!("service_p{p}"),
+            Self::Connect(p) => format!("connect_p{p}"),
+            Self::Dropped => "dropped".into(),
+            Self::Iterations => "iterations".into(),
+            Self::ConnectionsOk => "connections_ok".into(),
+            Self::Uptime => "uptime".into(),
+            Self::LongestOutage => "longest_outage".into(),
+            Self::Recovery => "recovery".into(),
+            Self::RateLimit => "rate_limit".into(),
         }
     }
 }

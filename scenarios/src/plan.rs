@@ -10,6 +10,7 @@ mod profiles;
 mod reader;
 mod requests;
 mod roles;
+mod schema;
 mod sla;
 mod sockets;
 mod steps;
@@ -18,6 +19,7 @@ mod targets;
 
 pub(crate) use profiles::{MAX_RATE, MAX_USERS};
 pub(crate) use reader::constant;
+pub use schema::schema;
 pub(crate) use stored::is_secret_name;
 pub(crate) use targets::check_url;
 
@@ -295,6 +297,7 @@ pub(crate) struct ObjectivePlan {
     pub profiles: Option<Vec<Scalar>>,
     pub must: bool,
     pub name: Option<Scalar>,
+    pub each: Option<crate::objective::Each>,
 }
 
 /// An abort rule as written: a condition that says what is too much, and over which time.

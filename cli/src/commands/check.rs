@@ -15,7 +15,16 @@ use scenarios::units::format_duration;
 pub fn check(args: &Check) -> Result<u8, Problem> {
     let loaded = load::load(load::read(&args.file)?, &args.env)?;
     load::warn(&loaded);
-    screen::out(&describe(&loaded.program));
+    let program = &loaded.program;
+    if let Some(journey) = &args.graph {
+        let graph = scenarios::explain::graph(program, journey).ok_or_else(|| load::no_journey(program, journey))?;
+        screen::out(&graph);
+        return Ok(reports::exit_codes::GO);
+    }
+    screen::out(&describe(program));
+    if args.explain {
+        screen::out(&format!("\nProgram\n{}", scenarios::explain::listing(program)));
+    }
     Ok(reports::exit_codes::GO)
 }
 

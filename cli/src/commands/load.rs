@@ -56,6 +56,12 @@ fn refusal(mistakes: &[Diagnostic], source: &Source) -> String {
     format!("{text}{}: {errors} {plural}; nothing was sent\n", source.name)
 }
 
+/// The command line names a journey that is not there.
+pub fn no_journey(program: &Program, name: &str) -> Problem {
+    let known: Vec<_> = program.journeys.iter().map(|j| j.name.as_str()).collect();
+    Problem::usage(format!("there is no journey `{name}`; the file has {}", known.join(", ")))
+}
+
 /// Shows warnings on stderr.
 pub fn warn(loaded: &Loaded) {
     if !loaded.warnings.is_empty() {

@@ -10,8 +10,10 @@ mod practice;
 mod report;
 mod rounds;
 mod run;
+mod schema;
 mod sign;
 mod suite;
+mod trace;
 
 use crate::args::{Args, Command};
 use crate::outcome::Problem;
@@ -24,10 +26,12 @@ pub fn dispatch(args: Args) -> Result<u8, Problem> {
         Command::Demo(args) => demo::demo(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Trace(args) => trace::trace(&args),
         Command::Hit(args) => hit::hit(&args),
         Command::Report(args) => report::report(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Practice(args) => practice::practice(&args),
+        Command::Schema => Ok(schema::schema()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "watertight", &mut script);

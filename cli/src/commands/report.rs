@@ -5,7 +5,7 @@ use crate::args::Report;
 use crate::live::is_coloured;
 use crate::outcome::Problem;
 use crate::screen;
-use engine::run_result::RunResult;
+use engine::run_result::RunHeader;
 use scenarios::objective::Objective;
 use std::io::stdout;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,17 @@ use std::path::{Path, PathBuf};
 /// The folder holds no run, the file of `--sla` is wrong, or the folder cannot be written.
 pub fn report(args: &Report) -> Result<u8, Problem> {
     let objectives = args.sla.as_deref().map(objectives).transpose()?;
-    let judged_by = |result: &RunResult| match &objectives {
-        Some(objectives) => fit(objectives, result),
-        None => Ok(result.header.objectives.clone()),
+    let judged_by = |header: &RunHeader| match &objectives {
+        Some(objectives) => fit(objectives, header),
+        None => Ok(header.objectives.clone()),
     };
     if suite::is_suite(&args.dir) {
         return suite::report(&args.dir, args.require_signoffs, args.quiet, &judged_by);
     }
     let mut causes = Vec::new();
     for folder in runs(&args.dir) {
-        let result = engine::read(&folder).map_err(Problem::run)?;
-        let verdict = reports::judge(&result, &judged_by(&result)?);
+        let result = engine::read_for(&folder, judged_by)?;
+        let verdict = reports::judge(&result, &result.header.objectives);
         let written = reports::write(&result, &verdict, &folder)
             .map_err(|e| Problem::run(format!("the report cannot be written: {e}")))?;
         screen::out(&if args.quiet {
@@ -66,8 +66,7 @@ fn objectives(file: &Path) -> Result<Vec<Objective>, Problem> {
 }
 
 /// Points the objectives of another file at the steps of the stored run, by their names.
-fn fit(objectives: &[Objective], result: &RunResult) -> Result<Vec<Objective>, Problem> {
-    let header = &result.header;
+fn fit(objectives: &[Objective], header: &RunHeader) -> Result<Vec<Objective>, Problem> {
     objectives
         .iter()
         .map(|objective| {

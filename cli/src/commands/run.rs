@@ -46,7 +46,7 @@ pub fn run(args: &Run) -> Result<u8, Problem> {
     if let ([one], Some(gate)) = (profiles.as_slice(), &loaded.program.gate) {
         notes.push(gate_not_judged(one, gate));
     }
-    let clinic = practice_clinic(args, &loaded)?;
+    let clinic = practice_clinic(!args.target.is_empty(), &loaded)?;
     if clinic.is_some() {
         let note = "nothing answered at the default addresses of this library file, so the practice clinic was started";
         screen::err(&format!("{note}\n"));
@@ -134,14 +134,14 @@ fn quicken(program: &mut Program) -> Option<f64> {
 }
 
 /// A file of the library plays against the practice clinic when nothing answers at its default addresses.
-fn practice_clinic(args: &Run, loaded: &Loaded) -> Result<Option<Clinic>, Problem> {
+pub(super) fn practice_clinic(is_elsewhere: bool, loaded: &Loaded) -> Result<Option<Clinic>, Problem> {
     let is_library = scenarios::library::NAMES
         .iter()
         .filter_map(|name| scenarios::library::source(name))
         .any(|shipped| shipped.text == loaded.source.text);
     let standard = ["http://127.0.0.1:8001", "http://127.0.0.1:8002", "http://127.0.0.1:8005"];
     let is_default = loaded.program.targets.iter().all(|t| standard.contains(&t.url.as_str()));
-    if !is_library || !is_default || !args.target.is_empty() {
+    if !is_library || !is_default || is_elsewhere {
         return Ok(None);
     }
     let answers = |url: &str| {

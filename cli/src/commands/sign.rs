@@ -43,6 +43,6 @@ pub fn sign(args: &Sign) -> Result<u8, Problem> {
         .open(&path)
         .and_then(|mut file| file.write_all(line.as_bytes()))
         .map_err(|e| Problem::run(format!("{}: {e}", path.display())))?;
-    suite::report(&args.dir, false, false, &|result| Ok(result.header.objectives.clone()))?;
+    suite::report(&args.dir, false, false, &|header| Ok(header.objectives.clone()))?;
     Ok(GO)
 }

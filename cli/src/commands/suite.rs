@@ -5,7 +5,7 @@
 use super::play::{Table, play_one};
 use crate::outcome::Problem;
 use crate::{results, screen};
-use engine::run_result::RunResult;
+use engine::run_result::RunHeader;
 use reports::exit_codes::Cause;
 use reports::suite::{Asked, Chapter, SignOff, Suite, SuiteFacts, read_facts, terminal, write};
 use scenarios::objective::Objective;
@@ -146,7 +146,7 @@ pub(super) fn report(
     folder: &Path,
     require_signoffs: bool,
     quiet: bool,
-    objectives: &dyn Fn(&RunResult) -> Result<Vec<Objective>, Problem>,
+    objectives: &dyn Fn(&RunHeader) -> Result<Vec<Objective>, Problem>,
 ) -> Result<u8, Problem> {
     let mut facts = facts(folder)?;
     facts.require_signoffs |= require_signoffs;
@@ -157,14 +157,15 @@ pub(super) fn report(
             chapters.push(not_run(asked));
             continue;
         }
-        chapters.push(match engine::read(&dir) {
+        chapters.push(match engine::read_for(&dir, objectives) {
             Ok(result) => {
-                let verdict = reports::judge(&result, &objectives(&result)?);
+                let verdict = reports::judge(&result, &result.header.objectives);
                 reports::write(&result, &verdict, &dir)
                     .map_err(|e| Problem::run(format!("the report cannot be written: {e}")))?;
                 Chapter::ran(&result, verdict)
             }
-            Err(error) => Chapter::could_not_run(&asked.name, error.to_string()),
+            Err(problem @ Problem::Input(_)) => return Err(problem),
+            Err(problem) => Chapter::could_not_run(&asked.name, problem.reason()),
         });
     }
     let suite = judge(&facts, chapters, signoffs(folder)?);

@@ -101,7 +101,7 @@ fn the_environment_is_an_option_and_the_command_line_wins() {
 #[test]
 fn help_and_completions_are_for_stdout() {
     let desk = Desk::new();
-    for args in [&["--help"][..], &["run", "--help"], &["--version"], &["completions", "bash"]] {
+    for args in [&["--help"][..], &["run", "--help"], &["--version"], &["completions", "bash"], &["schema"]] {
         let ended = desk.run(args);
         assert_eq!(ended.code, 0, "{ended}");
         assert!(!ended.out.is_empty() && ended.err.is_empty(), "{ended}");

@@ -9,13 +9,16 @@ mod server;
 
 mod aborts;
 mod broken_files;
+mod check;
 mod command_line;
 mod counts;
 mod demo;
 mod gates;
 mod honesty;
 mod hostile_targets;
+mod judged;
 mod secrets;
 mod suites;
 mod terminal;
+mod trace;
 mod unfinished;

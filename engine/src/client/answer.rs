@@ -109,8 +109,6 @@ pub struct Answer<'a> {
     pub bytes_received: u64,
     /// The events, where the answer was read as some.
     pub heard: Option<&'a Heard>,
-    /// What `body` is: `body`, or `message` and the like of a WebSocket.
-    pub place: &'static str,
 }
 
 impl Answer<'_> {

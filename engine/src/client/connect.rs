@@ -154,10 +154,17 @@ pub async fn stream(wire: &Wire, index: usize) -> Result<(Stream, Arc<Traffic>, 
     Ok((stream, traffic, local_port))
 }
 
+/// The parser's own limit of headers.
+const USUAL_HEADERS: usize = 100;
+
 async fn open(wire: &Wire, index: usize) -> Result<Connection, ConnectError> {
     let (stream, traffic, local_port) = stream(wire, index).await?;
-    let (sender, driver) = http1::Builder::new()
-        .max_headers(wire.limits.headers)
+    let mut builder = http1::Builder::new();
+    // Left alone, the parser keeps its table of headers on the stack; any other limit costs an allocation an answer.
+    if wire.limits.headers != USUAL_HEADERS {
+        builder.max_headers(wire.limits.headers);
+    }
+    let (sender, driver) = builder
         // A small request is cheaper copied into one buffer than gathered by the kernel.
         .writev(false)
         .max_buf_size(wire.limits.head_bytes)

@@ -38,6 +38,11 @@ impl Jar {
         }
     }
 
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.store.is_none()
+    }
+
     /// The `cookie` header for a request, if there is any.
     pub fn header(&self, base: &Url, path: &str) -> Option<HeaderValue> {
         let store = self.store.as_ref()?;

@@ -12,8 +12,9 @@ use super::tls;
 use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
 use crate::faults::{Leaving, Orders};
-use crate::timer::Timer;
+use crate::timer::{Reminder, Timer};
 use bytes::Bytes;
+use futures_util::future::OptionFuture;
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
@@ -46,7 +47,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head_bytes: 256 << 10, headers: 256, body_bytes: 16 << 20, event_bytes: 1 << 20, message_bytes: 1 << 20 }
+        Self { head_bytes: 256 << 10, headers: 100, body_bytes: 16 << 20, event_bytes: 1 << 20, message_bytes: 1 << 20 }
     }
 }
 
@@ -210,7 +211,6 @@ impl Received {
             bytes_sent: self.bytes_sent,
             bytes_received: self.bytes_received,
             heard: self.listener.as_ref().map(|listener| &listener.heard),
-            place: "body",
         }
     }
 
@@ -226,12 +226,14 @@ pub struct UserClient {
     pub(super) connections: Vec<Option<Connection>>,
     jar: Jar,
     pub(super) socket: Option<Box<Socket>>,
+    reminder: Reminder,
 }
 
 impl UserClient {
     /// A client for so many targets.
     pub fn new(targets: usize) -> Self {
-        Self { connections: (0..targets).map(|_| None).collect(), jar: Jar::default(), socket: None }
+        let connections = (0..targets).map(|_| None).collect();
+        Self { connections, jar: Jar::default(), reminder: Reminder::default(), socket: None }
     }
 
     /// Closes all and forgets the cookies: a new person sits down.
@@ -258,10 +260,13 @@ impl UserClient {
         let mut received = Received::new(due, wire.take_buffer());
         let target = out.target;
         let start = wire.clock.now().max(due);
-        let deadline = Instant::from_std(wire.clock.instant(start.saturating_add(out.timeout_ns)));
+        let deadline = start.saturating_add(out.timeout_ns);
+        let mut reminder = std::mem::take(&mut self.reminder);
         let ending = {
             let mut attempt = pin!(self.attempt(wire, out, &mut received));
-            let mut deadline = pin!(tokio::time::sleep_until(deadline));
+            // Where there is no timer, outside of a run, nobody counts what a sleep costs.
+            let late = wire.timer.get().is_none().then(|| Instant::from_std(wire.clock.instant(deadline)));
+            let mut late = pin!(OptionFuture::from(late.map(tokio::time::sleep_until)));
             poll_fn(|cx| {
                 if wire.cut.get() {
                     return Poll::Ready(Ending::Cut);
@@ -269,10 +274,15 @@ impl UserClient {
                 if let Poll::Ready(ending) = attempt.as_mut().poll(cx) {
                     return Poll::Ready(ending);
                 }
-                deadline.as_mut().poll(cx).map(|()| Ending::TimedOut)
+                let is_late = match wire.timer.get() {
+                    Some(timer) => timer.has_passed(deadline, &mut reminder, cx),
+                    None => late.as_mut().poll(cx).is_ready(),
+                };
+                if is_late { Poll::Ready(Ending::TimedOut) } else { Poll::Pending }
             })
             .await
         };
+        self.reminder = reminder;
         received.times.done = wire.clock.now();
         received.ending = ending;
         self.settle(wire, target, out.orders, &mut received);
@@ -335,11 +345,7 @@ impl UserClient {
             *slot = None;
         }
         if let Some(connection) = slot {
-            poll_fn(|cx| {
-                connection.drive(cx);
-                Poll::Ready(())
-            })
-            .await;
+            // One that was closed meanwhile hands the request back unsent.
             if connection.is_usable() {
                 return send(wire, connection, request, out, received).await;
             }
@@ -381,7 +387,8 @@ impl UserClient {
         let headers = request.headers_mut();
         *headers = std::mem::take(&mut out.headers);
         headers.entry(header::HOST).or_insert_with(|| endpoint.host_header.clone());
-        if !headers.contains_key(header::COOKIE)
+        if !self.jar.is_empty()
+            && !headers.contains_key(header::COOKIE)
             && let Some(cookies) = self.jar.header(&endpoint.base, out.uri.path())
         {
             headers.insert(header::COOKIE, cookies);

@@ -13,8 +13,9 @@ pub struct Accounts {
     rows: Vec<Account>,
 }
 
-/// State of one account.
+/// State of one account. On cache lines of its own: neighbours are played by different workers, at every request.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 struct Account {
     seen: AtomicBool,
     /// Virtual user that plays it, plus one.

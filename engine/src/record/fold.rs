@@ -1,8 +1,10 @@
 //! Fold: intervals to run result. The same code for a run that just ended, one read back from disk, and a killed one.
 //! In: header, intervals, leak records, the ending. Out: [`RunResult`].
 
+use super::beats::Beats;
 use super::interval::{Interval, StepInterval};
 use super::phases::Phases;
+use super::windows::Windows;
 use crate::clock::SECOND;
 use crate::faults::FaultCounts;
 use crate::run_result::{
@@ -16,7 +18,7 @@ const MOST_POINTS: u64 = 3600;
 pub const MOST_EXAMPLES: usize = 20;
 
 /// A run result in the making.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fold {
     header: RunHeader,
     every: u64,
@@ -36,6 +38,8 @@ pub struct Fold {
     latest_second: u64,
     shared_target_seconds: u64,
     phases: Phases,
+    windows: Windows,
+    beats: Beats,
 }
 
 impl Fold {
@@ -64,6 +68,8 @@ impl Fold {
             latest_second: 0,
             shared_target_seconds: 0,
             phases: Phases::new(&header.phases, steps.len()),
+            windows: Windows::new(&header),
+            beats: Beats::new(&header),
             steps,
             header,
         }
@@ -107,6 +113,8 @@ impl Fold {
         self.add_isolation(interval);
         self.add_point(interval);
         self.phases.add(interval);
+        self.windows.add(interval);
+        self.beats.add(interval);
     }
 
     /// Adds the evidence of one leak.
@@ -127,6 +135,10 @@ impl Fold {
             self.count_the_killed();
         }
         let duration_ns = self.duration_ns(&ending);
+        let reached = match ending {
+            Ending::Finished => u64::MAX,
+            _ => self.latest_second.saturating_add(1),
+        };
         self.errors.sort_by(|a, b| (b.count, a.step, &a.kind).cmp(&(a.count, b.step, &b.kind)));
         // Evidence reaches the disk before its second is counted; a killed run may hold more examples than counts.
         for group in &mut self.isolation.groups {
@@ -149,6 +161,8 @@ impl Fold {
             health: self.health,
             isolation: self.isolation,
             phases: self.phases.finish(),
+            windows: self.windows.finish(reached),
+            beats: self.beats.finish(),
             header: self.header,
         }
     }
@@ -277,6 +291,7 @@ fn add_step(total: &mut StepTotals, isolation: &mut IsolationStep, step: &StepIn
     step.service.add_to(&mut total.service);
     step.failed_response.add_to(&mut total.failed_response);
     step.connect.add_to(&mut total.connect);
+    total.connects_failed += step.connects_failed;
     for (sum, within) in total.within.iter_mut().zip(&step.within) {
         *sum += within;
     }

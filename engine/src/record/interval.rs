@@ -129,6 +129,9 @@ pub struct StepInterval {
     pub statuses: Vec<(u16, u64)>,
     /// Isolation counters.
     pub isolation: IsolationStep,
+    /// Connections that could not be made.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub connects_failed: u64,
     /// Times to the first event of a stream.
     #[serde(skip_serializing_if = "Recording::is_empty")]
     pub first_event: Recording,
@@ -141,6 +144,10 @@ pub struct StepInterval {
     /// Messages of a WebSocket.
     #[serde(skip_serializing_if = "Messages::is_empty")]
     pub messages: Messages,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl StepInterval {
@@ -169,6 +176,7 @@ impl StepInterval {
         self.service.add(&other.service);
         self.failed_response.add(&other.failed_response);
         self.connect.add(&other.connect);
+        self.connects_failed += other.connects_failed;
         if self.within.len() < other.within.len() {
             self.within.resize(other.within.len(), 0);
         }

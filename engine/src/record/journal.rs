@@ -7,6 +7,7 @@ use super::interval::Interval;
 use super::lines::Lines;
 use crate::clock::SECOND;
 use crate::run_result::{Ending, FailureRecord, LeakKey, LeakRecord, RunHeader, RunResult};
+use scenarios::objective::Objective;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
@@ -174,12 +175,35 @@ pub enum ReadError {
 /// # Errors
 /// The folder holds no run.
 pub fn read(folder: &Path) -> Result<RunResult, ReadError> {
+    let header = read_header(folder)?;
+    read_measured(folder, header)
+}
+
+/// Reads a stored run back to judge it by other objectives than its own: what they need of each window is counted for
+/// them. The header keeps these objectives.
+///
+/// # Errors
+/// The folder holds no run, or `objectives` answers an error.
+pub fn read_for<E: From<ReadError>>(
+    folder: &Path,
+    objectives: impl FnOnce(&RunHeader) -> Result<Vec<Objective>, E>,
+) -> Result<RunResult, E> {
+    let mut header = read_header(folder)?;
+    header.objectives = objectives(&header)?;
+    Ok(read_measured(folder, header)?)
+}
+
+fn read_header(folder: &Path) -> Result<RunHeader, ReadError> {
     let path = folder.join("run.json");
     let name = path.display().to_string();
     let text = fs::read(&path).map_err(|source| ReadError::Io { file: name.clone(), source })?;
     let header: RunHeader =
         serde_json::from_slice(&text).map_err(|e| ReadError::Header { file: name.clone(), reason: e.to_string() })?;
     check_header(&header).map_err(|reason| ReadError::Header { file: name, reason })?;
+    Ok(header)
+}
+
+fn read_measured(folder: &Path, header: RunHeader) -> Result<RunResult, ReadError> {
     let path = folder.join("intervals.jsonl");
     let file = File::open(&path).map_err(|source| ReadError::Io { file: path.display().to_string(), source })?;
     let mut ending = Ending::Killed;

@@ -3,12 +3,14 @@
 //! In: samples of virtual users. Out: one [`Interval`] a second, handed over as a batch.
 
 pub mod abort;
+mod beats;
 pub mod collector;
 pub mod fold;
 pub mod interval;
 pub mod journal;
 mod lines;
 mod phases;
+mod windows;
 
 use crate::client::answer::Times;
 use crate::clock::{Nanos, SECOND};
@@ -165,6 +167,9 @@ impl Recorder {
         if let Some(connect) = sample.times.connect {
             step.connect.record(connect);
         }
+        // Time ran out before there was a connection.
+        let is_unconnected = sample.class == Class::TimedOut && sample.times.sent.is_none() && !sample.delivered;
+        step.connects_failed += u64::from(is_unconnected);
         count(step, sample);
         match sample.class {
             Class::Ok => {
@@ -209,6 +214,7 @@ impl Recorder {
     /// Names why a request of `step` failed (`request`: index into the program's requests).
     pub fn failure(&mut self, step: usize, request: usize, failure: Failure, due: Nanos) {
         if self.is_measured(due) {
+            self.now.step(step).connects_failed += u64::from(failure.is_of_connecting());
             *self.errors.entry((step, Some(request), failure)).or_default() += 1;
         }
     }

@@ -6,7 +6,7 @@ use crate::clock::{Nanos, SECOND};
 use crate::run_result::{Counts, PhaseHeader, PhaseStep, PhaseTotals};
 
 /// Phases in the making.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Phases {
     /// End of each phase, ns since the start of the load.
     ends: Vec<Nanos>,

@@ -96,6 +96,8 @@ impl RunResult {
             health,
             isolation: self.isolation.clone(),
             phases: Vec::new(),
+            windows: Vec::new(),
+            beats: Vec::new(),
         })
     }
 

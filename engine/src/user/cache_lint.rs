@@ -3,7 +3,7 @@
 //! In: an answer, and which markers it held. Out: a finding of the lowest tier, grouped by step.
 
 use super::VirtualUser;
-use super::isolation::{Seen, Spot};
+use super::isolation::{Origin, Seen, Spot};
 use crate::client::answer::{Answer, Ending};
 use crate::record::Recorder;
 use crate::run_result::{LeakKey, Tier};
@@ -34,8 +34,8 @@ impl VirtualUser {
         let key = LeakKey { detector: "cache-lint".into(), tier: Tier::Risk, step: plan.step, place: "header".into() };
         recorder.leak(key.clone(), || {
             let why = format!("the answer holds {what}, and {why}");
-            let (spot, owner) = (Spot { place: "header", text: b"" }, self.party(self.account, None));
-            self.evidence(&key, plan, answer, spot, (0, 0), owner, &why, "a cache on the way")
+            let (spot, owner) = (Spot::one("header", b""), self.party(self.account, None));
+            self.evidence(&key, &Origin::of(plan, answer), spot, (0, 0), owner, &why, "a cache on the way")
         });
     }
 }

@@ -1,12 +1,10 @@
-//! Reading an answer's JSON: only the top-level members that the request's paths start with; the rest is checked and
+//! Reading an answer's JSON: only the top-level members that the request's paths start with; the rest is
 //! skipped, which is what most of the time of a journey step would otherwise go into.
 //! In: a request's paths, a body. Out: the members wanted, as a tree.
 
 use scenarios::jsonpath::JsonPath;
 use scenarios::program::{Request, SaveSource};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json};
-use std::fmt;
 
 /// What a request needs of its answer's JSON.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,92 +42,104 @@ impl Wanted {
         match self {
             Self::Nothing => Json::Null,
             Self::All => serde_json::from_slice(body).unwrap_or_default(),
-            Self::Members(names) => {
-                let mut parser = serde_json::Deserializer::from_slice(body);
-                let json = Members(names).deserialize(&mut parser);
-                json.and_then(|json| parser.end().map(|()| json)).unwrap_or_default()
-            }
+            Self::Members(names) => members(body, names).map_or(Json::Null, Json::Object),
         }
     }
 }
 
-struct Members<'a>(&'a [String]);
-
-impl<'de> DeserializeSeed<'de> for Members<'_> {
-    type Value = Json;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
-        deserializer.deserialize_any(self)
+/// The wanted members of the object that `body` is; `None` if it is none. What is not wanted is only skipped: its
+/// strings must end and its brackets close, but whether `[1,,2]` is JSON is nobody's question then.
+fn members(body: &[u8], names: &[String]) -> Option<Map<String, Json>> {
+    let mut found = Map::new();
+    let mut at = expect(body, blanks(body, 0), b'{')?;
+    at = blanks(body, at);
+    if body.get(at) == Some(&b'}') {
+        return ends(body, at + 1).then_some(found);
     }
-}
-
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
-        let mut map = Map::new();
-        while let Some(wanted) = access.next_key_seed(Name(self.0))? {
-            match wanted {
-                Some(name) => {
-                    map.insert(name.clone(), access.next_value()?);
-                }
-                None => {
-                    access.next_value::<IgnoredAny>()?;
-                }
-            }
+    loop {
+        at = blanks(body, at);
+        let end = string_end(body, expect(body, at, b'"')?)?;
+        let name = wanted(&body[at..end], names);
+        let start = blanks(body, expect(body, blanks(body, end), b':')?);
+        at = value_end(body, start)?;
+        if let Some(name) = name {
+            found.insert(name.clone(), serde_json::from_slice(&body[start..at]).ok()?);
         }
-        Ok(Json::Object(map))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
-        while access.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-    fn visit_str<E>(self, _: &str) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
+        at = blanks(body, at);
+        match body.get(at)? {
+            b',' => at += 1,
+            b'}' => return ends(body, at + 1).then_some(found),
+            _ => return None,
+        }
     }
 }
 
-/// A member's name, if it is wanted; the others are not even copied.
-struct Name<'a>(&'a [String]);
+/// The wanted name that `quoted` says, quotes and escapes included.
+fn wanted<'n>(quoted: &[u8], names: &'n [String]) -> Option<&'n String> {
+    let plain = &quoted[1..quoted.len() - 1];
+    if plain.contains(&b'\\') {
+        let name: String = serde_json::from_slice(quoted).ok()?;
+        return names.iter().find(|wanted| **wanted == name);
+    }
+    names.iter().find(|wanted| wanted.as_bytes() == plain)
+}
 
-impl<'de, 'a> DeserializeSeed<'de> for Name<'a> {
-    type Value = Option<&'a String>;
+fn expect(body: &[u8], at: usize, byte: u8) -> Option<usize> {
+    (body.get(at) == Some(&byte)).then_some(at + 1)
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+fn blanks(body: &[u8], mut at: usize) -> usize {
+    while matches!(body.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        at += 1;
+    }
+    at
+}
+
+/// Whether nothing but blanks follows.
+fn ends(body: &[u8], at: usize) -> bool {
+    blanks(body, at) == body.len()
+}
+
+/// Behind the closing quote of the string whose first character stands `at`.
+fn string_end(body: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr::memchr2(b'"', b'\\', body.get(at..)?)?;
+        if body[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
     }
 }
 
-impl<'a> Visitor<'_> for Name<'a> {
-    type Value = Option<&'a String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
+/// Behind the value that starts `at`.
+fn value_end(body: &[u8], at: usize) -> Option<usize> {
+    match body.get(at)? {
+        b'"' => string_end(body, at + 1),
+        b'{' | b'[' => brackets_end(body, at),
+        _ => {
+            let rest = &body[at..];
+            let length =
+                rest.iter().position(|c| !matches!(c, b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.'))?;
+            (length > 0).then_some(at + length)
+        }
     }
+}
 
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().find(|wanted| *wanted == name))
+/// Behind the bracket that closes the one `at`. Counts, so that no depth is too deep.
+fn brackets_end(body: &[u8], mut at: usize) -> Option<usize> {
+    let mut depth = 0u32;
+    loop {
+        match body.get(at)? {
+            b'"' => {
+                at = string_end(body, at + 1)?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth == 1 => return Some(at + 1),
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
     }
 }
 
@@ -152,7 +162,25 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_null_and_depth_is_no_danger() {
-        for body in ["", "{", "{\"a\":1} x", "{\"a\":1,}", "[1,2]", "7", "\"a\"", "nul"] {
+        for body in [
+            "",
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":1",
+            "{\"a\":tru}",
+            "{\"b\":[1}",
+            "{\"a\\",
+            "{\"b\":\"\\",
+            "{\"b\":,\"a\":1}",
+            "{\"b\":1\"a\":1}",
+            "{\"a\":1} x",
+            "{\"a\":1,}",
+            "[1,2]",
+            "7",
+            "\"a\"",
+            "nul",
+        ] {
             assert_eq!(members(&["a"]).read(body.as_bytes()), Json::Null, "{body}");
         }
         let deep = format!("{{\"b\":{}1{},\"a\":2}}", "[".repeat(100_000), "]".repeat(100_000));

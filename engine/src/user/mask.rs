@@ -22,11 +22,12 @@ impl VirtualUser {
         let secret = saves.iter().filter(|s| s.secret || s.credential);
         let json = answer.and_then(|a| serde_json::from_slice(a.body).ok());
         for save in secret {
-            if let (SaveSource::Json(path), Some(json)) = (&save.source, &json)
-                && let Some(value) = path.find(json)
-            {
-                hide(&mut masked, &value);
-            }
+            let found = match (&save.source, &json) {
+                (SaveSource::Json(path), Some(json)) => path.find(json),
+                (SaveSource::Json(_), None) => None,
+                _ => answer.and_then(|answer| super::checks::find(save, &serde_json::Value::Null, answer)),
+            };
+            found.into_iter().for_each(|value| hide(&mut masked, &value));
         }
         masked
     }

@@ -12,6 +12,7 @@ mod mask;
 mod render;
 mod scope;
 mod socket;
+mod trail;
 
 pub use render::Prepared;
 
@@ -72,6 +73,17 @@ enum Section {
     After,
 }
 
+impl Section {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Idle => "",
+            Self::Before => "before",
+            Self::Steps => "steps",
+            Self::After => "after",
+        }
+    }
+}
+
 /// One virtual user.
 #[derive(Debug)]
 pub struct VirtualUser {
@@ -109,6 +121,8 @@ pub struct VirtualUser {
     controls: Vec<bool>,
     /// The step that is rendered, for markers.
     outgoing_step: u16,
+    /// What a traced user remembers; `None` in a run.
+    trail: Option<Box<trail::Trail>>,
     /// The request to send, after [`Effect::Send`].
     pub outgoing: Outgoing,
     /// The message to say, after [`SocketOrder::Say`].
@@ -148,6 +162,7 @@ impl VirtualUser {
             stranger: None,
             controls: vec![false; run.program.steps.len()],
             outgoing_step: 0,
+            trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
             message: None,
             conversation: None,
@@ -252,19 +267,26 @@ impl VirtualUser {
         let run = Arc::clone(&self.run);
         let journey = &run.program.journeys[self.journey];
         for _ in 0..MOST_OPS_AT_ONCE {
-            let op = &journey.ops[self.pc as usize];
+            let (pc, section) = (self.pc, self.section);
+            let op = &journey.ops[pc as usize];
             self.pc += 1;
-            match self.operate(op, now, recorder) {
+            let done = self.operate(op, now, recorder);
+            if self.trail.is_some() {
+                self.note_op(pc, section);
+            }
+            match done {
                 Ok(None) => {}
                 Ok(Some(effect)) => return effect,
                 Err(error) => {
                     recorder.scenario_error(self.journey, self.index, &error, self.due);
+                    self.note_problem(&error.0);
                     return self.give_up(now, recorder);
                 }
             }
         }
         let error = EvalError("the journey runs in circles without a request or a pause".into());
         recorder.scenario_error(self.journey, self.index, &error, self.due);
+        self.note_problem(&error.0);
         self.give_up(now, recorder)
     }
 
@@ -356,8 +378,9 @@ impl VirtualUser {
         let plan = &run.program.requests[request];
         self.stranger = None;
         if let Some(probe) = &plan.probe {
-            self.stranger = self.draw_stranger(probe, recorder);
+            self.stranger = self.draw_stranger(probe, recorder).or_else(|| self.stranger_for_a_trace(probe.role));
             if self.stranger.is_none() {
+                self.note_problem("the probe is left out: there is no other account to ask for");
                 recorder.interval().isolation.probes_skipped += 1;
                 return None;
             }
@@ -386,6 +409,7 @@ impl VirtualUser {
                 });
                 recorder.failure(plan.step, request, Failure::Scenario, due);
                 self.note_failure(request, Failure::Scenario, &error.0, None, recorder);
+                self.note_problem(&error.0);
                 if plan.continue_on_failure { None } else { Some(self.give_up(now, recorder)) }
             }
         }
@@ -412,6 +436,9 @@ impl VirtualUser {
             Ending::Cut => (Class::Unfinished, None, String::new()),
             Ending::GeneratorError => (Class::GeneratorError, None, String::new()),
         };
+        if self.trail.is_some() {
+            self.note_judged(request, class, failure, &detail);
+        }
         recorder.sample(&Sample {
             step: plan.step,
             class,

@@ -67,7 +67,6 @@ impl Prepared {
 fn defaults(body: &Body) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, br, zstd"));
     let content_type = match body {
         Body::Empty => return headers,
@@ -87,6 +86,8 @@ impl VirtualUser {
         self.outgoing_step = plan.step as u16;
         let mut body = std::mem::take(&mut self.outgoing.body);
         body.clear();
+        // The one before was handed over to be sent; one like it will do.
+        body.reserve(self.outgoing.sent_body.len());
         let mut headers = prepared.headers.clone();
         let trace = self.traceparent();
         let mut scope = self.scope(now, None, recorder);
@@ -136,9 +137,9 @@ fn hex(mut value: u64, out: &mut [u8]) {
 }
 
 fn header_value(name: &HeaderName, template: &Template, scope: &mut dyn Scope) -> Result<HeaderValue, EvalError> {
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(64);
     template.write_text(scope, &mut text)?;
-    HeaderValue::from_maybe_shared(Bytes::from(text))
+    HeaderValue::from_bytes(&text)
         .map_err(|_| EvalError(format!("header `{name}`: its value holds a line break or control character")))
 }
 
@@ -158,7 +159,8 @@ fn uri(plan: &Request, scope: &mut dyn Scope) -> Result<Uri, EvalError> {
     if text.first() != Some(&b'/') {
         return Err(EvalError(format!("the path `{}` does not start with `/`", String::from_utf8_lossy(&text))));
     }
-    Uri::from_maybe_shared(Bytes::from(text.clone()))
+    let text = Bytes::from(text);
+    Uri::from_maybe_shared(text.clone())
         .map_err(|e| EvalError(format!("the path `{}` is no valid URI: {e}", String::from_utf8_lossy(&text))))
 }
 

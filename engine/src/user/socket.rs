@@ -1,6 +1,7 @@
 //! A virtual user's WebSocket, the synchronous part: what is said, what is waited for, what every message is scanned for.
 //! In: socket operations of the journey, [`News`] of the client. Out: effects, samples of messages, leaks.
 
+use super::isolation::{Origin, Spot};
 use super::{Effect, VirtualUser};
 use crate::client::answer::{Answer, Ending, Times, Via};
 use crate::client::socket::{Ended, Message, News, SocketOrder};
@@ -9,6 +10,7 @@ use crate::failure::Failure;
 use crate::faults::Leaving;
 use crate::record::{Class, Recorder};
 use crate::run_result::Messages;
+use crate::trace::Event;
 use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
@@ -34,7 +36,6 @@ pub(super) struct Conversation {
     request: usize,
     uri: Uri,
     via: Via,
-    headers: HeaderMap,
     /// When the last message was due that nobody has answered.
     asked: Option<Nanos>,
     /// The last message said: what comes back of it is no leak.
@@ -128,7 +129,6 @@ impl VirtualUser {
             request,
             uri: self.outgoing.uri.clone(),
             via: answer.via,
-            headers: HeaderMap::new(),
             asked: None,
             said: Bytes::new(),
             waiting: VecDeque::new(),
@@ -306,7 +306,7 @@ impl VirtualUser {
         let conversation = self.conversation.as_ref()?;
         let (request, via) = (conversation.request, conversation.via);
         let headers = HeaderMap::new();
-        let answer = answer_of("message", &message.bytes, &headers, via, at);
+        let answer = answer_of(&message.bytes, &headers, via, at);
         let json = serde_json::from_slice::<Json>(&message.bytes).unwrap_or_default();
         let fits = match &receive.like {
             Like::Text(text) => {
@@ -513,23 +513,35 @@ impl VirtualUser {
         };
         // Evidence names the request that this came on, which another may have followed by now.
         let (via, said) = (conversation.via, conversation.said.clone());
-        let headers = std::mem::take(&mut conversation.headers);
         let uri = std::mem::replace(&mut self.outgoing.uri, conversation.uri.clone());
         let request = std::mem::replace(&mut self.outgoing.request, conversation.request);
-        let sent = std::mem::replace(&mut self.outgoing.sent_body, said);
-        let answer = answer_of(heard.place, heard.text, &headers, via, heard.at);
-        self.scan(heard.plan, &answer, recorder);
+        let what = format!("a {} over the WebSocket", heard.place);
+        let origin = Origin {
+            step: heard.plan.step,
+            is_probe: false,
+            at: heard.at,
+            via,
+            codings: &[],
+            headers: None,
+            is_whole: true,
+            what: &what,
+            sent: &[&said],
+        };
+        let seen = self.scan_message(&origin, &[Spot::one(heard.place, heard.text)], recorder);
+        let headers = HeaderMap::new();
+        self.count_coverage(heard.plan, &answer_of(heard.text, &headers, via, heard.at), seen, recorder);
         self.outgoing.uri = uri;
         self.outgoing.request = request;
-        self.outgoing.sent_body = sent;
-        if let Some(conversation) = &mut self.conversation {
-            conversation.headers = headers;
+        if let Some(tracer) = &self.run.tracer {
+            let text = crate::excerpt::around(heard.text, 0, 0);
+            let what = format!("{} came over the WebSocket", heard.place);
+            tracer.tell(Event::Operation { pc: self.pc, what, outcome: self.mask(&text) });
         }
     }
 }
 
 /// A message as an answer of its WebSocket, for what looks at answers.
-fn answer_of<'a>(place: &'static str, text: &'a [u8], headers: &'a HeaderMap, via: Via, at: Nanos) -> Answer<'a> {
+fn answer_of<'a>(text: &'a [u8], headers: &'a HeaderMap, via: Via, at: Nanos) -> Answer<'a> {
     Answer {
         ending: Ending::Complete,
         delivered: true,
@@ -543,6 +555,5 @@ fn answer_of<'a>(place: &'static str, text: &'a [u8], headers: &'a HeaderMap, vi
         bytes_sent: 0,
         bytes_received: 0,
         heard: None,
-        place,
     }
 }

@@ -12,6 +12,7 @@ mod streams;
 pub(crate) mod tables;
 mod timeline;
 mod trials;
+mod windows;
 
 use crate::figures::{self, plain};
 use crate::verdict::{Outcome, Verdict};
@@ -24,6 +25,7 @@ use provenance::ProvenanceView;
 use streams::{SocketView, StreamView};
 use tables::{ErrorView, HealthView, JourneyView, ObjectiveView};
 use trials::CapacityView;
+use windows::WindowsView;
 
 /// Rows that decided, on the first screen.
 const DECIDING: usize = 5;
@@ -80,6 +82,7 @@ struct Page {
     further_errors: usize,
     health: HealthView,
     provenance: ProvenanceView,
+    windows: Vec<WindowsView>,
 }
 
 /// Renders `report.html`.
@@ -120,6 +123,7 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
         further_errors,
         health: HealthView::new(result, verdict),
         provenance: ProvenanceView::new(result),
+        windows: windows::windows(verdict),
     };
     page.render().expect("the template writes into memory, and its parts cannot fail")
 }

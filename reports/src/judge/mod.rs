@@ -5,10 +5,12 @@
 pub(crate) mod claim;
 mod isolation;
 mod objectives;
+mod outages;
 mod rungs;
 mod shares;
 pub(crate) mod times;
 mod validity;
+pub(crate) mod windows;
 
 pub(crate) use objectives::outcome_at;
 

@@ -2,7 +2,7 @@
 //! In: run result, objectives. Out: judged objectives.
 
 use super::claim::Assessment;
-use super::{rungs, shares, times};
+use super::{outages, rungs, shares, times, windows};
 use crate::capacity;
 use crate::verdict::{JudgedObjective, ObjectiveOutcome};
 use engine::run_result::RunResult;
@@ -38,11 +38,20 @@ fn step_ids(result: &RunResult, objective: &Objective) -> Vec<usize> {
 
 fn judge_one(result: &RunResult, rungs: &[(String, RunResult)], objective: &Objective) -> JudgedObjective {
     let ids = step_ids(result, objective);
-    let against = |limit: &Limit| rungs::assess(result, rungs, objective.stat, |r| assess(r, objective, &ids, limit));
-    let (mut found, judged_rungs) = against(&objective.limit);
+    let in_windows = |limit: &Limit, is_warning| {
+        objective.each.as_ref().map(|each| windows::assess(result, objective, each, limit, is_warning))
+    };
+    let against = |limit: &Limit, is_warning| match in_windows(limit, is_warning) {
+        Some((found, judged)) => (found, Vec::new(), judged),
+        None => {
+            let whole = rungs::assess(result, rungs, objective.stat, |r| assess(r, objective, &ids, limit));
+            (whole.0, whole.1, None)
+        }
+    };
+    let (mut found, judged_rungs, judged_windows) = against(&objective.limit, false);
     match found.outcome {
         ObjectiveOutcome::Pass => {
-            if let Some(missed) = missed_warning(objective, |limit| against(limit).0) {
+            if let Some(missed) = missed_warning(objective, |limit| against(limit, true).0) {
                 found.outcome = ObjectiveOutcome::Warn;
                 found.reason = missed;
             } else if is_close(&found, &objective.limit) {
@@ -76,6 +85,8 @@ fn judge_one(result: &RunResult, rungs: &[(String, RunResult)], objective: &Obje
         reason: found.reason,
         rungs: judged_rungs,
         waiver: objective.waiver.clone(),
+        each: objective.each.clone(),
+        windows: judged_windows,
     }
 }
 
@@ -91,7 +102,7 @@ pub fn outcome_at(result: &RunResult, judged: &JudgedObjective, target: usize) -
         None
     } else if is_alone || holds {
         Some(judged.outcome)
-    } else if !objective.stat.is_of_steps() {
+    } else if !objective.stat.is_of_steps() || objective.each.is_some() {
         None
     } else {
         let of = Selection {
@@ -120,7 +131,7 @@ fn missed_warning(objective: &Objective, against: impl Fn(&Limit) -> Assessment)
 }
 
 fn assess(result: &RunResult, objective: &Objective, ids: &[usize], limit: &Limit) -> Assessment {
-    if ids.is_empty() && objective.stat != Stat::Completed {
+    if ids.is_empty() && !objective.stat.is_of_iterations() {
         return Assessment::nothing("no step of this run belongs to it");
     }
     match objective.stat {
@@ -132,5 +143,11 @@ fn assess(result: &RunResult, objective: &Objective, ids: &[usize], limit: &Limi
         Stat::Completed => shares::completed(result, &objective.of, limit),
         Stat::Rate => shares::rate(result, ids, limit),
         Stat::Capacity => capacity::assess(result, limit),
+        Stat::Service(p) | Stat::Connect(p) => times::plain(result, ids, objective.stat, p, limit),
+        Stat::Dropped => shares::dropped(result, &objective.of, limit),
+        Stat::Iterations => shares::iterations(result, &objective.of, limit),
+        Stat::ConnectionsOk => shares::connections_ok(result, ids, limit),
+        Stat::Uptime | Stat::LongestOutage | Stat::Recovery => outages::assess(result, objective, limit),
+        Stat::RateLimit => Assessment::nothing("it was not measured"),
     }
 }

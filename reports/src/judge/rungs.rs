@@ -11,9 +11,10 @@ use scenarios::objective::Stat;
 /// requests must not fail a ladder.
 const LEAST_FOR_MEAN: u64 = 30;
 
-/// Whether a statistic is judged on every rung: times and shares. A rate is asked of the whole run.
+/// Whether a statistic is judged on every rung: response times and shares of requests. All else is asked of the whole run.
 fn is_of_rungs(stat: Stat) -> bool {
-    !stat.is_rate()
+    // What is not folded by phase is judged on the whole: connections, service times, arrivals, outages.
+    matches!(stat, Stat::Percentile(_) | Stat::Mean | Stat::Max | Stat::Errors | Stat::Availability | Stat::Completed)
 }
 
 /// Each rung as a run of its own, with its name; empty unless the run is a ladder.

@@ -7,7 +7,7 @@ use crate::figures::{self, count, counted};
 use crate::stats::{self, Block};
 use crate::verdict::{Interval, ObjectiveOutcome};
 use engine::run_result::{Counts, RunResult};
-use scenarios::objective::{Limit, Selection};
+use scenarios::objective::{Limit, Selection, Stat};
 
 /// A share as counted.
 struct Share {
@@ -84,12 +84,81 @@ pub fn availability(result: &RunResult, ids: &[usize], is_everything: bool, limi
     assess(&share, limit)
 }
 
-/// completed = iterations completed / (started − cut by the end of the run).
-pub fn completed(result: &RunResult, of: &Selection, limit: &Limit) -> Assessment {
-    let is_whole = of.targets.is_empty() && of.steps.is_empty() && of.tags.is_empty();
+/// What a sample of a statistic is called.
+pub fn noun(stat: Stat) -> &'static str {
+    match stat {
+        Stat::Completed | Stat::Iterations => "iteration",
+        Stat::Dropped => "arrival",
+        Stat::ConnectionsOk => "connection",
+        stat if stat.is_time() => "sample",
+        _ => "request",
+    }
+}
+
+/// dropped = arrivals that found no free user / arrivals planned.
+pub fn dropped(result: &RunResult, of: &Selection, limit: &Limit) -> Assessment {
+    if !is_whole_run(result, of) {
+        return Assessment::nothing("arrivals are counted for the whole run, not for a part of it");
+    }
+    if !result.header.open {
+        return Assessment::nothing("a load of users has no arrivals that could be dropped; say `in: [ … ]`");
+    }
+    let share = Share {
+        noun: "arrival",
+        word: "dropped",
+        counted: "found no free user",
+        hits: result.dropped,
+        n: result.iterations.started + result.dropped,
+        blocks: Vec::new(),
+    };
+    assess(&share, limit)
+}
+
+/// connections_ok = connections made / tried.
+pub fn connections_ok(result: &RunResult, ids: &[usize], limit: &Limit) -> Assessment {
+    let made: u64 = ids.iter().map(|&i| result.steps[i].connect.count()).sum();
+    let failed: u64 = ids.iter().map(|&i| result.steps[i].connects_failed).sum();
+    let share = Share {
+        noun: "connection",
+        word: "connections_ok",
+        counted: "made",
+        hits: made,
+        n: made + failed,
+        blocks: Vec::new(),
+    };
+    assess(&share, limit)
+}
+
+/// Iterations completed a second.
+pub fn iterations(result: &RunResult, of: &Selection, limit: &Limit) -> Assessment {
+    if !is_whole_run(result, of) {
+        return Assessment::nothing("iterations are counted for the whole run, not for a part of it");
+    }
+    let i = &result.iterations;
+    if i.started == 0 || result.duration_s <= 0.0 {
+        return Assessment::nothing("no iteration was started");
+    }
+    let measured = i.completed as f64 / result.duration_s;
+    let holds = limit.op.holds(measured, limit.value);
+    Assessment {
+        measured: Some(measured),
+        is_at_least: false,
+        n: i.completed,
+        interval: None,
+        outcome: if holds { ObjectiveOutcome::Pass } else { ObjectiveOutcome::Fail },
+        reason: format!("{} completed in {}", counted(i.completed, "iteration"), figures::duration(result.duration_s)),
+    }
+}
+
+fn is_whole_run(result: &RunResult, of: &Selection) -> bool {
     let names = &result.header.journeys;
     let has_all = of.journeys.is_empty() || names.iter().all(|j| of.journeys.contains(j));
-    if !(is_whole && has_all) {
+    of.targets.is_empty() && of.steps.is_empty() && of.tags.is_empty() && has_all
+}
+
+/// completed = iterations completed / (started − cut by the end of the run).
+pub fn completed(result: &RunResult, of: &Selection, limit: &Limit) -> Assessment {
+    if !is_whole_run(result, of) {
         return Assessment::nothing("iterations are counted for the whole run, not for a part of it");
     }
     let iterations = &result.iterations;

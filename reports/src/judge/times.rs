@@ -8,7 +8,7 @@ use crate::stats;
 use crate::verdict::{Interval, ObjectiveOutcome};
 use engine::run_result::{RunResult, StepTotals, Times};
 use hdrhistogram::Histogram;
-use scenarios::objective::{Comparison, Limit};
+use scenarios::objective::{Comparison, LEAST_FOR_MEAN, Limit, Stat};
 
 /// A percentile as printed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,7 +106,10 @@ pub fn percentile(result: &RunResult, ids: &[usize], p: f64, limit: &Limit) -> A
     let split = split(result, ids, &totals, limit);
     let by_mean = blocks::of_response(result, ids, &totals);
     let dependence = stronger(split.dependence, by_mean);
-    let (name, claim) = claim_of(p, limit, n, &split, dependence);
+    let stat = if p >= 100.0 { Stat::Max } else { Stat::Percentile(p) };
+    let design_effect = dependence.map_or(1.0, |d| d.design_effect);
+    let claim = claim(stat, p, limit, (n, split.within, split.unknown), design_effect);
+    let name = claim.name.clone();
     let (outcome, reason) = claim.decide();
     let measured = agree(shown.ns, &totals, limit, outcome);
     Assessment {
@@ -130,42 +133,68 @@ fn no_times(totals: &StepTotals) -> String {
     }
 }
 
-fn claim_of(p: f64, limit: &Limit, n: u64, split: &Split, dependence: Option<Dependence>) -> (String, Claim) {
+/// The claim that percentile `p` makes of `n` samples, of which so many lie within the limit and so many on either side.
+pub fn claim(stat: Stat, p: f64, limit: &Limit, (n, within, unknown): (u64, u64, u64), design_effect: f64) -> Claim {
     let need = rank(p, n);
-    let at_best = split.within + split.unknown;
+    let at_best = within + unknown;
     let is_upper = limit.op.is_upper();
     let q = p / 100.0;
-    let name = if p >= 100.0 { "max".to_string() } else { format!("p{p}") };
+    let name = stat.word();
     let seen = format!(
         "{} of {} within {}; {name} asks for {}",
-        figures::share(split.within as f64 / n as f64),
+        figures::share(within as f64 / n.max(1) as f64),
         counted(n, "sample"),
         figures::time(limit.value),
         if is_upper { figures::share(q) } else { format!("less than {}", figures::share(q)) },
     );
-    let claim = Claim {
-        name: name.clone(),
+    Claim {
+        name,
         noun: "sample",
         n,
-        bad: if is_upper { n - at_best } else { split.within },
-        unknown: split.unknown,
+        bad: if is_upper { n - at_best } else { within },
+        unknown,
         allowed: if is_upper { 1.0 - q } else { q },
-        holds_at_best: if is_upper { at_best >= need } else { split.within < need },
-        holds_at_worst: if is_upper { split.within >= need } else { at_best < need },
-        design_effect: dependence.map_or(1.0, |d| d.design_effect),
+        holds_at_best: n > 0 && if is_upper { at_best >= need } else { within < need },
+        holds_at_worst: n > 0 && if is_upper { within >= need } else { at_best < need },
+        design_effect,
         seen,
+    }
+}
+
+/// A percentile of service times or of connecting, `of` each step: no time-out and no cut request has one, so the
+/// histogram tells all. Its interval takes over the dependence of the response times, of which blocks are known.
+pub fn plain(result: &RunResult, ids: &[usize], stat: Stat, p: f64, limit: &Limit) -> Assessment {
+    let mut times = Times::default();
+    for &i in ids {
+        let step = &result.steps[i];
+        times.add(if matches!(stat, Stat::Connect(_)) { &step.connect } else { &step.service });
+    }
+    let n = times.count();
+    let Some(shown) = Percentiles::plain(&times).at(p) else {
+        return Assessment::nothing(if matches!(stat, Stat::Connect(_)) {
+            "no connection was made"
+        } else {
+            "no sample"
+        });
     };
-    (name, claim)
+    let totals = merged(result, ids);
+    let dependence = blocks::of_response(result, ids, &totals);
+    let claim = claim(stat, p, limit, (n, times.within(limit), 0), dependence.map_or(1.0, |d| d.design_effect));
+    let (outcome, reason) = claim.decide();
+    let as_totals = StepTotals { response: times, ..StepTotals::default() };
+    let measured = agree(shown.ns, &as_totals, limit, outcome);
+    let interval = dependence.and_then(|d| interval(&as_totals, p, n, d, measured));
+    Assessment { measured: Some(measured), is_at_least: false, n, interval, outcome, reason }
 }
 
 /// Counts the samples within the limit: by the exact counters if every step has one at this limit, else by the
 /// histogram, where the bucket that holds the limit counts as missed.
 fn split(result: &RunResult, ids: &[usize], totals: &StepTotals, limit: &Limit) -> Split {
-    let unknown = below(&totals.lower_bounds, limit);
+    let unknown = totals.lower_bounds.within(limit);
     let places = counter_places(result, ids, limit);
     let Some(places) = places else {
         let bounded = if limit.op.is_upper() { unknown } else { totals.lower_bounds.count() };
-        let within = below(&totals.response, limit).saturating_sub(bounded);
+        let within = totals.response.within(limit).saturating_sub(bounded);
         return Split { within, unknown, dependence: None };
     };
     let within: u64 =
@@ -197,28 +226,6 @@ fn counter_places(result: &RunResult, ids: &[usize], limit: &Limit) -> Option<Ve
         after.or_else(|| at(exact)).map(|place| (step, place))
     };
     ids.iter().filter(|&&i| result.steps[i].response.count() > 0).map(|&i| find(i)).collect()
-}
-
-/// Samples on the near side of the limit, by the histogram. The bucket that holds the limit is left out for an upper
-/// limit and taken in for a lower one, so that an unsure sample never helps; exact extremes decide first.
-fn below(times: &Times, limit: &Limit) -> u64 {
-    if times.count() == 0 {
-        return 0;
-    }
-    let includes_limit = matches!(limit.op, Comparison::AtMost | Comparison::More);
-    let is_near = |ns: u64| {
-        let ns = ns as f64;
-        ns < limit.value || (includes_limit && ns <= limit.value)
-    };
-    if is_near(times.max_ns) {
-        return times.count();
-    }
-    if !is_near(times.min_ns) {
-        return 0;
-    }
-    let us = (limit.value / 1e3) as u64;
-    let end = if limit.op.is_upper() { times.histogram.lowest_equivalent(us).checked_sub(1) } else { Some(us) };
-    end.map_or(0, |end| times.histogram.count_between(0, end))
 }
 
 /// The dependence with the larger design effect: a limit far from all samples shows none of it by itself.
@@ -270,12 +277,10 @@ pub fn mean(result: &RunResult, ids: &[usize], limit: &Limit) -> Assessment {
         high: (totals.lower_bounds.count() == 0).then_some(mean + half),
     });
     let holds = limit.op.holds(mean, limit.value);
-    // A time-out or a cut request is longer than what is known of it, so that a mean below its limit proves nothing.
-    let is_open = totals.lower_bounds.count() > 0 && holds && limit.op.is_upper();
-    let (outcome, reason) = if n < MEAN_LEAST_N {
-        let reason = format!("{}; a mean needs at least {MEAN_LEAST_N}", counted(n, "sample"));
+    let (outcome, reason) = if n < LEAST_FOR_MEAN {
+        let reason = format!("{}; a mean needs at least {LEAST_FOR_MEAN}", counted(n, "sample"));
         (ObjectiveOutcome::Inconclusive, reason)
-    } else if is_open && share_of_bounds(&totals) > BOUNDS_SHARE {
+    } else if holds && limit.op.is_upper() && is_open(totals.lower_bounds.count(), n) {
         let reason = "requests that were cut or timed out could move the mean above its limit".to_owned();
         (ObjectiveOutcome::Inconclusive, reason)
     } else {
@@ -285,11 +290,11 @@ pub fn mean(result: &RunResult, ids: &[usize], limit: &Limit) -> Assessment {
     Assessment { measured: Some(mean), is_at_least: totals.lower_bounds.count() > 0, n, interval, outcome, reason }
 }
 
-/// Samples without which a mean says too little: the usual least size for a normal approximation.
-const MEAN_LEAST_N: u64 = 30;
 /// Share of lower bounds from which on a mean that holds is not believed.
 const BOUNDS_SHARE: f64 = 0.01;
 
-fn share_of_bounds(totals: &StepTotals) -> f64 {
-    totals.lower_bounds.count() as f64 / totals.response.count().max(1) as f64
+/// Whether the cut and timed-out ones are so many that a mean below its limit proves nothing: each is longer than what is
+/// known of it.
+pub fn is_open(bounds: u64, n: u64) -> bool {
+    bounds as f64 / n.max(1) as f64 > BOUNDS_SHARE
 }

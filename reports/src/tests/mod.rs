@@ -9,3 +9,4 @@ mod outputs;
 mod statistics;
 mod suites;
 mod weighing;
+mod windows;

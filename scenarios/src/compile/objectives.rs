@@ -9,6 +9,7 @@ use crate::plan::{Limits, ObjectivePlan, Plan};
 use crate::program::Program;
 use crate::shape::Shape;
 use crate::syntax::Scalar;
+use crate::units::format_duration;
 
 pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnostic>) -> Vec<Objective> {
     let mut objectives: Vec<Objective> = Vec::new();
@@ -26,6 +27,7 @@ pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnosti
             must: written.must,
             line: position(&plan.source.text, written.span.start).0,
             waiver: None,
+            each: written.each.clone(),
         });
     }
     objectives.extend(implicit(program, &objectives));
@@ -76,6 +78,7 @@ fn implicit(program: &Program, objectives: &[Objective]) -> Option<Objective> {
         must: true,
         line: 0,
         waiver: None,
+        each: None,
     })
 }
 
@@ -95,12 +98,12 @@ fn selection(plan: &Plan, program: &Program, written: &ObjectivePlan, mistakes: 
         }
     }
     let stat = written.limits.stat;
-    if stat == Stat::Completed && !(of.targets.is_empty() && of.steps.is_empty() && of.tags.is_empty()) {
+    if stat.is_of_iterations() && !(of.targets.is_empty() && of.steps.is_empty() && of.tags.is_empty()) {
         mistakes.push(
             Diagnostic::error(
                 "bad-value",
                 written.span,
-                "`completed` counts iterations, which have a journey but no target, step or tag",
+                format!("`{}` counts iterations, which have a journey but no target, step or tag", stat.word()),
             )
             .help("use `of: { journey: … }`"),
         );
@@ -211,6 +214,9 @@ fn identity(
         }
     }
     id.push_str(&format!(" {}", written.limits.limit.text));
+    if let Some(each) = &written.each {
+        id.push_str(&format!(" each {}", format_duration(each.every_ns)));
+    }
     if taken(&id)
         && let Some(profiles) = profiles
     {

@@ -24,6 +24,7 @@ pub enum JsonNode {
 #[derive(Clone, Debug)]
 pub struct JsonTemplate {
     pieces: Vec<Piece>,
+    outline: Box<str>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,9 +39,17 @@ enum Piece {
 impl JsonTemplate {
     /// Serialises what is constant once.
     pub fn new(node: JsonNode) -> Self {
+        let mut outline = String::new();
+        write_outline(&node, false, &mut outline);
         let mut pieces = Vec::new();
         push(node, &mut pieces);
-        Self { pieces }
+        Self { pieces, outline: outline.into() }
+    }
+
+    /// The body as it stands in the file, on one line, for people: templates unevaluated, constants under a name that
+    /// says secret as `***`.
+    pub fn outline(&self) -> &str {
+        &self.outline
     }
 
     /// Appends the JSON text; inserted values are serialised (typed) or escaped (inside text).
@@ -73,6 +82,38 @@ impl JsonTemplate {
             Piece::Bytes(_) => false,
             Piece::Typed(node) | Piece::Escaped(node) => node.uses_marker(),
         })
+    }
+}
+
+fn write_outline(node: &JsonNode, secret: bool, out: &mut String) {
+    let json_text = |value: &Value| {
+        let mut bytes = Vec::new();
+        value.write_json(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let quoted = |text: &str| json_text(&Value::text(text));
+    match node {
+        JsonNode::Constant(_) if secret => out.push_str("\"***\""),
+        JsonNode::Constant(value) => out.push_str(&json_text(value)),
+        JsonNode::Template(template) => out.push_str(&quoted(template.written())),
+        JsonNode::List(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                out.push_str(if i > 0 { ", " } else { "" });
+                write_outline(item, secret, out);
+            }
+            out.push(']');
+        }
+        JsonNode::Map(entries) => {
+            out.push('{');
+            for (i, (key, value)) in entries.iter().enumerate() {
+                out.push_str(if i > 0 { ", " } else { "" });
+                out.push_str(&quoted(key));
+                out.push_str(": ");
+                write_outline(value, secret || crate::plan::is_secret_name(key), out);
+            }
+            out.push('}');
+        }
     }
 }
 

@@ -175,6 +175,7 @@ impl Type {
 #[derive(Clone, Debug)]
 pub struct Expr {
     checked: check::Checked,
+    written: Box<str>,
 }
 
 impl Expr {
@@ -193,7 +194,12 @@ impl Expr {
             ));
         }
         let checked = check::compile(text, 0..text.len(), names)?;
-        Ok(Self { checked })
+        Ok(Self { checked, written: text.trim().into() })
+    }
+
+    /// The expression as it stands in the file, `${}` expanded.
+    pub fn written(&self) -> &str {
+        &self.written
     }
 
     /// The type of the result as far as it is known.

@@ -19,6 +19,7 @@ pub struct Template {
     pub(super) raw_constant: bool,
     constant: Option<Value>,
     kind: Type,
+    written: Box<str>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ impl Template {
             }
             let checked = check::compile(text, inner, names)?;
             if open == 0 && close + 2 == text.len() {
-                return Ok(Self::single(checked));
+                return Ok(Self::single(checked, text));
             }
             push_literal(&mut parts, &text[at..open]);
             push_inserted(&mut parts, checked.node);
@@ -69,22 +70,29 @@ impl Template {
             [Part::Fixed(fixed)] => Some(Value::text(String::from_utf8_lossy(&fixed.plain))),
             _ => None,
         };
-        Ok(Self { parts, single: false, raw_constant: false, constant, kind: Type::Text })
+        Ok(Self { parts, single: false, raw_constant: false, constant, kind: Type::Text, written: text.into() })
     }
 
-    fn single(checked: Checked) -> Self {
+    fn single(checked: Checked, text: &str) -> Self {
         let raw_constant = matches!(&checked.node, Node::Raw(x) if x.as_const().is_some());
         let constant = constant_of(&checked.node).cloned();
         let mut parts = Vec::new();
         push_inserted(&mut parts, checked.node);
-        Self { parts, single: true, raw_constant, constant, kind: checked.kind }
+        Self { parts, single: true, raw_constant, constant, kind: checked.kind, written: text.into() }
     }
 
     /// A template that is always this value.
     pub fn constant(value: Value) -> Self {
         let mut parts = Vec::new();
-        push_literal(&mut parts, &value.to_string());
-        Self { parts, single: true, raw_constant: false, kind: Type::of(&value), constant: Some(value) }
+        let text = value.to_string();
+        push_literal(&mut parts, &text);
+        let kind = Type::of(&value);
+        Self { parts, single: true, raw_constant: false, kind, constant: Some(value), written: text.into() }
+    }
+
+    /// The template as it stands in the file, `${}` expanded.
+    pub fn written(&self) -> &str {
+        &self.written
     }
 
     /// The value, if it is the same at every evaluation.

@@ -271,3 +271,6 @@ impl Scope for Row {
         String::new()
     }
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("accounts", &ACCOUNTS), ("column", &COLUMN)];

@@ -102,3 +102,6 @@ fn span_of_time(text: &str) -> Result<(u64, u64), String> {
 fn share(reader: &mut Reader<'_>, node: &Node, at: Span, key: &str) -> Option<f64> {
     reader.unit(node, at, &format!("`{key}`"), "`5%`", units::parse_share)
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("faults", &FAULTS), ("abandon", &ABANDON)];

@@ -120,3 +120,6 @@ pub(super) fn out_of_date(waivers: &[WaiverPlan], today: Date) -> Vec<Diagnostic
         })
         .collect()
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("gate", &GATE), ("waiver", &WAIVER)];

@@ -135,3 +135,6 @@ pub(super) fn read_mix(reader: &mut Reader<'_>, file: Fields<'_>) -> Option<Vec<
     }
     good.then_some(mix)
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("journey", &JOURNEY), ("before", &BEFORE)];

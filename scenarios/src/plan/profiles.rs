@@ -402,3 +402,6 @@ fn open_options(reader: &mut Reader<'_>, fields: Fields<'_>) -> impl Fn(Vec<Stag
     let max_users = reader.whole_at(fields, "max_users", 1, MAX_USERS).unwrap_or(OPEN_MAX_USERS) as usize;
     move |stages| Load::Open { stages, spacing, max_users }
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("profile", &PROFILE), ("stage", &STAGE)];

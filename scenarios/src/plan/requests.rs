@@ -394,3 +394,13 @@ fn identities(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<(Scalar, Scala
     }
     identities
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[
+    ("request", &REQUEST),
+    ("probe_request", &PROBE),
+    ("expect", &expect::EXPECT),
+    ("expect_body", &expect::BODY),
+    ("condition_map", &expect::CONDITION),
+    ("saved", &save::SAVE),
+];

@@ -87,3 +87,6 @@ fn data_file(reader: &mut Reader<'_>, file: &Scalar) -> Table {
     accounts::number_columns(&mut table, &HashSet::new());
     Some(table)
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("role", &ROLE), ("data_table", &DATA)];

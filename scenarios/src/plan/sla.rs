@@ -1,11 +1,13 @@
 //! `sla:`: the objectives as written.
 //! In: the list. Out: [`ObjectivePlan`]s; names in `of` and `in` are resolved when the program is made.
 
+mod windows;
+
 use super::abort;
 use super::reader::{Fields, Reader, Spec};
 use super::{AbortPlan, ObjectivePlan};
 use crate::diagnostic::{Diagnostic, Span, suggestion};
-use crate::objective::{Comparison, Limit, Stat};
+use crate::objective::{Comparison, Limit, Stat, Unit};
 use crate::syntax::{Entry, Node, Scalar};
 use crate::units;
 
@@ -17,33 +19,35 @@ pub(crate) struct Limits {
     pub warn: Option<Limit>,
 }
 
-const KEYS: &[&str] =
-    &["of", "in", "warn", "must", "name", "mean", "max", "errors", "availability", "completed", "rate", "capacity"];
+const KEYS: &[&str] = &["of", "in", "warn", "must", "name", "each", "share"];
 
-const STATS: &[&str] =
-    &["p50", "p90", "p95", "p99", "p99.9", "mean", "max", "errors", "availability", "completed", "rate", "capacity"];
-
-const NOT_YET: &[&str] = &[
-    "each",
-    "share",
-    "watch",
-    "growth",
-    "uptime",
-    "recovery",
-    "longest_outage",
-    "regress",
-    "containment",
+const STATS: &[&str] = &[
+    "p50",
+    "p90",
+    "p95",
+    "p99",
+    "p99.9",
+    "mean",
+    "max",
+    "errors",
+    "availability",
+    "completed",
+    "rate",
+    "capacity",
+    "service_p95",
+    "connect_p95",
     "dropped",
-    "connections_ok",
     "iterations",
-    "rate_limit",
-    "min",
-    "variation",
-    "returns",
-    "for",
+    "connections_ok",
+    "uptime",
+    "longest_outage",
+    "recovery",
 ];
 
-const NOT_YET_TIMES: &[&str] = &["service", "connect", "first_event", "event_gap", "message", "p", "response", "group"];
+const NOT_YET: &[&str] =
+    &["watch", "growth", "regress", "containment", "rate_limit", "min", "variation", "returns", "for"];
+
+const NOT_YET_TIMES: &[&str] = &["first_event", "event_gap", "message", "p", "response", "group"];
 
 const OF: Spec =
     Spec { what: "`of`", keys: &["target", "journey", "step", "tag"], not_yet: &["group", "role", "transport"] };
@@ -76,6 +80,7 @@ fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
                 profiles: None,
                 must: true,
                 name: None,
+                each: None,
             });
         }
         other => {
@@ -114,7 +119,8 @@ fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
     };
     let limit = limit_of(reader, entry, stat)?;
     let warn = fields.entry("warn").and_then(|warn| warning(reader, warn, stat, &limit));
-    Some(ObjectivePlan { span, of, limits: Limits { stat, limit, warn }, profiles, must, name })
+    let each = windows::read(reader, fields, stat);
+    Some(ObjectivePlan { span, of, limits: Limits { stat, limit, warn }, profiles, must, name, each })
 }
 
 /// The keys that are statistics; `None` when a key stands for something that is not built yet.
@@ -172,6 +178,20 @@ pub(super) fn stat_of(key: &str) -> Option<Result<Stat, String>> {
         "completed" => Stat::Completed,
         "rate" => Stat::Rate,
         "capacity" => Stat::Capacity,
+        "dropped" => Stat::Dropped,
+        "iterations" => Stat::Iterations,
+        "connections_ok" => Stat::ConnectionsOk,
+        "uptime" => Stat::Uptime,
+        "longest_outage" => Stat::LongestOutage,
+        "recovery" => Stat::Recovery,
+        _ if key.starts_with("service_") || key.starts_with("connect_") => {
+            return match stat_of(&key["service_".len()..])? {
+                Ok(Stat::Percentile(p)) if key.starts_with('s') => Some(Ok(Stat::Service(p))),
+                Ok(Stat::Percentile(p)) => Some(Ok(Stat::Connect(p))),
+                Ok(_) => None,
+                Err(message) => Some(Err(message)),
+            };
+        }
         _ => {
             let number = key.strip_prefix('p')?;
             let number = number.strip_prefix('(').and_then(|n| n.strip_suffix(')')).unwrap_or(number);
@@ -223,8 +243,8 @@ fn limit_of(reader: &mut Reader<'_>, entry: &Entry, stat: Stat) -> Option<Limit>
 /// A limit in the direction that makes sense for its statistic; the other one is warned of.
 fn parse_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: &str) -> Option<Limit> {
     let limit = read_limit(reader, span, stat, text)?;
-    let upper = stat.is_time() || stat == Stat::Errors;
-    if stat != Stat::Rate && limit.op.is_upper() != upper {
+    let upper = stat.wants_less();
+    if !matches!(stat, Stat::Rate | Stat::Iterations) && limit.op.is_upper() != upper {
         let sign = if upper { "<" } else { ">=" };
         let value = limit.text.trim_start_matches(['<', '>', '=', ' ']);
         reader.push(
@@ -237,9 +257,10 @@ fn parse_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: &str) -> O
 
 pub(super) fn read_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: &str) -> Option<Limit> {
     let example = match stat {
-        _ if stat.is_time() => "< 200ms",
-        Stat::Errors => "< 1%",
-        Stat::Rate | Stat::Capacity => "\">= 100/s\"",
+        Stat::LongestOutage | Stat::Recovery => "< 30s",
+        _ if stat.unit() == Unit::Time => "< 200ms",
+        Stat::Errors | Stat::Dropped => "< 1%",
+        _ if stat.is_rate() => "\">= 100/s\"",
         _ => "\">= 99.9%\"",
     };
     let Some((op, value)) = units::split_comparison(text) else {
@@ -249,10 +270,10 @@ pub(super) fn read_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: 
         );
         return None;
     };
-    let read = match stat {
-        _ if stat.is_time() => units::parse_duration(value).map(|ns| ns as f64),
-        Stat::Rate | Stat::Capacity => units::parse_rate(value),
-        _ => share(value),
+    let read = match stat.unit() {
+        Unit::Time => units::parse_duration(value).map(|ns| ns as f64),
+        Unit::Rate => units::parse_rate(value),
+        Unit::Share => share(value),
     };
     let number = match read {
         Ok(number) => number,
@@ -337,3 +358,11 @@ pub(super) fn selection(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<(&'s
         })
         .collect()
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("of", &OF)];
+
+/// The keys of an objective, for the schema.
+pub(super) const OBJECTIVE_KEYS: &[&[&str]] = &[KEYS];
+/// Keys that are percentiles, as a pattern.
+pub(super) const PERCENTILE_KEYS: &str = r"^p(\([0-9.]+\)|[0-9.]+)$";

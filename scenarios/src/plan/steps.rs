@@ -294,3 +294,18 @@ fn probe(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
     };
     Some(StepKind::Probe { request: Box::new(request), stranger })
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[
+    ("step_think", &THINK),
+    ("step_repeat", &REPEAT),
+    ("step_while", &WHILE),
+    ("step_if", &IF),
+    ("step_choose", &CHOOSE),
+    ("branch", &BRANCH),
+    ("step_set", &SET),
+    ("step_group", &GROUP),
+    ("step_call", &CALL),
+    ("step_probe", &PROBE),
+    ("probe_form", &PROBE_FORM),
+];

@@ -151,3 +151,6 @@ pub(crate) fn check_url(url: &str) -> Result<String, String> {
     let scheme = &url[..url.len() - rest.len()];
     Ok(format!("{scheme}{authority}{}", path.trim_end_matches('/')))
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] = &[("target", &TARGET), ("tls", &TLS)];

@@ -4,6 +4,7 @@ mod aborts;
 mod clinic;
 mod compiled;
 mod environment;
+mod explained;
 mod faults;
 mod file;
 mod gates;

@@ -10,15 +10,15 @@ use crate::syntax::{Entry, Node, Scalar, Style};
 use crate::units;
 use crate::value::Value;
 
-const EXPECT: Spec = Spec {
+pub(super) const EXPECT: Spec = Spec {
     what: "`expect`",
     keys: &["status", "json", "body", "header", "under", "that", "marker", "first_event", "event_gap", "events"],
     not_yet: &[],
 };
 
-const BODY: Spec = Spec { what: "`body` in `expect`", keys: &["contains", "matches"], not_yet: &[] };
+pub(super) const BODY: Spec = Spec { what: "`body` in `expect`", keys: &["contains", "matches"], not_yet: &[] };
 
-const CONDITION: Spec = Spec { what: "a condition", keys: &["matches", "exists"], not_yet: &[] };
+pub(super) const CONDITION: Spec = Spec { what: "a condition", keys: &["matches", "exists"], not_yet: &[] };
 
 pub(super) fn read(reader: &mut Reader<'_>, request: Fields<'_>) -> ExpectPlan {
     let mut expect = ExpectPlan::default();

@@ -7,7 +7,7 @@ use crate::plan::reader::{Fields, Reader, Spec, constant};
 use crate::plan::{SavePlan, SavedFrom};
 use crate::syntax::{Entry, Node};
 
-const SAVE: Spec = Spec {
+pub(super) const SAVE: Spec = Spec {
     what: "a saved value",
     keys: &["json", "header", "regex", "credential", "secret", "default"],
     not_yet: &["cookie", "css", "attribute"],

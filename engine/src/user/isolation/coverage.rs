@@ -1,0 +1,39 @@
+//! What a silence is worth: answers scanned, and after whom.
+//! In: an answer, and which markers it held. Out: counts to the recorder.
+
+use super::Seen;
+use crate::client::answer::{Answer, Ending};
+use crate::record::Recorder;
+use crate::user::VirtualUser;
+use scenarios::program::Request;
+use std::sync::atomic::Ordering::Relaxed;
+
+impl VirtualUser {
+    pub(in crate::user) fn count_coverage(
+        &mut self,
+        plan: &Request,
+        answer: &Answer<'_>,
+        seen: Seen,
+        recorder: &mut Recorder,
+    ) {
+        let used = &self.run.target_use[plan.target];
+        let me = u64::from(self.account) + 1;
+        let before = used.load(Relaxed);
+        // 0: nobody yet; an account's number plus one: only that one; all ones: several.
+        let after_others = before != 0 && before != me;
+        if before == 0 {
+            let _ = used.compare_exchange(0, me, Relaxed, Relaxed);
+        } else if before != me && before != u64::MAX {
+            used.store(u64::MAX, Relaxed);
+        }
+        recorder.target_used(plan.target, self.account);
+        if answer.ending != Ending::Complete {
+            return;
+        }
+        recorder.scanned(plan.step, seen.own || seen.permitted, after_others);
+        if seen.own && !self.controls[plan.step] {
+            self.controls[plan.step] = true;
+            recorder.controls[plan.step].push(self.account);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The evidence of a finding: both sides, the connection, the bytes around it, and what the signature suggests.
+//! In: where it stood and what it came with. Out: a record for the report, with secrets masked.
+
+use super::{Origin, Spot};
+use crate::clock::SECOND;
+use crate::excerpt;
+use crate::isolation::marker::Marker;
+use crate::run_result::{LeakKey, LeakRecord, Party, Tier};
+use crate::user::VirtualUser;
+
+impl VirtualUser {
+    pub(in crate::user) fn key(&self, detector: &str, tier: Tier, step: usize, place: &str) -> LeakKey {
+        LeakKey { detector: detector.into(), tier, step, place: place.into() }
+    }
+
+    pub(super) fn name(&self, account: u32) -> String {
+        self.run.account_name(account)
+    }
+
+    /// The owner's side of the evidence.
+    pub(in crate::user) fn party(&self, account: u32, marker: Option<Marker>) -> Party {
+        let program = &self.run.program;
+        let mut party = Party {
+            user: self.run.accounts.user_of(account).map(u64::from),
+            account: self.name(account),
+            kind: program.account(account as usize).map_or("user", |(role, _)| &program.roles[role].name).to_owned(),
+            ..Party::default()
+        };
+        let accounts = &self.run.accounts;
+        let Some(marker) = marker else {
+            // Without a marker nobody can say which request it came from; the latest one is the likeliest.
+            if let Some((step, ms)) = accounts.latest_request(account) {
+                self.place(&mut party, step);
+                party.request =
+                    format!("{}, its latest request, at {:.3} s", self.filled(&party.step, account), ms as f64 / 1e3);
+            }
+            return party;
+        };
+        self.place(&mut party, usize::from(marker.step));
+        let request = self.filled(&party.step, account);
+        party.request = match accounts.written_ms(account, marker.count) {
+            Some(ms) => format!("{request} wrote marker {} at {:.3} s", marker.count, ms as f64 / 1e3),
+            None => format!("{request} wrote marker {}, time no longer known", marker.count),
+        };
+        party
+    }
+
+    pub(super) fn place(&self, party: &mut Party, step: usize) {
+        if let Some(step) = self.run.program.steps.get(step) {
+            party.journey.clone_from(&self.run.program.journeys[step.journey].name);
+            party.step.clone_from(&step.name);
+        }
+    }
+
+    /// A step's name with the account's own columns filled in, as far as they are not secret.
+    fn filled(&self, step: &str, account: u32) -> String {
+        let program = &self.run.program;
+        let Some((role, row)) = program.account(account as usize) else {
+            return step.to_owned();
+        };
+        let role = &program.roles[role];
+        let mut text = step.to_owned();
+        for ((column, value), secret) in role.columns.iter().zip(row).zip(&role.secret) {
+            if !secret {
+                text = text.replace(&format!("{{{{ account.{column} }}}}"), &value.to_string());
+            }
+        }
+        text
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call builds one record; a struct would only repeat it")]
+    pub(in crate::user) fn evidence(
+        &self,
+        key: &LeakKey,
+        origin: &Origin<'_>,
+        spot: Spot<'_>,
+        (offset, length): (usize, usize),
+        owner: Party,
+        why: &str,
+        hint: &str,
+    ) -> LeakRecord {
+        let program = &self.run.program;
+        let step = &program.steps[origin.step];
+        let reader = Party {
+            user: Some(u64::from(self.index)),
+            journey: program.journeys[step.journey].name.clone(),
+            step: step.name.clone(),
+            request: format!(
+                "{}, {}, request {} of the user",
+                self.request_line(self.outgoing.request),
+                origin.what,
+                self.requests_sent
+            ),
+            ..self.party(self.account, None)
+        };
+        // What leaked is the owner's, and a password may be part of it.
+        let seat = owner.user.and_then(|user| self.run.seats.get(usize::try_from(user).ok()?));
+        let owner_account = seat.map(|seat| seat.account);
+        let via = origin.via;
+        LeakRecord {
+            detector: key.detector.clone(),
+            tier: key.tier,
+            group: 0,
+            reader: Party { request: self.mask(&reader.request), ..reader },
+            owner,
+            t_s: origin.at as f64 / SECOND as f64,
+            place: key.place.clone(),
+            decode: origin.codings.iter().rev().map(|c| c.name().to_owned()).collect(),
+            offset: offset as u64,
+            excerpt: self.mask_with(&excerpt::around(spot.text, offset, length), owner_account),
+            connection: format!(
+                "local port {}, request {} on it, open for {:.3} s",
+                via.local_port,
+                via.ordinal,
+                origin.at.saturating_sub(via.since) as f64 / 1e9
+            ),
+            why: why.to_owned(),
+            hint: hint.to_owned(),
+        }
+    }
+}
+
+/// What the answer's signature suggests.
+pub(super) fn hint(origin: &Origin<'_>) -> &'static str {
+    let header = |name: &str| origin.headers.and_then(|h| h.get(name)?.to_str().ok()).unwrap_or("");
+    let age = header("age").trim().parse::<u64>().is_ok();
+    let hit = ["x-cache", "cf-cache-status", "x-cache-status", "cache-status"]
+        .iter()
+        .any(|name| header(name).to_ascii_lowercase().contains("hit"));
+    if hit || age {
+        "cached copy: the answer says that it comes from a cache"
+    } else if !origin.is_whole {
+        "memory of another answer in a broken one"
+    } else {
+        "no signature: a shared variable, a crossed connection or a session handed over"
+    }
+}

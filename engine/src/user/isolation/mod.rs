@@ -1,0 +1,112 @@
+//! What a virtual user looks for in each answer: markers it may not see, identities that are not its own,
+//! credentials that another account holds, forbidden reads that succeed.
+//! In: an answer, a message or an event. Out: leaks with their evidence to the recorder, and whether a permitted
+//! marker was seen.
+
+mod coverage;
+mod credentials;
+mod evidence;
+mod identity;
+mod probe;
+mod scan;
+
+use crate::client::answer::{Answer, Ending, Via};
+use crate::client::decode::Coding;
+use crate::clock::Nanos;
+use crate::isolation::marker::Marker;
+use crate::isolation::scanner::Form;
+use http::HeaderMap;
+use scenarios::program::Request;
+
+/// Which markers an answer held.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// One of the reader's own.
+    pub own: bool,
+    /// One of another account that the reader may see.
+    pub permitted: bool,
+}
+
+/// Where something stood: a place with a name, and its text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot<'a> {
+    /// What groups leaks: a server that makes up header names must not make up groups.
+    pub kind: &'static str,
+    /// Which one of its kind: a header's name, a socket's address; empty where there is only one.
+    pub name: &'a str,
+    /// The text that stood there.
+    pub text: &'a [u8],
+}
+
+impl<'a> Spot<'a> {
+    /// A place of which there is one: `body`, `status line`, `message`, `event`, `close reason`.
+    pub(super) fn one(kind: &'static str, text: &'a [u8]) -> Self {
+        Self { kind, name: "", text }
+    }
+
+    /// One header.
+    pub(super) fn header(name: &'a str, text: &'a [u8]) -> Self {
+        Self { kind: "header", name, text }
+    }
+
+    /// The place in evidence: `body`, `status line`, `header x-user`.
+    pub(super) fn words(self) -> String {
+        if self.name.is_empty() { self.kind.to_owned() } else { format!("{} {}", self.kind, self.name) }
+    }
+}
+
+/// What a spot came with: all that evidence says about the reader's side beside the account.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    /// The step that received it.
+    pub step: usize,
+    /// Whether the step is a probe.
+    pub is_probe: bool,
+    /// When it was there, t_c.
+    pub at: Nanos,
+    /// On which connection.
+    pub via: Via,
+    /// Codings taken off, outermost first.
+    pub codings: &'a [Coding],
+    /// Headers of the answer; none for a message.
+    pub headers: Option<&'a HeaderMap>,
+    /// Whether it came as a whole.
+    pub is_whole: bool,
+    /// What it was, in evidence: `status 200`, `message 3 of the socket`.
+    pub what: &'a dyn std::fmt::Display,
+    /// What the user has sent on this connection beside the request itself; what comes back of it is no leak.
+    pub sent: &'a [&'a [u8]],
+}
+
+impl<'a> Origin<'a> {
+    /// The origin of everything in an answer.
+    pub(super) fn of(plan: &Request, answer: &'a Answer<'a>) -> Self {
+        Self {
+            step: plan.step,
+            is_probe: plan.probe.is_some(),
+            at: answer.times.done,
+            via: answer.via,
+            codings: answer.codings,
+            headers: Some(answer.headers),
+            is_whole: answer.ending == Ending::Complete,
+            what: answer,
+            sent: &[],
+        }
+    }
+}
+
+/// In evidence an answer is its status.
+impl std::fmt::Display for Answer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "status {}", self.status)
+    }
+}
+
+/// A foreign marker in an answer.
+struct Foreign<'a> {
+    owner: u32,
+    marker: Option<Marker>,
+    spot: Spot<'a>,
+    offset: usize,
+    form: Form,
+}

@@ -1,0 +1,158 @@
+//! Markers in what arrived: own, permitted, foreign.
+//! In: spots. Out: which kinds of marker were there; leaks of foreign ones.
+
+use super::{Foreign, Origin, Seen, Spot};
+use crate::client::answer::{Answer, Ending};
+use crate::isolation::entitlement::may_see;
+use crate::isolation::marker::{Decoded, HEAD, Kind, Marker};
+use crate::isolation::scanner::{Form, Hit};
+use crate::record::Recorder;
+use crate::run_result::Tier;
+use crate::user::VirtualUser;
+use scenarios::program::Request;
+
+/// Owners reported from one answer at most; an answer full of strangers is still a handful of leaks.
+const MOST_OWNERS_PER_ANSWER: usize = 16;
+
+/// All that was found in the spots of one answer or message.
+#[derive(Default)]
+struct Finds<'a> {
+    seen: Seen,
+    foreign: Vec<Foreign<'a>>,
+    residue: u64,
+}
+
+impl VirtualUser {
+    /// Scans status line, headers and body.
+    pub(in crate::user) fn scan(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) -> Seen {
+        if answer.status == 0 {
+            // A probe that was never answered says nothing.
+            recorder.interval().isolation.probes_indeterminate +=
+                u64::from(plan.probe.is_some() && answer.ending != Ending::Cut);
+            return Seen::default();
+        }
+        let origin = Origin::of(plan, answer);
+        let mut finds = Finds::default();
+        self.scan_spot(&origin, Spot::one("body", answer.body), &mut finds);
+        if let Some(heard) = answer.heard {
+            // An event may join what lines cut, and the pieces what events cut.
+            self.scan_spot(&origin, Spot::one("event", &heard.data), &mut finds);
+            self.scan_spot(&origin, Spot::one("joined text", &heard.text), &mut finds);
+        }
+        self.scan_spot(&origin, Spot::one("status line", answer.reason), &mut finds);
+        for (name, value) in answer.headers {
+            self.scan_spot(&origin, Spot::header(name.as_str(), value.as_bytes()), &mut finds);
+        }
+        self.report(&origin, &finds, recorder);
+        if plan.probe.is_some() {
+            self.judge_probe(plan, answer, &finds.foreign, recorder);
+        }
+        self.lint_cache(plan, answer, finds.seen, recorder);
+        self.count_coverage(plan, answer, finds.seen, recorder);
+        finds.seen
+    }
+
+    /// Scans what is no answer: a message, an event, a close reason.
+    pub(in crate::user) fn scan_message(
+        &mut self,
+        origin: &Origin<'_>,
+        spots: &[Spot<'_>],
+        recorder: &mut Recorder,
+    ) -> Seen {
+        let mut finds = Finds::default();
+        for spot in spots {
+            self.scan_spot(origin, *spot, &mut finds);
+        }
+        self.report(origin, &finds, recorder);
+        finds.seen
+    }
+
+    fn scan_spot<'a>(&self, origin: &Origin<'_>, spot: Spot<'a>, finds: &mut Finds<'a>) {
+        if spot.text.len() < HEAD {
+            return;
+        }
+        self.run.scanner.scan(spot.text, |hit| match hit.decoded {
+            Decoded::Authentic(marker) if marker.kind == Kind::Account => {
+                self.sort_hit(origin, marker.owner, Some(marker), spot, hit, finds);
+            }
+            // A damaged marker proves nothing about coverage.
+            Decoded::Fragment { kind: Kind::Account, owner } if owner != self.account => {
+                self.sort_hit(origin, owner, None, spot, hit, finds);
+            }
+            Decoded::Residue => finds.residue += 1,
+            _ => {}
+        });
+    }
+
+    fn report(&self, origin: &Origin<'_>, finds: &Finds<'_>, recorder: &mut Recorder) {
+        recorder.interval().isolation.residue += finds.residue;
+        for leak in &finds.foreign {
+            self.report_foreign(origin, leak, recorder);
+        }
+    }
+
+    fn sort_hit<'a>(
+        &self,
+        origin: &Origin<'_>,
+        owner: u32,
+        marker: Option<Marker>,
+        spot: Spot<'a>,
+        hit: Hit,
+        finds: &mut Finds<'a>,
+    ) {
+        if owner == self.account {
+            finds.seen.own = true;
+        } else if may_see(&self.run.program, self.account, owner) {
+            finds.seen.permitted |= marker.is_some();
+        } else if !self.sent_myself(origin, spot.text, hit) {
+            let foreign = &mut finds.foreign;
+            let found = Foreign { owner, marker, spot, offset: hit.offset, form: hit.form };
+            // One finding per owner, and a proof is worth more than any number of damaged markers.
+            let place = match foreign.iter().position(|f| f.owner == owner) {
+                None if foreign.len() < MOST_OWNERS_PER_ANSWER => return foreign.push(found),
+                None => foreign.iter().position(|f| f.marker.is_none()),
+                known => known.filter(|at| foreign[*at].marker.is_none()),
+            };
+            if let Some(at) = place.filter(|_| marker.is_some()) {
+                foreign[at] = found;
+            }
+        }
+    }
+
+    /// What I sent myself and get back (reflected in an error, say) is no leak.
+    fn sent_myself(&self, origin: &Origin<'_>, text: &[u8], hit: Hit) -> bool {
+        if hit.form == Form::Base64 {
+            return false;
+        }
+        let word = &text[hit.offset..text.len().min(hit.offset + HEAD)].to_ascii_lowercase();
+        let holds = |text: &[u8]| memchr::memmem::find(&text.to_ascii_lowercase(), word).is_some();
+        self.outgoing.uri.path_and_query().is_some_and(|p| holds(p.as_str().as_bytes()))
+            || holds(&self.outgoing.sent_body)
+            || origin.sent.iter().any(|text| holds(text))
+            || self.outgoing.sent_headers.iter().any(|value| holds(value.as_bytes()))
+    }
+
+    fn report_foreign(&self, origin: &Origin<'_>, leak: &Foreign<'_>, recorder: &mut Recorder) {
+        let is_probed = self.stranger == Some(leak.owner) && origin.is_probe;
+        // Users without a role have no account: nobody could say in the file whose data they may see.
+        let is_anonymous = leak.owner as usize >= self.run.program.account_count();
+        let (detector, tier) = match (leak.marker.is_some(), is_probed) {
+            (true, _) if is_anonymous => ("foreign-marker", Tier::Suspect),
+            (true, true) => ("probe", Tier::Proven),
+            (true, false) => ("foreign-marker", Tier::Proven),
+            (false, _) => ("fragment", Tier::Suspect),
+        };
+        let key = self.key(detector, tier, origin.step, leak.spot.kind);
+        recorder.leak(key.clone(), || {
+            let owner = self.party(leak.owner, leak.marker);
+            let why = format!("no `may_see` condition lets {} see data of {}", self.name(self.account), owner.account);
+            let why =
+                if is_probed { format!("a forbidden read was answered with the stranger's data; {why}") } else { why };
+            let hint = if is_probed { "access control hole" } else { super::evidence::hint(origin) };
+            let mut record = self.evidence(&key, origin, leak.spot, (leak.offset, 38), owner, &why, hint);
+            record.decode.extend(leak.form.decoder().map(str::to_owned));
+            record.place = leak.spot.words();
+            record
+        });
+    }
+}
