@@ -2,10 +2,12 @@
 //! In: the side-by-side's scenarios and a scripted answer. Out: time per request, on one worker and on two, and of the
 //! simulation (an hour at 1,000 requests a second in so many seconds).
 
-use benches::{GET, JOURNEY, body, program, recorder, run};
+use benches::{GET, JOURNEY, KEY, body, program, recorder, run};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine::client::answer::{Answer, Ending, Times, Via};
 use engine::clock::{MILLISECOND, Nanos, thread_cpu_ns};
+use engine::isolation::marker::Mint;
+use engine::isolation::scanner::{Blind, Scanner};
 use engine::record::Recorder;
 use engine::run::Run;
 use engine::simulate::{Reply, simulate};
@@ -117,6 +119,39 @@ fn workers(c: &mut Criterion) {
     group.finish();
 }
 
+/// CPU per step with the scanner against one that sees nothing, which exists only here: on and off by turns, so that a
+/// busy machine meets both, and the median of the ratios.
+fn scan_share(_: &mut Criterion) {
+    const ROUNDS: usize = 41;
+    const STEPS: usize = 4000;
+    for (name, text, bytes) in
+        [("bare GET, 900 B", GET, 900), ("full journey step, 900 B", JOURNEY, 900), ("bare GET, 64 kB", GET, 65_536)]
+    {
+        let program = program(text);
+        let blind = Run {
+            scanner: Scanner::blinded(Mint::new(KEY), Blind::Everything),
+            ..Arc::into_inner(run(&program)).expect("nobody else holds it")
+        };
+        let mut stages = [run(&program), Arc::new(blind)].map(|run| Stage::new(&run, 0));
+        let (mut recorder, _messages) = recorder(&program);
+        let mut time = |stage: &mut Stage| {
+            let began = thread_cpu_ns();
+            (0..STEPS).for_each(|_| stage.play(&mut recorder));
+            (thread_cpu_ns() - began) as f64
+        };
+        stages.iter_mut().for_each(|stage| stage.body = body(bytes));
+        let mut ratios: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let [on, off] = stages.each_mut().map(&mut time);
+                on / off
+            })
+            .collect();
+        ratios.sort_by(f64::total_cmp);
+        let [low, median, high] = [ROUNDS / 4, ROUNDS / 2, ROUNDS * 3 / 4].map(|i| ratios[i]);
+        println!("scanning on / off, {name}: CPU × {median:.3} (quartiles {low:.3} … {high:.3})");
+    }
+}
+
 /// Ten seconds of virtual time at 1,000 arrivals a second; an hour is 360 of them.
 fn simulation(c: &mut Criterion) {
     let text = GET.replace("{ users: 50, for: 5s,", "{ arrivals: 1000/s, max_users: 50, for: 10s,");
@@ -133,6 +168,6 @@ fn simulation(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-    targets = one_worker, workers, simulation
+    targets = one_worker, workers, scan_share, simulation
 }
 criterion_main!(benches);

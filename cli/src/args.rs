@@ -41,6 +41,8 @@ pub enum Command {
     Sign(Sign),
     /// The practice clinic alone
     Practice(Practice),
+    /// A commented starter scenario: from nothing, or from what describes your system
+    Init(Init),
     /// JSON Schema of the scenario file, for editors
     Schema,
     /// Shell completions
@@ -177,6 +179,23 @@ pub struct Trace {
     /// Address of a target
     #[arg(long, value_name = "NAME=URL", env = "WATERTIGHT_TARGET", value_parser = pair)]
     pub target: Vec<(String, String)>,
+}
+
+/// `watertight init`
+#[derive(Debug, ClapArgs)]
+pub struct Init {
+    /// An OpenAPI 3 description, YAML or JSON
+    #[arg(long, value_name = "F", env = "WATERTIGHT_OPENAPI", conflicts_with_all = ["har", "curl"])]
+    pub openapi: Option<PathBuf>,
+    /// A recording of a browser: the network tab's "save all as HAR"
+    #[arg(long, value_name = "F", env = "WATERTIGHT_HAR", conflicts_with = "curl")]
+    pub har: Option<PathBuf>,
+    /// A curl command in quotes, as browsers copy it
+    #[arg(long, value_name = "COMMAND", env = "WATERTIGHT_CURL", allow_hyphen_values = true)]
+    pub curl: Option<String>,
+    /// Write a new file instead of stdout; one that is there stays as it is
+    #[arg(long, short, value_name = "FILE", env = "WATERTIGHT_OUT")]
+    pub out: Option<PathBuf>,
 }
 
 /// `watertight report`

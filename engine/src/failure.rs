@@ -115,6 +115,12 @@ pub enum Failure {
     NotOpen,
     /// A message that matched held nothing to save.
     MessageSave,
+    /// The answer is that of another request, by the id that `echo` sent.
+    Crossed,
+    /// `echo`: the answer does not repeat the request's id.
+    Echo,
+    /// `expect.marker: latest`: an acknowledged write is not there.
+    LostWrite,
 }
 
 impl Failure {
@@ -174,6 +180,9 @@ impl Failure {
             }
             Self::NotOpen => "websocket not open".into(),
             Self::MessageSave => "nothing to save from the message".into(),
+            Self::Crossed => "crossed answer".into(),
+            Self::Echo => "echo missing".into(),
+            Self::LostWrite => "lost-write".into(),
         }
     }
 }

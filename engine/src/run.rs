@@ -51,6 +51,8 @@ pub struct Run {
     pub target_use: Vec<AtomicU64>,
     /// By user index.
     pub seats: Vec<Seat>,
+    /// By target: scheme, host and port.
+    pub origins: Vec<Option<url::Origin>>,
     /// Iterations (closed load) or arrivals (open load) after which the run ends; `None`: its length alone ends it.
     pub most_iterations: Option<u64>,
     /// Looks on, when one user is traced.
@@ -94,6 +96,7 @@ impl Run {
             mint,
             seats,
             most_iterations: None,
+            origins: program.targets.iter().map(|t| url::Url::parse(&t.url).ok().map(|u| u.origin())).collect(),
             tracer: None,
             program,
             profile,
@@ -126,12 +129,18 @@ fn secret_slots(program: &Program) -> Vec<Vec<Slot>> {
     slots
 }
 
+/// Whether a header's value lets somebody in.
+pub fn is_secret_header(name: &str) -> bool {
+    const SECRET: [&str; 4] = ["authorization", "cookie", "token", "api-key"];
+    let name = name.to_lowercase();
+    SECRET.iter().any(|word| name.contains(word))
+}
+
 /// Values from the environment, and constant values of headers that carry credentials, without the scheme before them.
 fn shared_secrets(program: &Program) -> Vec<Value> {
-    const SECRET: [&str; 4] = ["authorization", "cookie", "token", "api-key"];
     let headers = program.requests.iter().flat_map(|r| &r.headers);
     let mut values: Vec<String> = headers
-        .filter(|(name, _)| SECRET.iter().any(|word| name.to_lowercase().contains(word)))
+        .filter(|(name, _)| is_secret_header(name))
         .filter_map(|(_, template)| template.as_constant().map(ToString::to_string))
         .map(|text| text.rsplit_once(' ').map_or(text.clone(), |(_, secret)| secret.to_owned()))
         .collect();

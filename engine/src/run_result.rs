@@ -472,6 +472,8 @@ pub struct Isolation {
     pub probes_skipped: u64,
     /// Credential values evicted from the per-account memory.
     pub credential_evictions: u64,
+    /// Answers to a revoked credential that come without any credential as well: public, no finding.
+    pub repeats_public: u64,
     /// Known foreign markers put through the scanner.
     pub injected: u64,
     /// Of those: found.
@@ -530,6 +532,8 @@ pub enum Tier {
     Suspect,
     /// A risk without a proof.
     Risk,
+    /// A wrong answer that shows nobody else's data: it fails its request and is no leak.
+    Correctness,
 }
 
 /// Evidence of one leak; one line of `leaks.jsonl`.

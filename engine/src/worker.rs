@@ -297,6 +297,13 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
 
 /// Plays one iteration; answers when the next is due, or `None` when the run was cut.
 async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, due: Nanos) -> Option<Nanos> {
+    let fresh = user.fresh();
+    if fresh.connections {
+        client.disconnect();
+    }
+    if fresh.cookies {
+        client.forget();
+    }
     let effect = desk.step(user, Input::Begin(due));
     match perform(desk, user, client, effect).await {
         Some(Effect::IterationOver(next)) => Some(next),

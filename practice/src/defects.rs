@@ -1,13 +1,8 @@
 //! The seeded defects by name. In: what the user typed. Out: a [`Defect`] or every name there is.
 //!
 //! Each is built where the real bug would live: the log-in in `tokens`, the cache in `cache`,
-//! the missing check in `routes::patient`, the pool in `backend`, the shared context in `routes::chat`, the rooms in
-//! `rooms`, the streams in `routes::chat_stream`, the others in `faults`.
-//!
-//! What they model: `wrong-room` is use of a released identifier (CWE-672), as when a push gateway goes on writing to
-//! a connection number that the next client was given; `stream-crossing` is data of one session told to another
-//! because a client-made id is taken for a key (CWE-488, CWE-639), as in published incidents of chat services that
-//! showed other users' conversations.
+//! the missing check in `routes::patient`, the pool in `backend`, the writer of notes in `batch`, the shared context in
+//! `routes::chat`, the rooms in `rooms`, the streams in `routes::chat_stream`, the others in `faults`.
 
 use std::{fmt, str::FromStr};
 
@@ -34,11 +29,15 @@ pub enum Defect {
     WrongRoom,
     /// An answer told word by word is chosen by the id that the client made up.
     StreamCrossing,
+    /// A token is good for a while after the log-out.
+    StaleSession,
+    /// Notes of several patients that are written together end up in each other's records.
+    WriteMixup,
 }
 
 impl Defect {
     /// Every defect, in the order in which help texts list them.
-    pub const ALL: [Defect; 10] = [
+    pub const ALL: [Defect; 12] = [
         Defect::SharedCache,
         Defect::SessionMixup,
         Defect::BrokenAccess,
@@ -49,6 +48,8 @@ impl Defect {
         Defect::Slow,
         Defect::WrongRoom,
         Defect::StreamCrossing,
+        Defect::StaleSession,
+        Defect::WriteMixup,
     ];
 
     /// Whether it shows only when clients give requests up in mid-flight.
@@ -69,7 +70,43 @@ impl Defect {
             Defect::Slow => "slow",
             Defect::WrongRoom => "wrong-room",
             Defect::StreamCrossing => "stream-crossing",
+            Defect::StaleSession => "stale-session",
+            Defect::WriteMixup => "write-mixup",
         }
+    }
+
+    /// The class of public incident that it is built after; `None` for those that leak nothing.
+    pub fn models(self) -> Option<&'static str> {
+        Some(match self {
+            Defect::SharedCache => {
+                "a content network or an application cache that keeps private pages under a key without the user"
+            }
+            Defect::SessionMixup => {
+                "a session id that is read before it is taken, so that two log-ins at one moment share it"
+            }
+            Defect::BrokenAccess => {
+                "an object that is found by its id, without a look at whose it is (OWASP API1, BOLA)"
+            }
+            Defect::CrossedReplies => {
+                "a client library that gives a connection back to its pool although a cancelled request has left an \
+                 answer in it, as a widely used Redis client did to a large chat service in March 2023"
+            }
+            Defect::ContextBleed => "a request's user in a global that another request overwrites across an await",
+            Defect::StaleSession => {
+                "tokens that are checked against a cache, or by their signature alone, and outlive the log-out"
+            }
+            Defect::WriteMixup => {
+                "a batch whose answers or rows are matched to its keys by position, after the keys were sorted"
+            }
+            Defect::WrongRoom => {
+                "a push gateway that writes to a connection number which the next client was given (CWE-672, use of a \
+                 released resource)"
+            }
+            Defect::StreamCrossing => {
+                "a stream that is found by an id the client made up, as if that were a key (CWE-488, CWE-639)"
+            }
+            Defect::Stall | Defect::Errors | Defect::Slow => return None,
+        })
     }
 
     /// What it does, in one line without a full stop.
@@ -87,6 +124,8 @@ impl Defect {
             Defect::Slow => "each answer takes 300 ms more",
             Defect::WrongRoom => "a room's list keeps connections that are gone, and their numbers are given out again",
             Defect::StreamCrossing => "a streamed answer is looked up by the client's own id, which others use too",
+            Defect::StaleSession => "a token works for 30 s after the log-out, from a cache that nobody told",
+            Defect::WriteMixup => "notes that are written together are matched to the wrong patients",
         }
     }
 }
@@ -128,6 +167,7 @@ mod tests {
         for defect in Defect::ALL {
             assert_eq!(defect.to_string().parse(), Ok(defect));
             assert!(!defect.description().is_empty());
+            assert_eq!(defect.models().is_none(), matches!(defect, Defect::Stall | Defect::Errors | Defect::Slow));
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod backend;
+mod batch;
 mod body;
 mod cache;
 mod clinic;

@@ -13,6 +13,7 @@ use crate::{
     Options, Timing,
     accounts::Account,
     backend::Pool,
+    batch::Batch,
     cache::{ANSWER_TIME_TO_LIVE, KeptAnswer, TtlCache},
     database::{CreateError, Database, PoolLimits},
     defects::Defect,
@@ -27,6 +28,9 @@ use crate::{
 
 /// How long an article is kept; articles never change while the clinic runs.
 const ARTICLE_TIME_TO_LIVE: Duration = Duration::from_secs(60);
+
+/// The most tokens that the faulty log-out leaves behind.
+const MOST_TOKENS: usize = 100_000;
 
 /// The most values in each cache.
 const MOST_CACHED: usize = 256;
@@ -52,6 +56,10 @@ pub(crate) struct App {
     /// Which answer a stream tells, used only under [`Defect::StreamCrossing`].
     pub(crate) telling: routes::chat_stream::Telling,
     pub(crate) timing: Timing,
+    /// Notes that wait to be written, used only under [`Defect::WriteMixup`].
+    pub(crate) batch: Batch,
+    /// Accounts by their tokens, used only under [`Defect::StaleSession`].
+    pub(crate) known_tokens: TtlCache<Account>,
     defects: Vec<Defect>,
 }
 
@@ -70,6 +78,8 @@ impl App {
             rooms: Arc::new(Rooms::new(options.defects.contains(&Defect::WrongRoom))),
             telling: Default::default(),
             timing: Timing::default(),
+            batch: Batch::default(),
+            known_tokens: TtlCache::new(tokens::KNOWN_FOR, MOST_TOKENS),
             defects: options.defects,
         })
     }
@@ -85,6 +95,10 @@ impl App {
         T: Send + 'static,
         W: FnOnce(&Connection, Account) -> Result<T, Refusal> + Send + 'static,
     {
+        if self.has(Defect::StaleSession) {
+            let account = tokens::look_up_in_cache(self, bearer).await?;
+            return self.database.read(move |db| work(db, account)).await;
+        }
         let work = move |db: &Connection| work(db, tokens::look_up(db, &bearer)?);
         self.database.read(work).await
     }
@@ -95,6 +109,10 @@ impl App {
         T: Send + 'static,
         W: FnOnce(&Connection, Account) -> Result<T, Refusal> + Send + 'static,
     {
+        if self.has(Defect::StaleSession) {
+            let account = tokens::look_up_in_cache(self, bearer).await?;
+            return self.database.write(move |db| work(db, account)).await;
+        }
         let work = move |db: &Connection| work(db, tokens::look_up(db, &bearer)?);
         self.database.write(work).await
     }

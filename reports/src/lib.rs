@@ -33,6 +33,7 @@ pub use judge::judge;
 pub use junit::render_junit;
 pub use laws::broken_laws;
 pub use result_json::render_result_json;
+pub use rows::who;
 pub use summary::{github_annotations, render_summary};
 pub use terminal::terminal_summary;
 pub use verdict::Verdict;

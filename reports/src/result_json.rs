@@ -360,6 +360,7 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "probes_indeterminate": seen.probes_indeterminate,
         "probes_skipped": seen.probes_skipped,
         "credential_evictions": seen.credential_evictions,
+        "repeats_public": seen.repeats_public,
         "target_minutes": seen.target_minutes,
         "exemptions": result.header.exemptions,
     })

@@ -3,7 +3,7 @@
 
 use crate::figures::{self, plain};
 use crate::judge::times::{Percentiles, Shown};
-use engine::run_result::{Counts, RunResult, StepTotals, Tier, Times};
+use engine::run_result::{Counts, LeakRecord, RunResult, StepTotals, Tier, Times};
 
 /// The percentiles of every step table, with their keys in `result.json`.
 pub const PERCENTILES: [(f64, &str); 6] =
@@ -144,6 +144,26 @@ pub fn tier_word(tier: Tier) -> &'static str {
         Tier::Proven => "proven",
         Tier::Suspect => "suspect",
         Tier::Risk => "risk",
+        Tier::Correctness => "correctness",
+    }
+}
+
+/// What a finding came to, in a few words; empty for a risk, which has no second party: it is the reader's own data
+/// that might reach somebody.
+pub fn who(e: &LeakRecord) -> String {
+    let name = |account: &str| if account.is_empty() { "an unknown account".to_owned() } else { account.to_owned() };
+    let (reader, owner) = (name(&e.reader.account), name(&e.owner.account));
+    match (e.detector.as_str(), e.tier) {
+        (_, Tier::Risk) => String::new(),
+        ("framing", _) => format!("{reader} received bytes that belong to no answer"),
+        ("stale-access", _) => format!("{reader} still got its data after the access had ended"),
+        ("session-fixation", _) => format!("a credential of {owner} lived on for {reader}"),
+        ("crossed-answer", _) if e.reader.user == e.owner.user => {
+            format!("{reader} received the answer to another of its requests")
+        }
+        ("crossed-answer", _) => format!("{reader} received the answer to a request of {owner}"),
+        (_, Tier::Suspect) => format!("{reader} may have received data of {owner}"),
+        _ => format!("{reader} received data of {owner}"),
     }
 }
 

@@ -101,9 +101,9 @@ fn leaks(out: &mut String, result: &RunResult, verdict: &Verdict) {
         if let Some(e) = group.examples.first() {
             let _ = writeln!(
                 out,
-                "  - {} received data of {}; asked {}; owner wrote it with {}",
+                "  - {}; reader {}; asked {}; owner wrote it with {}",
+                md(&rows::who(e)),
                 md(&party(&e.reader)),
-                md(&party(&e.owner)),
                 md(&e.reader.request),
                 md(&e.owner.request)
             );

@@ -1,20 +1,25 @@
 //! Plan to program: names become indexes and slots, text becomes templates, steps become flat operations.
 //! In: [`Plan`]. Out: [`Program`], or every mistake that only shows once names are resolved.
 
+mod auth;
 mod gate;
+mod guard;
+mod hosts;
 mod journeys;
 mod names;
 mod objectives;
 mod requests;
 mod streams;
 mod templates;
+mod trail;
 
 use crate::dealing;
 use crate::diagnostic::{self, Diagnostic, Span, suggestion};
-use crate::plan::{Plan, RolePlan};
-use crate::program::{DataTable, Group, Journey, Profile, Program, Request, Role, Step, Target};
+use crate::plan::{Plan, RolePlan, TargetPlan};
+use crate::program::{Control, DataTable, Group, Journey, Profile, Program, Request, Role, Step, Target};
 use crate::syntax::Scalar;
 use names::Visible;
+use trail::Trail;
 
 /// Compiles a plan. A plan that [`crate::parse`] accepted always compiles.
 pub fn compile(plan: &Plan) -> Result<Program, Vec<Diagnostic>> {
@@ -37,6 +42,9 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         probes: Vec::new(),
         called: vec![false; plan.fragments.len()],
         sockets: Vec::new(),
+        foreign: Vec::new(),
+        trail: Trail::default(),
+        secrets: Vec::new(),
     };
     let roles = lowering.roles();
     let journeys = lowering.journeys();
@@ -44,7 +52,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
     lowering.unused_fragments();
     let mut program = Program {
         name: plan.name.clone(),
-        targets: targets(plan),
+        targets: targets(plan.targets.iter().chain(&lowering.foreign)),
         roles,
         data: data(plan),
         journeys,
@@ -53,7 +61,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         groups: lowering.groups,
         profiles: profiles(plan),
         objectives: Vec::new(),
-        secrets: plan.secrets.clone(),
+        secrets: plan.secrets.iter().cloned().chain(lowering.secrets).collect(),
         abort_rules: Vec::new(),
         gate: None,
         sockets: lowering.sockets,
@@ -99,6 +107,12 @@ struct Lowering<'p> {
     /// Which fragments some journey calls.
     called: Vec<bool>,
     sockets: Vec<crate::streams::Socket>,
+    /// Hosts of whole URLs that are none of the targets; numbered behind them.
+    foreign: Vec<TargetPlan>,
+    /// What the journey at hand has set and read so far.
+    trail: Trail,
+    /// Literal secrets of the file.
+    secrets: Vec<String>,
 }
 
 /// Journey, normalised `METHOD path` template, and the step that it is recorded under.
@@ -201,7 +215,7 @@ impl<'p> Lowering<'p> {
                 .filter(|r| r.text == route.text)
                 .filter(|r| journeys.get(r.journey).and_then(|j| j.role) == role)
                 .max_by_key(|r| {
-                    let own = self.steps[r.step].control == Some(crate::program::Control::Own);
+                    let own = matches!(self.steps[r.step].control, Some(Control::Own | Control::Latest));
                     (own, r.journey == route.journey)
                 })
                 .map(|r| r.step);
@@ -244,9 +258,8 @@ fn unknown<'a>(name: &Scalar, what: &str, known: impl Iterator<Item = &'a str>) 
         .maybe_help(suggestion(&name.text, known))
 }
 
-fn targets(plan: &Plan) -> Vec<Target> {
-    plan.targets
-        .iter()
+fn targets<'a>(plans: impl Iterator<Item = &'a TargetPlan>) -> Vec<Target> {
+    plans
         .map(|t| Target {
             name: t.name.text.clone(),
             url: t.url.clone(),
@@ -286,6 +299,9 @@ fn profiles(plan: &Plan) -> Vec<Profile> {
             graceful_stop_ns: p.graceful_stop_ns,
             isolation_required: p.isolation_required,
             faults: p.faults.clone(),
+            fresh: p.fresh,
+            network: p.network,
+            moments: p.moments.clone(),
         })
         .collect()
 }

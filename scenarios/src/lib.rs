@@ -4,6 +4,8 @@
 
 pub mod abort;
 pub mod compile;
+pub mod conditions;
+pub mod css;
 pub mod dealing;
 pub mod diagnostic;
 pub mod environment;
@@ -12,8 +14,10 @@ pub mod explain;
 pub mod expr;
 pub mod faults;
 pub mod gate;
+pub mod guard;
 pub mod jsonpath;
 pub mod library;
+pub mod multipart;
 pub mod objective;
 pub mod overrides;
 pub mod plan;

@@ -21,9 +21,10 @@ pub(crate) use profiles::{MAX_RATE, MAX_USERS};
 pub(crate) use reader::constant;
 pub use schema::schema;
 pub(crate) use stored::is_secret_name;
-pub(crate) use targets::check_url;
+pub(crate) use targets::{check_url, plain as plain_target};
 
 use crate::compile;
+use crate::conditions::{Fresh, Moment, Network};
 use crate::diagnostic::{self, Diagnostic, Span};
 use crate::environment::{self, Lookup};
 use crate::faults::{Abandon, Faults};
@@ -35,8 +36,11 @@ use crate::value::Value;
 use reader::{Reader, Spec};
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 pub(crate) use gate::{GatePlan, WaiverPlan};
+pub(crate) use requests::auth::{AuthPlan, OAuth2Plan};
+pub(crate) use requests::split_host;
 pub(crate) use sla::Limits;
 
 /// A checked scenario file.
@@ -135,6 +139,8 @@ pub(crate) struct JourneyPlan {
     pub after: Vec<StepPlan>,
     pub continue_on_failure: bool,
     pub after_failure_ns: (u64, u64),
+    pub auth: Option<AuthPlan>,
+    pub fresh: Fresh,
 }
 
 /// One step with its place.
@@ -221,6 +227,46 @@ pub(crate) struct RequestPlan {
     pub tags: Vec<Scalar>,
     pub continue_on_failure: Option<bool>,
     pub events: Option<EventsPlan>,
+    pub auth: Option<AuthPlan>,
+    /// A request of the language itself: nothing of the journey's goes with it.
+    pub bare: bool,
+    pub guard: GuardPlan,
+}
+
+impl RequestPlan {
+    /// A request of the language's own, named `name`.
+    pub fn bare(method: &str, key: Scalar, name: String) -> Self {
+        let shown = Scalar::new("", &name, crate::syntax::Style::Quoted, key.span);
+        Self {
+            key,
+            method: method.to_owned(),
+            path_at: 0,
+            name: Some(shown),
+            target: None,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: BodyPlan::Empty,
+            timeout_ns: None,
+            abandon: None,
+            expect: ExpectPlan::default(),
+            saves: Vec::new(),
+            identities: Vec::new(),
+            tags: Vec::new(),
+            continue_on_failure: Some(false),
+            auth: None,
+            bare: true,
+            guard: GuardPlan::default(),
+            events: None,
+        }
+    }
+}
+
+/// `echo` and `revokes` as written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GuardPlan {
+    /// Header to send, and header or JSONPath to read.
+    pub echo: Option<(Scalar, Scalar)>,
+    pub revokes: Option<Scalar>,
 }
 
 /// A body as written.
@@ -231,6 +277,27 @@ pub(crate) enum BodyPlan {
     Json(Node),
     Form(Vec<(Scalar, Node)>),
     Text(Scalar),
+    Multipart(Vec<PartPlan>),
+    Bytes {
+        bytes: Arc<[u8]>,
+        kind: String,
+    },
+}
+
+/// A part of a multipart body as written.
+#[derive(Clone, Debug)]
+pub(crate) struct PartPlan {
+    pub name: Scalar,
+    pub filename: Option<String>,
+    pub kind: Option<String>,
+    pub content: PartContent,
+}
+
+/// What a part carries.
+#[derive(Clone, Debug)]
+pub(crate) enum PartContent {
+    Text(Scalar),
+    Bytes(Arc<[u8]>),
 }
 
 /// Expectations as written.
@@ -274,6 +341,8 @@ pub(crate) enum SavedFrom {
     Json(Scalar),
     Header(Scalar),
     Regex(Scalar),
+    Cookie(Scalar),
+    Css { selector: Scalar, attribute: Option<Scalar> },
 }
 
 /// A profile with its load worked out.
@@ -286,6 +355,9 @@ pub(crate) struct ProfilePlan {
     pub graceful_stop_ns: u64,
     pub isolation_required: bool,
     pub faults: Faults,
+    pub fresh: Fresh,
+    pub network: Option<Network>,
+    pub moments: Vec<Moment>,
 }
 
 /// An objective as written.

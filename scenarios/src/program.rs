@@ -2,9 +2,13 @@
 //! Flat lists of operations with jump targets, variables in numbered slots, templates pre-split.
 //! In: `compile`. Out: read by the engine's virtual users; plain data, shared by all workers.
 
+use crate::conditions::{Fresh, Keeps, Moment, Network};
+use crate::css::Css;
 use crate::expr::{Expr, JsonTemplate, Slot, Template};
 use crate::faults::{Abandon, Faults};
+use crate::guard::Guard;
 use crate::jsonpath::JsonPath;
+use crate::multipart::Multipart;
 use crate::objective::Objective;
 use crate::shape::Shape;
 use crate::streams::{Events, Socket, SocketOp};
@@ -164,6 +168,10 @@ pub struct Journey {
     pub counters: usize,
     /// First and largest wait after a failed iteration, doubling in between.
     pub after_failure_ns: (u64, u64),
+    /// What an iteration starts without.
+    pub fresh: Fresh,
+    /// What is kept of the latest answer for the steps after it.
+    pub keeps: Keeps,
 }
 
 /// One operation.
@@ -271,6 +279,8 @@ pub enum Control {
     Own,
     /// A marker that the user may see must come back.
     Permitted,
+    /// The user's newest acknowledged write must come back.
+    Latest,
 }
 
 /// A group.
@@ -319,6 +329,10 @@ pub struct Request {
     pub events: Option<Arc<Events>>,
     /// The request opens a WebSocket, with a ping so often (ns) if at all.
     pub upgrade: Option<Option<u64>>,
+    /// What it does for the isolation check besides.
+    pub guard: Guard,
+    /// `path` is a whole URL, or a path that starts with `/`, known when it is rendered.
+    pub whole_url: bool,
 }
 
 /// A request's body.
@@ -332,6 +346,15 @@ pub enum Body {
     Form(Vec<(String, Template)>),
     /// `body:`; sent as it is, `text/plain; charset=utf-8` unless the headers say otherwise.
     Text(Template),
+    /// `multipart:`; sent as `multipart/form-data`.
+    Multipart(Multipart),
+    /// `body: { file: … }`, read when the scenario was.
+    Bytes {
+        /// The file's bytes.
+        bytes: Arc<[u8]>,
+        /// Its content type.
+        kind: String,
+    },
 }
 
 /// What an answer must be like; all must hold.
@@ -415,6 +438,10 @@ pub enum SaveSource {
     Header(String),
     /// First capture group of a pattern on the body, or its whole match.
     Regex(regex::bytes::Regex),
+    /// A cookie that this answer sets.
+    Cookie(String),
+    /// An element of an HTML page.
+    Css(Css),
 }
 
 /// `identity: { path: template }`.
@@ -452,6 +479,12 @@ pub struct Profile {
     pub isolation_required: bool,
     /// What is provoked on purpose.
     pub faults: Faults,
+    /// What each iteration of every journey starts without.
+    pub fresh: Fresh,
+    /// The users' network, if it is not to be the machine's own.
+    pub network: Option<Network>,
+    /// Moments on the timeline, in order.
+    pub moments: Vec<Moment>,
 }
 
 /// How the load comes.

@@ -4,6 +4,7 @@ mod capacity;
 mod check;
 mod demo;
 mod hit;
+mod init;
 mod load;
 mod play;
 mod practice;
@@ -31,6 +32,7 @@ pub fn dispatch(args: Args) -> Result<u8, Problem> {
         Command::Report(args) => report::report(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Practice(args) => practice::practice(&args),
+        Command::Init(args) => init::init(&args),
         Command::Schema => Ok(schema::schema()),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -127,5 +127,8 @@ fn profile(think: bool) -> Profile {
         graceful_stop_ns: GRACE_NS,
         isolation_required: false,
         faults: Faults { think_zero: if think { 0.0 } else { 1.0 }, ..Faults::default() },
+        fresh: scenarios::conditions::Fresh::default(),
+        network: None,
+        moments: Vec::new(),
     }
 }

@@ -58,10 +58,7 @@ pub fn plain(state: &State) -> String {
 
 /// A leak in a sentence.
 pub fn leak(record: &LeakRecord) -> String {
-    format!(
-        "{} received data of {} in {} {} ({})",
-        record.reader.account, record.owner.account, record.reader.journey, record.reader.step, record.detector
-    )
+    format!("{} in {} {} ({})", reports::who(record), record.reader.journey, record.reader.step, record.detector)
 }
 
 pub(super) fn progress(state: &State) -> String {

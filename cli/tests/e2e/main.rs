@@ -16,6 +16,7 @@ mod demo;
 mod gates;
 mod honesty;
 mod hostile_targets;
+mod init;
 mod judged;
 mod secrets;
 mod suites;

@@ -37,6 +37,12 @@ pub struct Outgoing {
     pub events: Option<Arc<Events>>,
     /// It opens a WebSocket, with a ping so often (ns) if at all.
     pub upgrade: Option<Option<u64>>,
+    /// The cookies that were sent with it, if any.
+    pub sent_cookies: Option<HeaderValue>,
+    /// Beside the user's own doing: its cookies are neither sent nor changed.
+    pub aside: bool,
+    /// Scheme, host and port of a whole URL that leads to none of the targets. Taken when it is sent.
+    pub elsewhere: Option<Box<str>>,
 }
 
 /// How the exchange ended.

@@ -5,6 +5,7 @@ use super::answer::{Answer, Ending, Outgoing, Times, Via};
 use super::connect::{ConnectError, Connection, connect};
 use super::cookies::Jar;
 use super::decode::{self, Coding};
+use super::elsewhere::Elsewhere;
 use super::events::Listener;
 use super::socket::Socket;
 use super::stranger::Strangers;
@@ -22,9 +23,11 @@ use rustls::ClientConfig;
 use scenarios::faults::GiveUp;
 use scenarios::program::Target;
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::time::Instant;
@@ -76,11 +79,13 @@ pub struct Wire {
     /// By target index.
     pub targets: Vec<Endpoint>,
     /// Set when the run's end cuts what is still going on; every waiting task is woken then.
-    pub cut: Cell<bool>,
+    pub cut: Rc<Cell<bool>>,
     /// The worker's timer, by which requests are given up to the microsecond; without it none is given up.
     pub timer: OnceCell<Timer>,
     /// The faulty cohort's size at this moment.
     pub strangers: Strangers,
+    /// Ways to hosts that are none of the targets, by origin.
+    pub(super) elsewhere: RefCell<HashMap<Box<str>, Rc<Wire>>>,
     /// Body buffers at rest; a thinking user holds none.
     buffers: RefCell<Vec<Vec<u8>>>,
 }
@@ -102,7 +107,8 @@ impl Wire {
             clock,
             limits,
             targets,
-            cut: Cell::new(false),
+            cut: Rc::default(),
+            elsewhere: RefCell::default(),
             timer: OnceCell::new(),
             strangers: Strangers::default(),
             buffers: RefCell::default(),
@@ -196,6 +202,14 @@ impl Received {
         }
     }
 
+    /// What is said of a request that could not even be tried.
+    pub(super) fn unsent(wire: &Wire, due: Nanos) -> Self {
+        let mut received = Self::new(due, wire.take_buffer());
+        received.times.done = wire.clock.now().max(due);
+        received.ending = Ending::Failed(Transport::Tls);
+        received
+    }
+
     /// The answer, lent.
     pub fn answer(&self) -> Answer<'_> {
         Answer {
@@ -227,20 +241,43 @@ pub struct UserClient {
     jar: Jar,
     pub(super) socket: Option<Box<Socket>>,
     reminder: Reminder,
+    /// For whole URLs that lead to none of the targets.
+    pub(super) elsewhere: Option<Box<Elsewhere>>,
 }
 
 impl UserClient {
     /// A client for so many targets.
     pub fn new(targets: usize) -> Self {
-        let connections = (0..targets).map(|_| None).collect();
-        Self { connections, jar: Jar::default(), reminder: Reminder::default(), socket: None }
+        Self {
+            connections: (0..targets).map(|_| None).collect(),
+            jar: Jar::default(),
+            reminder: Reminder::default(),
+            elsewhere: None,
+            socket: None,
+        }
     }
 
     /// Closes all and forgets the cookies: a new person sits down.
     pub fn reset(&mut self) {
+        self.disconnect();
+        self.forget();
+    }
+
+    /// Closes all connections.
+    pub fn disconnect(&mut self) {
         self.connections.iter_mut().for_each(|c| *c = None);
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.client.disconnect();
+        }
+    }
+
+    /// Forgets the cookies: a new visitor.
+    pub fn forget(&mut self) {
         self.jar.clear();
         self.socket = None;
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.client.forget();
+        }
     }
 
     /// Lets idle connections notice that the other side closed them.
@@ -257,6 +294,9 @@ impl UserClient {
 
     /// Sends `out`, which was due at `due`, and collects the answer.
     pub async fn exchange(&mut self, wire: &Wire, out: &mut Outgoing, due: Nanos) -> Received {
+        if let Some(origin) = out.elsewhere.take() {
+            return self.exchange_elsewhere(wire, out, due, origin).await;
+        }
         let mut received = Received::new(due, wire.take_buffer());
         let target = out.target;
         let start = wire.clock.now().max(due);
@@ -286,7 +326,7 @@ impl UserClient {
         received.times.done = wire.clock.now();
         received.ending = ending;
         self.settle(wire, target, out.orders, &mut received);
-        if received.status != 0 {
+        if received.status != 0 && !out.aside {
             self.jar.receive(&received.headers, &wire.targets[target].base, out.uri.path());
         }
         received
@@ -387,12 +427,14 @@ impl UserClient {
         let headers = request.headers_mut();
         *headers = std::mem::take(&mut out.headers);
         headers.entry(header::HOST).or_insert_with(|| endpoint.host_header.clone());
-        if !self.jar.is_empty()
+        if !out.aside
+            && !self.jar.is_empty()
             && !headers.contains_key(header::COOKIE)
             && let Some(cookies) = self.jar.header(&endpoint.base, out.uri.path())
         {
             headers.insert(header::COOKIE, cookies);
         }
+        out.sent_cookies = headers.get(header::COOKIE).cloned();
         request
     }
 }

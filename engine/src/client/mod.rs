@@ -5,6 +5,7 @@ pub mod answer;
 pub mod connect;
 pub mod cookies;
 pub mod decode;
+pub mod elsewhere;
 pub mod events;
 pub mod exchange;
 pub mod slow;

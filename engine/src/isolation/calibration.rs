@@ -1,10 +1,17 @@
-//! Calibration: known foreign markers go through the same scanner, so that silence means something.
+//! Calibration: known foreign markers go through the same layers and the same scanner as answers do, so that silence
+//! means something.
 //! In: the run's scanner and mint. Out: how many were put in and how many were found.
+//!
+//! Every form stands once in every layer of an answer; the body also in every content coding, whole and broken off,
+//! and at a seam, with more than eight kilobytes before it and in three alignments.
 
+use super::layers::{self, Spot};
 use super::marker::{Decoded, Kind, LENGTH, MOST_OWNERS, Mint};
 use super::scanner::Scanner;
-use crate::client::decode;
+use crate::client::answer::{Answer, Ending, Times, Via};
+use crate::client::decode::{self, Coding};
 use base64::Engine as _;
+use http::{HeaderMap, HeaderValue, header};
 use std::io::Write;
 
 /// Markers put in and found.
@@ -16,74 +23,162 @@ pub struct Calibration {
     pub found: u64,
 }
 
+/// Most that a body of the calibration unfolds to.
+const LIMIT: usize = 1 << 20;
+
 /// Puts markers of an owner that no account has through every layer that answers go through.
 pub fn calibrate(scanner: &Scanner, mint: &Mint) -> Calibration {
     let owner = MOST_OWNERS - 1;
     let word = mint.marker(&mint.head(Kind::Account, owner), 0, 0);
-    let mut result = Calibration::default();
-    for (encodings, text) in samples(&word) {
-        result.injected += 1;
-        let Ok(decoded) = decode::decode(&encodings, &text, 1 << 20) else {
-            continue;
-        };
+    let sees = |spot: Spot<'_>| {
         let mut found = false;
-        scanner.scan(decoded.as_deref().unwrap_or(&text), |hit| {
-            found |= matches!(hit.decoded, Decoded::Authentic(marker) if marker.owner == owner);
-        });
-        result.found += u64::from(found);
+        if scanner.reads(spot.kind) {
+            scanner.scan(spot.text, |hit| {
+                found |= matches!(hit.decoded, Decoded::Authentic(marker) if marker.owner == owner);
+            });
+        }
+        found
+    };
+    let mut result = Calibration::default();
+    let mut count = |is_found: bool| {
+        result.injected += 1;
+        result.found += u64::from(is_found);
+    };
+    let empty = HeaderMap::new();
+    for text in forms(&word) {
+        for (name, is_reason) in [(None, true), (Some(header::SET_COOKIE), false), (Some(header::WARNING), false)] {
+            let mut headers = HeaderMap::new();
+            if let Some((name, value)) = name.zip(HeaderValue::from_bytes(&text).ok()) {
+                headers.append(name, value);
+            }
+            let reason = if is_reason { text.as_slice() } else { b"" };
+            count(layers::spots(&answer(reason, &headers, b"", Ending::Complete)).any(sees));
+        }
+        // Twice as long as what stands before the marker, so that half of it holds the marker.
+        let long = [b"{\"note\":\"".as_slice(), &b"x".repeat(8191), &text, b"\"}", &noise(16_384)].concat();
+        count(layers::spots(&answer(b"", &empty, &long, Ending::Complete)).any(sees));
+        for (coding, folded) in codings(&long) {
+            let whole = decode::decode(&[coding], &folded, LIMIT).ok().flatten().unwrap_or_default();
+            count(layers::spots(&answer(b"", &empty, &whole, Ending::Complete)).any(sees));
+            let part = &folded[..folded.len() - folded.len() / 8];
+            let part = decode::decode_part(&[coding], part, LIMIT).unwrap_or_default();
+            count(layers::spots(&answer(b"", &empty, &part, Ending::Abandoned)).any(sees));
+        }
     }
     result
 }
 
-/// Each layer and form once: content codings and the text as it would arrive.
-fn samples(word: &[u8; LENGTH]) -> Vec<(Vec<decode::Coding>, Vec<u8>)> {
-    let text = |before: &str, after: &str| [before.as_bytes(), word, after.as_bytes()].concat();
-    let json = text("{\"note\":\"today I felt ", "\"}");
-    let base64 = base64::engine::general_purpose::STANDARD;
-    let mut samples = vec![
-        (vec![], text("HTTP/1.1 200 ", "")),
-        (vec![], text("user=", "; Path=/")),
-        (vec![], json.clone()),
-        (vec![], json.to_ascii_uppercase()),
-        (vec![], capitalised(word)),
-        (vec![], text(&"x".repeat(8191), "")),
-    ];
-    for shift in ["", "a", "ab"] {
-        samples.push((vec![], base64.encode(text(shift, " tail")).into_bytes()));
+fn answer<'a>(reason: &'a [u8], headers: &'a HeaderMap, body: &'a [u8], ending: Ending) -> Answer<'a> {
+    Answer {
+        ending,
+        delivered: true,
+        status: 200,
+        reason,
+        headers,
+        body,
+        codings: &[],
+        times: Times::default(),
+        via: Via::default(),
+        bytes_sent: 0,
+        bytes_received: 0,
+        heard: None,
     }
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    if gzip.write_all(&json).is_ok()
-        && let Ok(bytes) = gzip.finish()
-    {
-        samples.push((vec![decode::Coding::Gzip], bytes));
-    }
-    if let Ok(bytes) = zstd::bulk::compress(&json, 1) {
-        samples.push((vec![decode::Coding::Zstd], bytes));
-    }
-    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-    if zlib.write_all(&json).is_ok()
-        && let Ok(bytes) = zlib.finish()
-    {
-        samples.push((vec![decode::Coding::Deflate], bytes));
-    }
-    samples
 }
 
-fn capitalised(word: &[u8; LENGTH]) -> Vec<u8> {
-    let mut text = word.to_vec();
-    text[0].make_ascii_uppercase();
-    text
+/// The word in every form that the scanner knows.
+fn forms(word: &[u8; LENGTH]) -> Vec<Vec<u8>> {
+    let spelled = |unit: fn(u8) -> String| word.iter().map(|c| unit(*c)).collect::<String>().into_bytes();
+    let mut capitalised = word.to_vec();
+    capitalised[0].make_ascii_uppercase();
+    let mut forms = vec![
+        word.to_vec(),
+        word.to_ascii_uppercase(),
+        capitalised,
+        spelled(|c| format!("{c:02x}")),
+        spelled(|c| format!("{c:02X}")),
+        spelled(|c| format!("%{c:02x}")),
+        spelled(|c| format!("%{c:02X}")),
+        spelled(|c| format!("\\u{c:04x}")),
+        spelled(|c| format!("\\u{c:04X}")),
+    ];
+    let (standard, url_safe) =
+        (base64::engine::general_purpose::STANDARD, base64::engine::general_purpose::URL_SAFE_NO_PAD);
+    // 0xff and 0xfb give the characters in which the two alphabets differ.
+    for before in [b"".as_slice(), b"\xff", b"\xff\xfb"] {
+        let text = [before, word, b"\xff\xfb"].concat();
+        forms.push(standard.encode(&text).into_bytes());
+        forms.push(url_safe.encode(&text).into_bytes());
+    }
+    forms
+}
+
+/// Bytes that no coding shortens much, the same each time.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+fn codings(text: &[u8]) -> Vec<(Coding, Vec<u8>)> {
+    fn written<W: Write>(mut encoder: W, text: &[u8], finish: fn(W) -> std::io::Result<Vec<u8>>) -> Vec<u8> {
+        // A coding that fails leaves nothing to find, and that is noticed.
+        encoder.write_all(text).and_then(|()| finish(encoder)).unwrap_or_default()
+    }
+    let level = flate2::Compression::fast();
+    vec![
+        (
+            Coding::Gzip,
+            written(flate2::write::GzEncoder::new(Vec::new(), level), text, flate2::write::GzEncoder::finish),
+        ),
+        (
+            Coding::Deflate,
+            written(flate2::write::ZlibEncoder::new(Vec::new(), level), text, flate2::write::ZlibEncoder::finish),
+        ),
+        (
+            Coding::Deflate,
+            written(flate2::write::DeflateEncoder::new(Vec::new(), level), text, flate2::write::DeflateEncoder::finish),
+        ),
+        // Two frames, as a server sends that flushes: of a frame that broke off, zstd gives nothing.
+        (
+            Coding::Zstd,
+            text.chunks(text.len() / 2).flat_map(|t| zstd::bulk::compress(t, 1).unwrap_or_default()).collect(),
+        ),
+        (Coding::Brotli, stored_brotli(text)),
+    ]
+}
+
+/// Brotli without compression, as RFC 7932 allows: only the way through the decoder matters here.
+fn stored_brotli(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    // The window (16 bits: one zero bit) and per piece: not the last, 4 nibbles of length less one, uncompressed.
+    let (mut bits, mut held) = (0_u64, 1_u32);
+    for piece in text.chunks(1 << 14) {
+        let length = piece.len() as u64 - 1;
+        // Not last (0), nibbles − 4 (00), 16 bits of length, uncompressed (1), then filled up to a byte.
+        bits |= (length << 3 | 1 << 19) << held;
+        held = (held + 20).div_ceil(8) * 8;
+        out.extend_from_slice(&bits.to_le_bytes()[..held as usize / 8]);
+        out.extend_from_slice(piece);
+        (bits, held) = (0, 0);
+    }
+    // Last and empty.
+    out.push(3);
+    out
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::scanner::{Blind, Form};
     use super::*;
 
     #[test]
     fn a_sound_scanner_finds_all() {
         let mint = Mint::new([1; 32]);
         let result = calibrate(&Scanner::new(mint.clone()), &mint);
-        assert_eq!(result.injected, 12);
+        assert_eq!(result.injected, 15 * (3 + 1 + 2 * 5));
         assert_eq!(result.found, result.injected);
     }
 
@@ -92,5 +187,16 @@ mod tests {
         let mint = Mint::new([1; 32]);
         let blind = Scanner::new(Mint::new([2; 32]));
         assert_eq!(calibrate(&blind, &mint).found, 0);
+    }
+
+    #[test]
+    fn a_scanner_blind_to_one_form_or_one_layer_is_noticed() {
+        let mint = Mint::new([1; 32]);
+        let blinds = Form::ALL.map(Blind::Form).into_iter().chain(layers::OF_ANSWERS.map(Blind::Layer));
+        for blind in blinds {
+            let result = calibrate(&Scanner::blinded(mint.clone(), blind), &mint);
+            assert!(result.found > 0 && result.found < result.injected, "{blind:?}: {result:?}");
+        }
+        assert_eq!(calibrate(&Scanner::blinded(mint.clone(), Blind::Everything), &mint).found, 0);
     }
 }

@@ -6,5 +6,6 @@ pub mod calibration;
 pub mod credentials;
 pub mod entitlement;
 pub mod identity;
+pub mod layers;
 pub mod marker;
 pub mod scanner;

@@ -215,6 +215,7 @@ impl Fold {
         self.isolation.probes_indeterminate += seen.probes_indeterminate;
         self.isolation.probes_skipped += seen.probes_skipped;
         self.isolation.credential_evictions += seen.credential_evictions;
+        self.isolation.repeats_public += seen.repeats_public;
         self.isolation.injected += seen.injected;
         self.isolation.found += seen.found;
         self.shared_target_seconds += interval.shared_targets;

@@ -82,6 +82,8 @@ pub struct IsolationInterval {
     pub probes_skipped: u64,
     /// Credentials forgotten.
     pub credential_evictions: u64,
+    /// Answers to a revoked credential that come without any credential as well: public, no finding.
+    pub repeats_public: u64,
     /// Calibration: put in.
     pub injected: u64,
     /// Calibration: found.
@@ -282,6 +284,7 @@ impl IsolationInterval {
         self.probes_indeterminate += other.probes_indeterminate;
         self.probes_skipped += other.probes_skipped;
         self.credential_evictions += other.credential_evictions;
+        self.repeats_public += other.repeats_public;
         self.injected += other.injected;
         self.found += other.found;
     }

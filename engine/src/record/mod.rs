@@ -256,7 +256,7 @@ impl Recorder {
         // A risk shows in every answer of its step: one example of each is enough, and leaves room for the proven ones.
         let is_wanted = match key.tier {
             Tier::Risk => self.risks_shown.insert(key.clone()),
-            Tier::Proven | Tier::Suspect => self.leak_records < MOST_LEAK_RECORDS,
+            Tier::Proven | Tier::Suspect | Tier::Correctness => self.leak_records < MOST_LEAK_RECORDS,
         };
         if is_wanted {
             self.leak_records += 1;

@@ -40,6 +40,11 @@ impl VirtualUser {
     }
 }
 
+/// Whether the answer says that it comes from a cache.
+pub(super) fn is_cached(answer: &Answer<'_>) -> bool {
+    kept(answer.headers).is_some()
+}
+
 /// Whether a cache says that it had this answer already.
 fn kept(headers: &HeaderMap) -> Option<String> {
     let age = headers.get(header::AGE).and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());

@@ -6,6 +6,7 @@ use super::isolation::Seen;
 use crate::client::answer::Answer;
 use crate::failure::Failure;
 use crate::record::{Class, Recorder};
+use scenarios::css::Page;
 use scenarios::expr::EvalError;
 use scenarios::program::{Condition, Control, Request, Save, SaveSource};
 use scenarios::value::Value;
@@ -39,7 +40,10 @@ impl VirtualUser {
         seen: Seen,
         recorder: &mut Recorder,
     ) -> Result<(), Wrong> {
+        let json = &self.run.prepared[request].wanted.read(answer.document());
+        self.check_crossed(plan, json, answer, recorder)?;
         check_status(plan, answer.status)?;
+        self.check_echo(plan, json, answer)?;
         if let Some(limit) = plan.expect.under_ns
             && self.last_latency_ns > limit
         {
@@ -48,12 +52,15 @@ impl VirtualUser {
         self.check_headers(plan, answer, recorder)?;
         self.check_events(plan, answer, recorder)?;
         self.check_body(plan, answer, recorder)?;
-        let json = &self.run.prepared[request].wanted.read(answer.document());
         self.check_json(plan, json, answer, recorder)?;
         let controlled = match plan.expect.marker {
             None => true,
             Some(Control::Own) => seen.own,
             Some(Control::Permitted) => seen.own || seen.permitted,
+            Some(Control::Latest) => {
+                self.check_latest(seen)?;
+                true
+            }
         };
         if !controlled {
             return Err(Wrong(Failure::Marker, "no marker came back that the user may see".into()));
@@ -142,8 +149,9 @@ impl VirtualUser {
     }
 
     fn save(&mut self, plan: &Request, json: &Json, answer: &Answer<'_>) -> Result<(), Wrong> {
+        let page = page(plan, answer);
         for (i, save) in plan.saves.iter().enumerate() {
-            match find(save, json, answer).or_else(|| save.default.clone()) {
+            match find(save, json, answer, page.as_ref()).or_else(|| save.default.clone()) {
                 Some(value) => self.slots[usize::from(save.slot)] = value,
                 None => return Err(Wrong(Failure::Save(i as u16), String::new())),
             }
@@ -161,13 +169,33 @@ fn check_status(plan: &Request, status: u16) -> Result<(), Wrong> {
     let accepted = if !plan.expect.status.is_empty() {
         plan.expect.status.iter().any(|(low, high)| (*low..=*high).contains(&status))
     } else {
-        status < 400 || plan.probe.is_some() && matches!(status, 401 | 403 | 404)
+        let may_be_refused = plan.probe.is_some() || plan.guard.repeats.is_some();
+        status < 400 || may_be_refused && matches!(status, 401 | 403 | 404)
     };
     if accepted { Ok(()) } else { Err(Wrong(Failure::Status(status), String::new())) }
 }
 
-pub(super) fn find(save: &Save, json: &Json, answer: &Answer<'_>) -> Option<Value> {
+/// The body as HTML, if something is saved from it by a selector.
+pub(super) fn page(plan: &Request, answer: &Answer<'_>) -> Option<Page> {
+    let by_selector = |save: &Save| matches!(save.source, SaveSource::Css(_));
+    plan.saves.iter().any(by_selector).then(|| Page::read(answer.body))
+}
+
+/// The value of the last cookie of this name that the answer sets.
+fn cookie(name: &str, answer: &Answer<'_>) -> Option<Value> {
+    let set = answer.headers.get_all(http::header::SET_COOKIE).iter().rev();
+    let mut pairs = set.filter_map(|value| {
+        let text = value.to_str().ok()?;
+        text.split(';').next()?.split_once('=')
+    });
+    pairs.find(|(n, _)| n.trim() == name).map(|(_, value)| Value::text(value.trim().trim_matches('"')))
+}
+
+/// What `save` takes from an answer.
+pub(super) fn find(save: &Save, json: &Json, answer: &Answer<'_>, page: Option<&Page>) -> Option<Value> {
     match &save.source {
+        SaveSource::Cookie(name) => cookie(name, answer),
+        SaveSource::Css(css) => page.and_then(|page| css.find(page)),
         SaveSource::Json(path) => path.find(json),
         SaveSource::Header(name) => {
             answer.headers.get(name).map(|v| Value::text(String::from_utf8_lossy(v.as_bytes())))

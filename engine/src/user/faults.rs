@@ -28,7 +28,7 @@ impl VirtualUser {
         share > 0.0 && self.fault_random.random_bool(share.min(1.0))
     }
 
-    fn count_fault(&self, recorder: &mut Recorder, count: impl FnOnce(&mut FaultCounts)) {
+    pub(super) fn count_fault(&self, recorder: &mut Recorder, count: impl FnOnce(&mut FaultCounts)) {
         if recorder.is_measured(self.due) {
             count(&mut recorder.interval().faults);
         }

@@ -2,6 +2,7 @@
 //! skipped, which is what most of the time of a journey step would otherwise go into.
 //! In: a request's paths, a body. Out: the members wanted, as a tree.
 
+use scenarios::guard::EchoFrom;
 use scenarios::jsonpath::JsonPath;
 use scenarios::program::{Request, SaveSource};
 use serde_json::{Map, Value as Json};
@@ -26,7 +27,11 @@ impl Wanted {
             _ => None,
         });
         let checks = request.expect.json.iter().map(|(path, _)| path);
-        for path in checks.chain(request.identities.iter().map(|i| &i.path)).chain(saves) {
+        let echo = request.guard.echo.as_ref().and_then(|echo| match &echo.read {
+            EchoFrom::Json(path) => Some(path),
+            EchoFrom::Header(_) => None,
+        });
+        for path in checks.chain(echo).chain(request.identities.iter().map(|i| &i.path)).chain(saves) {
             let path: &JsonPath = path;
             match path.first_name() {
                 None => return Self::All,

@@ -3,7 +3,6 @@
 
 use super::VirtualUser;
 use crate::client::answer::Answer;
-use scenarios::program::SaveSource;
 use scenarios::value::Value;
 
 /// Shorter values would blot out half of every text; a secret that short is none.
@@ -20,14 +19,14 @@ impl VirtualUser {
         let mut masked = self.mask(text);
         let saves = &self.run.program.requests[request].saves;
         let secret = saves.iter().filter(|s| s.secret || s.credential);
-        let json = answer.and_then(|a| serde_json::from_slice(a.body).ok());
-        for save in secret {
-            let found = match (&save.source, &json) {
-                (SaveSource::Json(path), Some(json)) => path.find(json),
-                (SaveSource::Json(_), None) => None,
-                _ => answer.and_then(|answer| super::checks::find(save, &serde_json::Value::Null, answer)),
-            };
-            found.into_iter().for_each(|value| hide(&mut masked, &value));
+        if let (Some(answer), true) = (answer, secret.clone().count() > 0) {
+            let json = serde_json::from_slice(answer.body).unwrap_or_default();
+            let page = super::checks::page(&self.run.program.requests[request], answer);
+            for save in secret {
+                if let Some(value) = super::checks::find(save, &json, answer, page.as_ref()) {
+                    hide(&mut masked, &value);
+                }
+            }
         }
         masked
     }
@@ -43,6 +42,11 @@ impl VirtualUser {
             }
         }
         self.run.secrets.iter().for_each(|value| hide(&mut masked, value));
+        // What was put together for this request, such as a name and a password in base64.
+        let prepared = &self.run.prepared[self.outgoing.request];
+        for value in prepared.secret_headers(&self.outgoing.sent_headers) {
+            hide(&mut masked, &Value::text(value));
+        }
         for slot in &self.run.secret_slots[self.journey] {
             hide(&mut masked, &self.slots[usize::from(*slot)]);
         }

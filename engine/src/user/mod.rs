@@ -2,12 +2,14 @@
 //! so that the same machine runs on the network and in virtual time.
 //! In: [`Input`]s with the present time. Out: [`Effect`]s for whoever runs it, samples for the recorder.
 
+mod address;
 mod cache_lint;
 mod checks;
 mod events;
 mod faults;
 mod isolation;
 mod json;
+mod last;
 mod mask;
 mod render;
 mod scope;
@@ -23,9 +25,11 @@ use crate::failure::Failure;
 use crate::record::{Class, Recorder, Sample};
 use crate::run::Run;
 use crate::run_result::FailureRecord;
+use isolation::{echo, stale, writes};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, Normal};
 use rand_pcg::Pcg64;
+use scenarios::conditions::{Fresh, Keeps};
 use scenarios::expr::EvalError;
 use scenarios::program::{DataOrder, Delay, Journey, Op, Pc};
 use scenarios::value::Value;
@@ -116,9 +120,17 @@ pub struct VirtualUser {
     client_ids: u64,
     last_status: u16,
     last_latency_ns: Nanos,
+    /// What later steps read of the latest answer; nothing if none does.
+    kept: Option<Box<last::Kept>>,
     stranger: Option<u32>,
     /// By step: whether an own marker has come back there.
     controls: Vec<bool>,
+    /// Ids of its requests, where `echo` asks for them.
+    echoes: echo::Echoes,
+    /// What it wrote last, and what was acknowledged of it.
+    writes: writes::Writes,
+    /// Its last answer with an own marker, to be asked for again once the credential is revoked.
+    stale: stale::Stale,
     /// The step that is rendered, for markers.
     outgoing_step: u16,
     /// What a traced user remembers; `None` in a run.
@@ -159,8 +171,12 @@ impl VirtualUser {
             client_ids: 0,
             last_status: 0,
             last_latency_ns: 0,
+            kept: (plan.keeps != Keeps::default()).then(Box::default),
             stranger: None,
             controls: vec![false; run.program.steps.len()],
+            echoes: echo::Echoes::default(),
+            writes: writes::Writes::default(),
+            stale: stale::Stale::new(&run.program, journey),
             outgoing_step: 0,
             trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
@@ -223,6 +239,11 @@ impl VirtualUser {
         self.leave();
     }
 
+    /// What an iteration starts without.
+    pub fn fresh(&self) -> Fresh {
+        self.plan().fresh.or(self.run.profile.fresh)
+    }
+
     fn plan(&self) -> &Journey {
         &self.run.program.journeys[self.journey]
     }
@@ -232,6 +253,9 @@ impl VirtualUser {
         self.section = Section::Idle;
         self.ready = false;
         self.slots.fill(Value::Null);
+        self.writes.forget();
+        self.stale.forget();
+        self.kept = self.kept.take().map(|_| Box::default());
     }
 
     fn begin(&mut self, due: Nanos, recorder: &mut Recorder) {
@@ -243,6 +267,10 @@ impl VirtualUser {
         }
         self.due = due;
         self.iteration_due = due;
+        if self.fresh().cookies && self.ready {
+            // A new visitor: nothing is known of the one before.
+            self.leave();
+        }
         if recorder.is_measured(due) {
             recorder.interval().iterations.started += 1;
         }
@@ -377,6 +405,9 @@ impl VirtualUser {
         let run = Arc::clone(&self.run);
         let plan = &run.program.requests[request];
         self.stranger = None;
+        if let Some(slot) = plan.guard.repeats {
+            return self.repeat_revoked(request, slot, recorder);
+        }
         if let Some(probe) = &plan.probe {
             self.stranger = self.draw_stranger(probe, recorder).or_else(|| self.stranger_for_a_trace(probe.role));
             if self.stranger.is_none() {
@@ -389,6 +420,7 @@ impl VirtualUser {
         match self.render(request, now, recorder) {
             Ok(()) => {
                 self.order_faults(plan, recorder);
+                self.note_sending();
                 self.requests_sent += 1;
                 run.accounts.note_request(self.account, plan.step, self.due);
                 Some(Effect::Send(self.due))
@@ -428,6 +460,8 @@ impl VirtualUser {
             recorder.status(plan.step, answer.status, due);
         }
         let control = self.scan(plan, answer, recorder);
+        self.note_own_answer(plan, answer, control);
+        self.note_write(answer);
         let (class, failure, detail) = match answer.ending {
             Ending::Complete => self.judge(request, answer, control, recorder),
             Ending::Failed(transport) => (Class::Failed, Some(Failure::Transport(transport)), String::new()),
@@ -450,9 +484,18 @@ impl VirtualUser {
         self.record_events(plan, answer, due, recorder);
         self.upgraded(plan, answer, class);
         self.due = done;
+        if let Some(kept) = &mut self.kept {
+            kept.keep(run.program.journeys[self.journey].keeps, answer);
+        }
         if let Some(failure) = failure {
             recorder.failure(plan.step, request, failure, due);
             self.note_failure(request, failure, &detail, Some(answer), recorder);
+        }
+        if plan.guard.revokes.is_some() {
+            self.note_revocation(class == Class::Ok);
+        }
+        if let Some(slot) = plan.guard.repeats {
+            return self.repeat_answered(plan, slot, answer, control, recorder);
         }
         match class {
             Class::Ok | Class::Unfinished => None,

@@ -2,6 +2,7 @@
 //! In: a request of the program and the user's variables. Out: [`VirtualUser::outgoing`].
 
 use super::VirtualUser;
+use super::address;
 use super::json::Wanted;
 use crate::clock::Nanos;
 use crate::record::Recorder;
@@ -20,6 +21,8 @@ pub struct Prepared {
     headers: HeaderMap,
     /// Headers with a template: name, and index into the request's `headers`.
     rendered: Vec<(HeaderName, usize)>,
+    /// The header that carries the request's own id.
+    pub(super) echo: Option<HeaderName>,
     /// What the request needs of its answer's JSON.
     pub(super) wanted: Wanted,
 }
@@ -51,15 +54,29 @@ impl Prepared {
                 }
             }
         }
+        let echo = request.guard.echo.as_ref();
+        let echo =
+            echo.map(|echo| HeaderName::try_from(&echo.send).map_err(|_| format!("`{}` is no header name", echo.send)));
         // Room for host, cookies and trace: a request's map is never grown.
-        headers.reserve(rendered.len() + 3);
-        let constant =
-            request.path.as_constant().filter(|_| request.query.iter().all(|(_, t)| t.as_constant().is_some()));
+        headers.reserve(rendered.len() + 4);
+        let constant = request
+            .path
+            .as_constant()
+            .filter(|_| !request.whole_url && request.query.iter().all(|(_, t)| t.as_constant().is_some()));
         let uri = match constant {
             Some(_) => Some(uri(request, &mut Constant).map_err(|e| e.0)?),
             None => None,
         };
-        Ok(Self { method, uri, headers, rendered, wanted: Wanted::by(request) })
+        Ok(Self { method, uri, headers, rendered, echo: echo.transpose()?, wanted: Wanted::by(request) })
+    }
+}
+
+impl Prepared {
+    /// Of the values of a request's rendered headers, those that say who asks, without the scheme before them.
+    pub(super) fn secret_headers<'v>(&self, values: &'v [HeaderValue]) -> impl Iterator<Item = &'v str> {
+        let names = self.rendered.iter().map(|(name, _)| name.as_str());
+        let secret = names.zip(values).filter(|(name, _)| crate::run::is_secret_header(name));
+        secret.filter_map(|(_, value)| value.to_str().ok()).map(|v| v.rsplit_once(' ').map_or(v, |(_, secret)| secret))
     }
 }
 
@@ -73,8 +90,12 @@ fn defaults(body: &Body) -> HeaderMap {
         Body::Json(_) => "application/json",
         Body::Form(_) => "application/x-www-form-urlencoded",
         Body::Text(_) => "text/plain; charset=utf-8",
+        Body::Multipart(parts) => &parts.content_type(),
+        Body::Bytes { kind, .. } => kind,
     };
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Ok(content_type) = HeaderValue::try_from(content_type) {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
     headers
 }
 
@@ -90,10 +111,15 @@ impl VirtualUser {
         body.reserve(self.outgoing.sent_body.len());
         let mut headers = prepared.headers.clone();
         let trace = self.traceparent();
+        self.writes.begin();
         let mut scope = self.scope(now, None, recorder);
-        let uri = match &prepared.uri {
-            Some(uri) => uri.clone(),
-            None => uri(plan, &mut scope)?,
+        let (uri, target, elsewhere) = match &prepared.uri {
+            Some(uri) => (uri.clone(), plan.target, None),
+            None if plan.whole_url => {
+                let address = address::read(&whole(plan, &mut scope)?, plan.target, &run)?;
+                (address.uri, address.target, address.elsewhere)
+            }
+            None => (uri(plan, &mut scope)?, plan.target, None),
         };
         let mut rendered = Vec::with_capacity(prepared.rendered.len());
         for (name, index) in &prepared.rendered {
@@ -101,10 +127,18 @@ impl VirtualUser {
             rendered.push(value.clone());
             headers.insert(name.clone(), value);
         }
-        write_body(&plan.body, &mut scope, &mut body)?;
+        if let Some(content_type) = write_body(&plan.body, &mut scope, &mut body)?
+            && let Ok(value) = HeaderValue::try_from(content_type)
+        {
+            headers.insert(header::CONTENT_TYPE, value);
+        }
+        if let Some(name) = &prepared.echo {
+            headers.insert(name.clone(), self.fresh_echo(recorder));
+        }
         headers.entry(&TRACEPARENT).or_insert(trace);
         self.outgoing.request = request;
-        self.outgoing.target = plan.target;
+        self.outgoing.target = target;
+        self.outgoing.elsewhere = elsewhere;
         self.outgoing.method = prepared.method.clone();
         self.outgoing.uri = uri;
         self.outgoing.headers = headers;
@@ -114,6 +148,8 @@ impl VirtualUser {
         self.outgoing.timeout_ns = plan.timeout_ns;
         self.outgoing.events.clone_from(&plan.events);
         self.outgoing.upgrade = plan.upgrade;
+        self.outgoing.sent_cookies = None;
+        self.outgoing.aside = false;
         Ok(())
     }
 
@@ -143,19 +179,18 @@ fn header_value(name: &HeaderName, template: &Template, scope: &mut dyn Scope) -
         .map_err(|_| EvalError(format!("header `{name}`: its value holds a line break or control character")))
 }
 
+/// A whole URL as it stands in the variable, with the step's `query` behind it.
+fn whole(plan: &Request, scope: &mut dyn Scope) -> Result<Vec<u8>, EvalError> {
+    let mut text = Vec::with_capacity(64);
+    plan.path.write_text(scope, &mut text)?;
+    write_query(plan, scope, &mut text)?;
+    Ok(text)
+}
+
 fn uri(plan: &Request, scope: &mut dyn Scope) -> Result<Uri, EvalError> {
     let mut text = Vec::with_capacity(64);
     plan.path.write_percent_encoded(scope, &mut text)?;
-    let mut separator = if text.contains(&b'?') { b'&' } else { b'?' };
-    for (name, value) in &plan.query {
-        text.push(separator);
-        separator = b'&';
-        percent_encode(name.as_bytes(), &mut text);
-        text.push(b'=');
-        let mut plain = Vec::new();
-        value.write_text(scope, &mut plain)?;
-        percent_encode(&plain, &mut text);
-    }
+    write_query(plan, scope, &mut text)?;
     if text.first() != Some(&b'/') {
         return Err(EvalError(format!("the path `{}` does not start with `/`", String::from_utf8_lossy(&text))));
     }
@@ -164,11 +199,31 @@ fn uri(plan: &Request, scope: &mut dyn Scope) -> Result<Uri, EvalError> {
         .map_err(|e| EvalError(format!("the path `{}` is no valid URI: {e}", String::from_utf8_lossy(&text))))
 }
 
-fn write_body(body: &Body, scope: &mut dyn Scope, out: &mut Vec<u8>) -> Result<(), EvalError> {
+fn write_query(plan: &Request, scope: &mut dyn Scope, text: &mut Vec<u8>) -> Result<(), EvalError> {
+    let mut separator = if text.contains(&b'?') { b'&' } else { b'?' };
+    for (name, value) in &plan.query {
+        text.push(separator);
+        separator = b'&';
+        percent_encode(name.as_bytes(), text);
+        text.push(b'=');
+        let mut plain = Vec::new();
+        value.write_text(scope, &mut plain)?;
+        percent_encode(&plain, text);
+    }
+    Ok(())
+}
+
+/// Writes the body; answers its content type where that is not the usual one.
+fn write_body(body: &Body, scope: &mut dyn Scope, out: &mut Vec<u8>) -> Result<Option<String>, EvalError> {
     match body {
-        Body::Empty => Ok(()),
-        Body::Json(json) => json.write(scope, out),
-        Body::Text(text) => text.write_text(scope, out),
+        Body::Empty => Ok(None),
+        Body::Json(json) => json.write(scope, out).map(|()| None),
+        Body::Text(text) => text.write_text(scope, out).map(|()| None),
+        Body::Multipart(parts) => parts.write(scope, out),
+        Body::Bytes { bytes, .. } => {
+            out.extend_from_slice(bytes);
+            Ok(None)
+        }
         Body::Form(fields) => {
             for (name, value) in fields {
                 if !out.is_empty() {
@@ -180,7 +235,7 @@ fn write_body(body: &Body, scope: &mut dyn Scope, out: &mut Vec<u8>) -> Result<(
                 value.write_text(scope, &mut plain)?;
                 percent_encode(&plain, out);
             }
-            Ok(())
+            Ok(None)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a virtual user's expressions see: its variables, its account's row, its random stream, the present answer.
 
 use super::VirtualUser;
+use super::last;
 use crate::client::answer::Answer;
 use crate::clock::Nanos;
 use crate::isolation::marker::{Kind, LENGTH, MOST_OWNERS};
@@ -40,17 +41,9 @@ impl<'a> UserScope<'a> {
             (Last::Status, _) => Value::Int(i64::from(self.user.last_status)),
             (Last::Latency, _) => Value::Float(self.user.last_latency_ns as f64 / 1e6),
             (Last::Body, Some(answer)) => Value::text(String::from_utf8_lossy(answer.body)),
-            (Last::Json, Some(answer)) => {
-                serde_json::from_slice(answer.body).map_or(Value::Null, |json| Value::from_json(&json))
-            }
-            (Last::Headers, Some(answer)) => Value::Map(
-                answer
-                    .headers
-                    .iter()
-                    .map(|(n, v)| (n.as_str().into(), Value::text(String::from_utf8_lossy(v.as_bytes()))))
-                    .collect(),
-            ),
-            (_, None) => Value::Null,
+            (Last::Json, Some(answer)) => last::json(answer.body),
+            (Last::Headers, Some(answer)) => last::headers(answer, usize::MAX),
+            (what, None) => self.user.kept.as_ref().map_or(Value::Null, |kept| kept.read(what)),
         }
     }
 }
@@ -79,9 +72,12 @@ impl Scope for UserScope<'_> {
     }
 
     fn marker(&mut self, audience: Option<&str>) -> String {
-        let user = &*self.user;
+        let user = &mut *self.user;
         let step = user.outgoing_step;
         let count = user.run.accounts.count_marker(user.account, self.now);
+        if audience.is_none() {
+            user.writes.planted(count);
+        }
         let word: [u8; LENGTH] = match audience {
             None => user.run.mint.marker(&user.head, step, count),
             Some(name) => {

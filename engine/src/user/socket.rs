@@ -323,7 +323,7 @@ impl VirtualUser {
         }
         self.due = self.due.max(at);
         for save in &receive.saves {
-            match super::checks::find(save, &json, &answer).or_else(|| save.default.clone()) {
+            match super::checks::find(save, &json, &answer, None).or_else(|| save.default.clone()) {
                 Some(value) => self.slots[usize::from(save.slot)] = value,
                 None => {
                     let doing = Doing::Receiving { pc: self.pc, until: at, due };

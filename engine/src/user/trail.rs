@@ -270,7 +270,13 @@ fn expected(plan: &Request) -> Vec<(String, Failure)> {
     let mut list = Vec::new();
     let lines = explain::expectations(plan);
     let mut add = |what: Option<String>, failure: Failure| list.extend(what.map(|what| (what, failure)));
+    if plan.guard.echo.is_some() {
+        add(Some("the answer is that of this request".into()), Failure::Crossed);
+    }
     add(Some(lines.status), Failure::Status(0));
+    if plan.guard.echo.is_some() {
+        add(Some("the answer repeats the request's id".into()), Failure::Echo);
+    }
     add(lines.under, Failure::Slow);
     let index = |i: usize| u16::try_from(i).unwrap_or(u16::MAX);
     for (i, what) in lines.headers.into_iter().enumerate() {
@@ -288,6 +294,7 @@ fn expected(plan: &Request) -> Vec<(String, Failure)> {
     match expect.marker {
         Some(Control::Own) => add(Some("a marker of my own".into()), Failure::Marker),
         Some(Control::Permitted) => add(Some("a marker that I may see".into()), Failure::Marker),
+        Some(Control::Latest) => add(Some("the marker of my newest acknowledged write".into()), Failure::LostWrite),
         None => {}
     }
     for (i, identity) in plan.identities.iter().enumerate() {

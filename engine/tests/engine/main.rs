@@ -2,11 +2,13 @@
 //! by arithmetic, and a few on loopback.
 
 mod aborts;
+mod detectors;
 mod faults;
 mod hostile;
 mod isolation;
 mod laws;
 mod phases;
+mod requests;
 mod sockets;
 mod streams;
 mod truth;

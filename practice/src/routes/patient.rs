@@ -23,6 +23,7 @@ use super::live;
 use crate::{
     accounts::{Account, Role},
     backend::{Question, Reply},
+    batch,
     body::{Given, PathId, private},
     cache,
     defects::Defect,
@@ -109,7 +110,10 @@ async fn take_turn(
     Given(turn): Given<Turn>,
 ) -> Result<Response, Refusal> {
     let seed = app.seed;
-    let answer = app
+    // The faulty clinic writes the note into the record later, together with others'.
+    let apart = app.has(Defect::WriteMixup).then(|| turn.note.clone());
+    let in_turn = apart.is_none();
+    let (account, answer) = app
         .write_as(bearer, move |db, account| {
             let (owner, _, turns) = find_session(db, &session)?;
             if owner != account.id() {
@@ -118,17 +122,22 @@ async fn take_turn(
             let number = turns + 1;
             let mood = mood_after(seed, number, turn.choice);
             store_turn(db, &session, number, &turn, mood)?;
-            let entry = Entry { turns: 1, mood: Some(mood), note: &turn.note, ..Entry::default() };
+            let note = if in_turn { turn.note.as_str() } else { "" };
+            let entry = Entry { turns: 1, mood: Some(mood), note, ..Entry::default() };
             records::add(db, account, &entry)?;
-            Ok(json!({
+            let answer = json!({
                 "session_id": session,
                 "account_id": owner,
                 "scene": scene_after(number, turn.choice),
                 "mood": mood,
                 "note": turn.note,
-            }))
+            });
+            Ok((account, answer))
         })
         .await?;
+    if let Some(note) = apart {
+        batch::store(&app, account, None, note).await?;
+    }
     app.answers.forget(SESSION);
     Ok(private(StatusCode::OK, answer))
 }
@@ -247,19 +256,27 @@ async fn tell_mood(
         let mistake = "a mood is a whole number from 1 to 10";
         return Err(Refusal::Malformed(mistake.to_owned()));
     }
-    let answer = app
+    let apart = app.has(Defect::WriteMixup).then(|| given.note.clone());
+    let at_once = apart.is_none();
+    let (account, answer) = app
         .write_as(bearer, move |db, account| {
             own_record(&id, account)?;
-            let entry = Entry { mood: Some(given.mood), note: &given.note, ..Entry::default() };
-            records::add(db, account, &entry)?;
-            Ok(json!({
+            if at_once {
+                let entry = Entry { mood: Some(given.mood), note: &given.note, ..Entry::default() };
+                records::add(db, account, &entry)?;
+            }
+            let answer = json!({
                 "account_id": account.id(),
                 "patient_id": id,
                 "mood": given.mood,
                 "note": given.note,
-            }))
+            });
+            Ok((account, answer))
         })
         .await?;
+    if let Some(note) = apart {
+        batch::store(&app, account, Some(given.mood), note).await?;
+    }
     Ok(private(StatusCode::CREATED, answer))
 }
 

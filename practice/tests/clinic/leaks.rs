@@ -211,3 +211,51 @@ async fn a_context_bleeds_between_users_who_ask_together_and_not_alone() {
     let strangers = answers.iter().filter(|(number, answer)| answer.field("account_id") != format!("p-{number}"));
     assert!(strangers.count() > 0, "somebody got another one's answer");
 }
+
+#[tokio::test]
+async fn a_stale_session_works_after_the_log_out_and_only_then_is_it_strange() {
+    for (defects, status) in [(vec![Defect::StaleSession], 200), (vec![], 401)] {
+        let clinic = clinic(&defects);
+        let mut user = Caller::log_in(&clinic, "patient-1").await;
+        user.post("/patients/p-1/mood", json!({"mood": 5, "note": "still mine"})).await;
+        assert_eq!(user.get("/patients/p-1/progress").await.status, 200);
+        assert_eq!(user.post("/auth/logout", json!({})).await.status, 204);
+        let after = user.get("/patients/p-1/progress").await;
+        assert_eq!(after.status, status, "{defects:?}");
+        assert_eq!(after.text.contains("still mine"), status == 200);
+        // A token that was never good stays so, and one that was never used is gone with the log-out.
+        let mut other = Caller::log_in(&clinic, "patient-2").await;
+        assert_eq!(other.post("/auth/logout", json!({})).await.status, 204);
+        assert_eq!(other.get("/patients/p-2/progress").await.status, 401);
+        other.token = "0".repeat(32);
+        assert_eq!(other.get("/patients/p-2/progress").await.status, 401);
+    }
+}
+
+/// Notes of the patients that stand in another one's record, after all have written at the same time.
+async fn notes_astray(defects: &[Defect], users: u32) -> usize {
+    let clinic = clinic(defects);
+    let mut writing = JoinSet::new();
+    for number in 1..=users {
+        // From the last to the first: the order of arrival is not that of the ids.
+        let number = users + 1 - number;
+        let mut user = Caller::log_in(&clinic, &format!("patient-{number}")).await;
+        writing.spawn(async move {
+            for round in 0..3 {
+                let note = json!({"mood": 5, "note": format!("note of {number}. {round}")});
+                assert_eq!(user.post(&format!("/patients/p-{number}/mood"), note).await.status, 201);
+            }
+            let progress = user.get(&format!("/patients/p-{number}/progress")).await;
+            assert_eq!(progress.field("patient_id"), format!("p-{number}"));
+            progress.text.matches("note of ").count() - progress.text.matches(&format!("note of {number}.")).count()
+        });
+    }
+    writing.join_all().await.into_iter().sum()
+}
+
+#[tokio::test]
+async fn a_write_mixup_puts_notes_into_other_records_and_not_those_of_a_user_alone() {
+    assert!(notes_astray(&[Defect::WriteMixup], 8).await > 0);
+    assert_eq!(notes_astray(&[Defect::WriteMixup], 1).await, 0);
+    assert_eq!(notes_astray(&[], 8).await, 0);
+}

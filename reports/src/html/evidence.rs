@@ -124,6 +124,7 @@ fn facts(result: &RunResult, verdict: &Verdict) -> Vec<(&'static str, String)> {
         ("Probes that could not be judged", seen.probes_indeterminate),
         ("Probes skipped for want of a control", seen.probes_skipped),
         ("Credentials no longer remembered", seen.credential_evictions),
+        ("Answers to a revoked credential that anybody gets", seen.repeats_public),
     ] {
         if n > 0 {
             facts.push((what, count(n)));
@@ -137,13 +138,9 @@ fn group(result: &RunResult, group: &LeakGroup) -> GroupView {
         Tier::Proven => ("fail", "✗"),
         Tier::Suspect => ("warn", "!"),
         Tier::Risk => ("inconclusive", "?"),
+        Tier::Correctness => ("fail", "✗"),
     };
-    // A risk has no second party: it is the reader's own data that might reach somebody.
-    let shown = group.examples.first().filter(|_| group.key.tier != Tier::Risk);
-    let who = shown.map_or_else(String::new, |e| {
-        let verb = if group.key.tier == Tier::Proven { "received" } else { "may have received" };
-        format!("{} {verb} data of {}", party(&e.reader).account, party(&e.owner).account)
-    });
+    let who = group.examples.first().map_or_else(String::new, |e| text(&rows::who(e)));
     GroupView {
         outcome,
         sign,
@@ -152,6 +149,7 @@ fn group(result: &RunResult, group: &LeakGroup) -> GroupView {
             Tier::Proven => "Why this is a leak",
             Tier::Suspect => "Why it is suspect",
             Tier::Risk => "Why it is a risk",
+            Tier::Correctness => "Why it is a wrong answer",
         },
         detector: text(&group.key.detector),
         count: count(group.count),

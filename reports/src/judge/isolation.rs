@@ -2,6 +2,7 @@
 //! In: run result. Out: [`IsolationVerdict`].
 
 use crate::figures::{self, count, counted};
+use crate::rows;
 use crate::verdict::{IsolationState, IsolationVerdict};
 use engine::run_result::{Isolation, IsolationStep, RunResult, Tier};
 use std::collections::BTreeMap;
@@ -37,7 +38,7 @@ pub fn judge(result: &RunResult) -> IsolationVerdict {
         bound95: is_bounded.then(|| (RULE_OF_THREE / opportunities as f64).min(1.0)),
         bound95_minutes: has_minutes.then(|| RULE_OF_THREE / isolation.target_minutes),
         by_detector: by_detector(isolation, &[Tier::Proven]),
-        unproven_by_detector: by_detector(isolation, &[Tier::Suspect, Tier::Risk]),
+        unproven_by_detector: by_detector(isolation, &[Tier::Suspect, Tier::Risk, Tier::Correctness]),
         gaps,
         injected: isolation.injected,
         found: isolation.found,
@@ -146,13 +147,11 @@ fn leaking(result: &RunResult, verdict: &IsolationVerdict) -> String {
     };
     let step = result.header.steps.get(group.key.step);
     let place = step.map_or_else(String::new, |s| format!(" at {}", s.name));
-    let who = group.examples.first().map_or_else(
-        || "a user received another user's data".to_string(),
-        |e| format!("{} received data of {}", name_of(&e.reader.account), name_of(&e.owner.account)),
-    );
-    format!("Data leaked {times}: {who}{place}, first after {}", figures::duration(group.first_s.max(0.0)))
-}
-
-fn name_of(account: &str) -> &str {
-    if account.is_empty() { "an unknown account" } else { account }
+    let who = group.examples.first().map_or_else(|| "a user received another user's data".to_string(), rows::who);
+    let what = match group.key.detector.as_str() {
+        "framing" => "HTTP's framing broke",
+        "stale-access" => "Access outlived its end",
+        _ => "Data leaked",
+    };
+    format!("{what} {times}: {who}{place}, first after {}", figures::duration(group.first_s.max(0.0)))
 }

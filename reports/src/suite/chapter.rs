@@ -202,9 +202,7 @@ fn leaks(result: &RunResult) -> Vec<String> {
     proven
         .take(5)
         .map(|group| {
-            let who = group.examples.first().map_or_else(String::new, |e| {
-                format!("{} received data of {}", known(&e.reader.account), known(&e.owner.account))
-            });
+            let who = group.examples.first().map_or_else(String::new, crate::rows::who);
             format!(
                 "{who} at {} ({}), {}×",
                 crate::rows::step_name(result, group.key.step),
@@ -213,8 +211,4 @@ fn leaks(result: &RunResult) -> Vec<String> {
             )
         })
         .collect()
-}
-
-fn known(account: &str) -> &str {
-    if account.is_empty() { "an unknown account" } else { account }
 }

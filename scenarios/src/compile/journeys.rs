@@ -2,8 +2,10 @@
 //! In: [`JourneyPlan`]. Out: [`Journey`]; its requests and steps go into the program's lists.
 
 use super::Lowering;
+use super::auth::Token;
 use super::names::{Role, Visible};
 use super::requests::Section;
+use super::trail::Trail;
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Expr, Slot, Template};
 use crate::plan::{JourneyPlan, StepKind, StepPlan};
@@ -24,6 +26,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         None => (lowering.plan.targets.len() == 1).then_some(0),
     };
     let slots = variables(lowering, plan);
+    lowering.trail = Trail::default();
     let mut builder = Builder {
         lowering,
         index,
@@ -43,6 +46,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         section: Section::Before,
         full: false,
         socket: None,
+        tokens: Vec::new(),
     };
     let before = builder.section(Section::Before, &plan.before);
     let steps = builder.section(Section::Steps, &plan.steps);
@@ -59,6 +63,8 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         counters: builder.counters,
         ops: builder.ops,
         after_failure_ns: plan.after_failure_ns,
+        fresh: plan.fresh,
+        keeps: builder.lowering.trail.keeps,
     }
 }
 
@@ -137,15 +143,24 @@ pub(super) struct Builder<'l, 'p> {
     full: bool,
     /// The WebSocket whose steps are compiled: index into `Lowering::sockets`.
     pub socket: Option<usize>,
+    /// Tokens that some request of the journey needs.
+    pub(super) tokens: Vec<Token>,
 }
 
 impl<'p> Builder<'_, 'p> {
     fn section(&mut self, section: Section, steps: &[StepPlan]) -> Pc {
         self.section = section;
         let entry = self.here();
+        if section == Section::Before {
+            self.journey_token();
+        }
         self.steps(steps);
         self.ops.push(Op::End);
         entry
+    }
+
+    pub(super) fn is_before(&self) -> bool {
+        self.section == Section::Before
     }
 
     pub(super) fn here(&self) -> Pc {
@@ -191,6 +206,9 @@ impl<'p> Builder<'_, 'p> {
             StepKind::Request(request) => {
                 let number = self.request(request, step.span, None);
                 self.emit(Op::Request(number));
+                if let Some(again) = self.repetition(request, step.span, number) {
+                    self.emit(Op::Request(again));
+                }
             }
             StepKind::Probe { request, stranger } => self.probe(request, stranger.as_ref(), step.span),
             StepKind::Think(delay) => {
@@ -288,7 +306,7 @@ impl<'p> Builder<'_, 'p> {
     }
 
     /// Sets where a jump goes.
-    fn land(&mut self, jump: usize, target: Pc) {
+    pub(super) fn land(&mut self, jump: usize, target: Pc) {
         match &mut self.ops[jump] {
             Op::Jump(to) | Op::JumpUnless { to, .. } => *to = target,
             _ => {}

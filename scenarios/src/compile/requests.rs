@@ -6,10 +6,12 @@ use super::journeys::Builder;
 use super::names::Visible;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{JsonTemplate, Template};
-use crate::plan::{BodyPlan, ConditionPlan, ExpectPlan, RequestPlan, SavePlan, SavedFrom};
+use crate::multipart::{Content, Multipart, Part};
+use crate::plan::{BodyPlan, ConditionPlan, ExpectPlan, PartContent, RequestPlan, SavePlan, SavedFrom};
 use crate::program::{Body, CompareOp, Condition, Expect, Identity, Probe, Request, Save, SaveSource, Step};
 use crate::syntax::{Node, Scalar, Style};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use std::sync::Arc;
 
 /// A section of a journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,7 @@ pub(super) enum Section {
 impl Builder<'_, '_> {
     /// Compiles a request and answers its number; `stranger` is set in probes.
     pub(super) fn request(&mut self, plan: &RequestPlan, span: Span, stranger: Option<usize>) -> usize {
+        self.tokens_for(plan);
         let slots = std::mem::take(&mut self.slots);
         let names = Visible::journey(self.lowering.plan, self.played_by, stranger, &slots);
         let target = self.request_target(plan);
@@ -30,18 +33,26 @@ impl Builder<'_, '_> {
             let value = self.lowering.typed(value, &names);
             query.push((key.text.clone(), value));
         }
-        let headers = self.headers(plan, &names);
+        let mut headers = self.headers(plan, &names);
+        if let Some(value) = self.authorization(plan, &names) {
+            headers.retain(|(name, _)| name != "authorization");
+            headers.push(("authorization".into(), value));
+        }
         let body = self.body(plan, &names);
         let events = self.events(plan, &names);
+        let keeps = self.lowering.trail.keeps;
         let expect = self.expect(&plan.expect, &names);
+        // What an answer is checked with is there; only later steps need it kept.
+        self.lowering.trail.keeps = keeps;
         let identities = self.identities(plan, &names);
         self.slots = slots;
         let saves = self.saves(&plan.saves);
+        let guard = self.guard(plan);
         let step = self.record(plan, target, stranger.is_some());
         let plants_marker = path.uses_marker()
             || query.iter().chain(&headers).any(|(_, t)| t.uses_marker())
             || body_plants_marker(&body);
-        let target_timeout = self.lowering.plan.targets.get(target).map(|t| t.timeout_ns);
+        let target_timeout = self.lowering.target_plan(target).map(|t| t.timeout_ns);
         let number = self.lowering.requests.len();
         let route = Route { journey: self.index, text: normalised(&plan.key.text, stranger.is_some()), step };
         if stranger.is_some() {
@@ -69,11 +80,16 @@ impl Builder<'_, '_> {
             plants_marker,
             events,
             upgrade: None,
+            guard,
+            whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
         });
         number
     }
 
     fn request_target(&mut self, plan: &RequestPlan) -> usize {
+        if let Some(target) = self.whole_target(plan) {
+            return target;
+        }
         let found = match (&plan.target, self.target) {
             (Some(name), _) => self.lowering.find_target(name),
             (None, Some(target)) => Some(target),
@@ -100,13 +116,26 @@ impl Builder<'_, '_> {
     /// Path and query of the key.
     fn path(&mut self, plan: &RequestPlan, names: &Visible<'_>) -> (Template, Vec<(String, Template)>) {
         let key = &plan.key;
-        let whole = &key.text[plan.path_at..];
+        let mut path_at = plan.path_at;
+        let mut whole = &key.text[path_at..];
+        if whole.starts_with("{{") {
+            return (self.lowering.text_from(key, path_at, names), Vec::new());
+        }
+        if whole.starts_with("http") {
+            let (host, rest) = crate::plan::split_host(whole);
+            path_at += host.len();
+            whole = rest;
+        }
         let (path, query) = match outside_templates(whole, '?').next() {
-            Some(at) => (&whole[..at], Some((&whole[at + 1..], plan.path_at + at + 1))),
+            Some(at) => (&whole[..at], Some((&whole[at + 1..], path_at + at + 1))),
             None => (whole, None),
         };
         let encoded = map_plain(path, |plain| utf8_percent_encode(plain, NON_ASCII).to_string());
-        let path = self.lowering.template_of(key, &encoded, plan.path_at, names);
+        let path = match encoded.as_str() {
+            // A whole URL may end with its host.
+            "" => Template::constant(crate::value::Value::text("/")),
+            encoded => self.lowering.template_of(key, encoded, path_at, names),
+        };
         let mut pairs = Vec::new();
         if let Some((query, offset)) = query {
             for (from, part) in split_outside(query, '&') {
@@ -128,7 +157,7 @@ impl Builder<'_, '_> {
     /// The journey's headers, then the request's; a later one of the same name wins. None of the journey's in `before`.
     fn headers(&mut self, plan: &RequestPlan, names: &Visible<'_>) -> Vec<(String, Template)> {
         let journey = self.plan;
-        let inherited = if self.section == Section::Before { &[][..] } else { &journey.headers };
+        let inherited = if self.section == Section::Before || plan.bare { &[][..] } else { &journey.headers };
         let own = |name: &Scalar| plan.headers.iter().any(|(n, _)| n.text == name.text);
         inherited
             .iter()
@@ -146,6 +175,17 @@ impl Builder<'_, '_> {
                 pairs.iter().map(|(name, value)| (name.text.clone(), self.lowering.typed(value, names))).collect(),
             ),
             BodyPlan::Text(text) => Body::Text(self.lowering.text(text, names)),
+            BodyPlan::Bytes { bytes, kind } => Body::Bytes { bytes: Arc::clone(bytes), kind: kind.clone() },
+            BodyPlan::Multipart(parts) => {
+                let parts = parts.iter().map(|part| {
+                    let content = match &part.content {
+                        PartContent::Bytes(bytes) => Content::Bytes(Arc::clone(bytes)),
+                        PartContent::Text(text) => Content::Text(self.lowering.text(text, names)),
+                    };
+                    Part::new(&part.name.text, part.filename.as_deref(), part.kind.as_deref(), content)
+                });
+                Body::Multipart(Multipart::new(parts.collect()))
+            }
         }
     }
 
@@ -223,6 +263,10 @@ impl Builder<'_, '_> {
                 SavedFrom::Json(path) => self.lowering.json_path(path).map(SaveSource::Json),
                 SavedFrom::Header(name) => Some(SaveSource::Header(name.text.to_lowercase())),
                 SavedFrom::Regex(pattern) => self.lowering.byte_pattern(pattern).map(SaveSource::Regex),
+                SavedFrom::Cookie(name) => Some(SaveSource::Cookie(name.text.clone())),
+                SavedFrom::Css { selector, attribute } => {
+                    self.lowering.css(selector, attribute.as_ref()).map(SaveSource::Css)
+                }
             };
             if let Some(source) = source {
                 saves.push(Save {
@@ -284,7 +328,8 @@ impl Builder<'_, '_> {
 
 fn body_plants_marker(body: &Body) -> bool {
     match body {
-        Body::Empty => false,
+        Body::Empty | Body::Bytes { .. } => false,
+        Body::Multipart(parts) => parts.uses_marker(),
         Body::Json(json) => json.uses_marker(),
         Body::Form(pairs) => pairs.iter().any(|(_, t)| t.uses_marker()),
         Body::Text(text) => text.uses_marker(),

@@ -3,6 +3,7 @@
 
 use super::Lowering;
 use super::names::Visible;
+use crate::css::Css;
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Expr, ExprError, JsonNode, Template, Type};
 use crate::jsonpath::JsonPath;
@@ -31,11 +32,32 @@ impl Lowering<'_> {
             return Template::constant(Value::Null);
         }
         match Template::compile(text, names) {
-            Ok(template) => template,
+            Ok(template) => {
+                self.note(&template);
+                template
+            }
             Err(error) => {
                 self.expression_mistake(scalar, offset, error);
                 Template::constant(Value::Null)
             }
+        }
+    }
+
+    /// Takes down what a template reads.
+    pub(super) fn note(&mut self, template: &Template) {
+        let trail = &mut self.trail;
+        template.places(&mut |place| trail.read(place));
+    }
+
+    /// The template of a scalar's text from byte `from` on.
+    pub(super) fn text_from(&mut self, scalar: &Scalar, from: usize, names: &Visible<'_>) -> Template {
+        self.template_of(scalar, scalar.text[from..].trim_end(), from, names)
+    }
+
+    /// A literal password or token of the file is shown nowhere.
+    pub(super) fn remember_secret(&mut self, scalar: &Scalar) {
+        if !scalar.text.contains("{{") && !scalar.text.is_empty() && !self.secrets.contains(&scalar.text) {
+            self.secrets.push(scalar.text.clone());
         }
     }
 
@@ -74,6 +96,8 @@ impl Lowering<'_> {
         }
         match Expr::compile(&scalar.text, names) {
             Ok(expr) => {
+                let trail = &mut self.trail;
+                expr.places(&mut |place| trail.read(place));
                 let kind = expr.result_type();
                 if !matches!(kind, Type::Bool | Type::Any) {
                     let message = "a condition is true or false";
@@ -116,6 +140,15 @@ impl Lowering<'_> {
         let why = text.lines().last().unwrap_or("").trim();
         let why = why.strip_prefix("error: ").unwrap_or(why);
         self.push(Diagnostic::error("bad-pattern", scalar.span, format!("this pattern cannot be read: {why}")));
+    }
+
+    pub(super) fn css(&mut self, selector: &Scalar, attribute: Option<&Scalar>) -> Option<Css> {
+        Css::compile(&selector.text, attribute.map(|a| a.text.as_str()))
+            .map_err(|message| {
+                let mistake = Diagnostic::error("bad-pattern", selector.span, message);
+                self.push(mistake.help("write for example `form input[name=csrf]`"));
+            })
+            .ok()
     }
 
     pub(super) fn pattern(&mut self, scalar: &Scalar) -> Option<regex::Regex> {

@@ -3,6 +3,7 @@
 
 use super::shown;
 use crate::expr::Template;
+use crate::guard::EchoFrom;
 use crate::jsonpath::JsonPath;
 use crate::program::{Body, CompareOp, Condition, Control, Program, Request, SaveSource};
 use crate::units::format_duration;
@@ -42,6 +43,8 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
             parts.push(format!("form {}", fields.join("&")));
         }
         Body::Text(text) => parts.push(format!("body {}", one_line(text.written()))),
+        Body::Multipart(form) => parts.push(format!("multipart {}", form.names().join(", "))),
+        Body::Bytes { bytes, kind } => parts.push(format!("body of {} bytes, {kind}", bytes.len())),
     }
     if request.plants_marker {
         parts.push("plants a marker".into());
@@ -62,6 +65,8 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
             SaveSource::Json(path) => path.text().to_owned(),
             SaveSource::Header(name) => format!("header {name}"),
             SaveSource::Regex(pattern) => format!("/{pattern}/"),
+            SaveSource::Cookie(name) => format!("cookie {name}"),
+            SaveSource::Css(css) => css.in_words(),
         };
         let kind = match (save.credential, save.secret) {
             (true, _) => ", a credential",
@@ -71,10 +76,30 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
         let default = save.default.as_ref().map_or(String::new(), |value| format!(", else {value}"));
         parts.push(format!("save {} from {from}{kind}{default}", save.name));
     }
+    guard(program, request, &mut parts);
     if request.continue_on_failure {
         parts.push("goes on after a failure".into());
     }
     parts
+}
+
+/// What it does for the isolation check.
+fn guard(program: &Program, request: &Request, parts: &mut Vec<String>) {
+    let slots = &program.journeys[program.steps[request.step].journey].slot_names;
+    let name = |slot: &crate::expr::Slot| slots.get(usize::from(*slot)).map_or("?", String::as_str);
+    if let Some(echo) = &request.guard.echo {
+        let read = match &echo.read {
+            EchoFrom::Header(name) => format!("header {name}"),
+            EchoFrom::Json(path) => path.text().to_owned(),
+        };
+        parts.push(format!("echo: sends a fresh {}, reads it back from {read}", echo.send));
+    }
+    if let Some(slot) = &request.guard.revokes {
+        parts.push(format!("revokes {}", name(slot)));
+    }
+    if let Some(slot) = &request.guard.repeats {
+        parts.push(format!("asks again for the last answer with an own marker, with the revoked {}", name(slot)));
+    }
 }
 
 /// What an answer must be like, in words, by kind and in the order of the request's own lists.
@@ -130,6 +155,7 @@ fn expectation_lines(request: &Request, parts: &mut Vec<String>) {
     match request.expect.marker {
         Some(Control::Own) => parts.push("expect a marker of my own".into()),
         Some(Control::Permitted) => parts.push("expect a marker that I may see".into()),
+        Some(Control::Latest) => parts.push("expect the marker of my newest acknowledged write".into()),
         None => {}
     }
 }

@@ -228,6 +228,11 @@ impl Expr {
         eval::condition(&self.checked.node, scope)
     }
 
+    /// Every place that evaluation may read.
+    pub fn places(&self, found: &mut dyn FnMut(&Place)) {
+        self.checked.node.places(found);
+    }
+
     /// Whether any part evaluates `marker`.
     pub fn uses_marker(&self) -> bool {
         self.checked.node.uses_marker()

@@ -64,6 +64,34 @@ impl Node {
         }
     }
 
+    /// Every place that evaluation may read.
+    pub(super) fn places(&self, found: &mut dyn FnMut(&Place)) {
+        match self {
+            Self::Load { place, .. } => found(place),
+            Self::Const(_) | Self::Marker(None) => {}
+            Self::List(items) | Self::Concat(items) | Self::Call(_, items) => {
+                items.iter().for_each(|x| x.places(found));
+            }
+            Self::Map(pairs) => pairs.iter().for_each(|(k, v)| {
+                k.places(found);
+                v.places(found);
+            }),
+            Self::Marker(Some(x))
+            | Self::Not(x)
+            | Self::Negate(x)
+            | Self::Field(x, _)
+            | Self::Matches(x, _)
+            | Self::Raw(x) => x.places(found),
+            Self::Or(xs)
+            | Self::And(xs)
+            | Self::In(xs)
+            | Self::Compare(_, xs)
+            | Self::Arithmetic(_, xs)
+            | Self::Index(xs) => xs.iter().for_each(|x| x.places(found)),
+            Self::Conditional(xs) => xs.iter().for_each(|x| x.places(found)),
+        }
+    }
+
     /// What the file calls this value, such as `session.user`; `None` for what is computed.
     /// Only names and constants of the file, never values: messages must not give secrets away.
     pub(super) fn name(&self) -> Option<String> {

@@ -5,7 +5,7 @@ use super::check::{self, Checked};
 use super::eval::eval;
 use super::node::Node;
 use super::write::{self, Encoding, MAX_TEXT_BYTES};
-use super::{EvalError, ExprError, Names, Scope, Type, lexer, syntax_error};
+use super::{EvalError, ExprError, Names, Place, Scope, Type, lexer, syntax_error};
 use crate::value::Value;
 use std::ops::Range;
 
@@ -163,6 +163,15 @@ impl Template {
             }
         }
         Ok(())
+    }
+
+    /// Every place that evaluation may read.
+    pub fn places(&self, found: &mut dyn FnMut(&Place)) {
+        for part in &self.parts {
+            if let Part::Hole(node) = part {
+                node.places(found);
+            }
+        }
     }
 
     /// Whether any part evaluates `marker`.

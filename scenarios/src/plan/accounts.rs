@@ -96,7 +96,7 @@ pub(super) fn number_columns((columns, rows): &mut (Vec<String>, Vec<Vec<Value>>
 
 /// Reads a CSV file with a header line.
 pub(super) fn csv_file(reader: &mut Reader<'_>, file: &Scalar) -> Table {
-    let full = reader.source.folder.join(&file.text);
+    let full = reader.path(file);
     let refuse = |reader: &mut Reader<'_>, code, message: String| {
         reader.push(Diagnostic::error(code, file.span, message).note("paths start from the scenario file's folder"));
         None

@@ -3,14 +3,27 @@
 
 use super::reader::{Fields, Reader, Spec};
 use super::{FragmentPlan, JourneyPlan, StepPlan, requests, steps};
+use crate::conditions::Fresh;
 use crate::diagnostic::Diagnostic;
 use crate::syntax::{Entry, Node, Scalar};
 use crate::units;
 
 const JOURNEY: Spec = Spec {
     what: "a journey",
-    keys: &["as", "target", "before", "headers", "steps", "after", "on_failure", "after_failure", "cookies"],
-    not_yet: &["extends", "auth", "retry", "connections", "share_connections", "isolation"],
+    keys: &[
+        "as",
+        "target",
+        "before",
+        "headers",
+        "steps",
+        "after",
+        "on_failure",
+        "after_failure",
+        "cookies",
+        "auth",
+        "connections",
+    ],
+    not_yet: &["extends", "retry", "share_connections", "isolation"],
 };
 
 const BEFORE: Spec = Spec { what: "`before`", keys: &["steps"], not_yet: &["again", "on_status"] };
@@ -58,6 +71,8 @@ fn journey(reader: &mut Reader<'_>, entry: &Entry) -> JourneyPlan {
         after: Vec::new(),
         continue_on_failure: false,
         after_failure_ns: (SECOND_NS, 30 * SECOND_NS),
+        auth: None,
+        fresh: Fresh::default(),
     };
     let Some(fields) = reader.fields(&entry.value, entry.key.span, &JOURNEY) else {
         return journey;
@@ -82,11 +97,25 @@ fn journey(reader: &mut Reader<'_>, entry: &Entry) -> JourneyPlan {
     }
     journey.continue_on_failure =
         reader.word_at(fields, "on_failure", &["continue", "give_up"], &[]) == Some("continue");
-    reader.word_at(fields, "cookies", &["per_user"], &["per_iteration"]);
+    journey.fresh = fresh(reader, fields);
+    journey.auth = requests::auth::read(reader, fields);
+    if let (Some(_), Some(entry)) = (&journey.auth, fields.entry("auth"))
+        && journey.headers.iter().any(|(name, _)| name.text == "authorization")
+    {
+        let message = "`auth` is the header `authorization`, which stands in `headers` too";
+        reader.push(Diagnostic::error("two-places", entry.key.span, message).help("remove one of them"));
+    }
     if let Some(bounds) = after_failure(reader, fields) {
         journey.after_failure_ns = bounds;
     }
     journey
+}
+
+/// `cookies` and `connections`: per user, or new with each iteration.
+pub(super) fn fresh(reader: &mut Reader<'_>, fields: Fields<'_>) -> Fresh {
+    let mut is_new =
+        |key: &str| reader.word_at(fields, key, &["per_user", "per_iteration"], &[]) == Some("per_iteration");
+    Fresh { cookies: is_new("cookies"), connections: is_new("connections") }
 }
 
 /// `before` is a list, or a map with `steps`.

@@ -2,6 +2,7 @@
 //! In: the map. Out: [`ProfilePlan`]s whose load is worked out into stages, warm-up contained.
 
 mod capacity;
+mod conditions;
 mod ladder;
 
 use super::ProfilePlan;
@@ -31,8 +32,10 @@ const PROFILE: Spec = Spec {
         "graceful_stop",
         "isolation",
         "faults",
+        "cookies",
+        "connections",
     ],
-    not_yet: &["hold", "cool_down", "network", "connections", "share_connections", "at", "extends", "new"],
+    not_yet: &["hold", "cool_down", "network", "at", "share_connections", "extends", "new"],
 };
 
 const STAGE: Spec = Spec { what: "a stage", keys: &["users", "arrivals", "for", "ramp"], not_yet: &[] };
@@ -116,6 +119,9 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
     let isolation = reader.word_at(fields, "isolation", &["required", "report"], &[]);
     let silent = preset.as_ref().map(|p| p.faults.clone()).unwrap_or_default();
     let faults = faults::read(reader, fields, silent);
+    let fresh = super::journeys::fresh(reader, fields);
+    let network = conditions::network(reader, fields);
+    let moments = conditions::moments(reader, fields);
     let (mut load, shape) = shaped(reader, fields, word, preset.as_ref())?;
     let warm_up_ns = given_ns.unwrap_or_else(|| match (&shape, &preset) {
         (Shape::Capacity(_), _) => capacity::warm_up_ns(&load),
@@ -135,6 +141,9 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
         graceful_stop_ns: graceful_stop_ns.unwrap_or(30 * SECOND_NS),
         isolation_required: isolation == Some("required"),
         faults,
+        fresh,
+        network,
+        moments,
     })
 }
 

@@ -108,6 +108,11 @@ impl Reader<'_> {
         );
     }
 
+    /// Where a file named in the scenario stands: relative to the file that names it.
+    pub fn path(&self, name: &Scalar) -> std::path::PathBuf {
+        self.source.folder.join(&name.text)
+    }
+
     /// A missing key.
     pub fn missing(&mut self, at: Span, what: &str, key: &str, example: &str) {
         self.push(

@@ -1,8 +1,11 @@
 //! A request step: `METHOD /path` with its options.
 //! In: the key and the map of options. Out: [`RequestPlan`] with every shape checked, templates still as text.
 
+pub(super) mod auth;
 mod events;
 mod expect;
+mod guard;
+mod multipart;
 mod save;
 
 use super::reader::{Fields, Reader, Spec};
@@ -13,7 +16,7 @@ use crate::syntax::{Node, Scalar};
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["multipart", "auth", "redirects", "retry", "echo", "revokes", "http"];
+const NOT_YET: &[&str] = &["redirects", "retry", "http"];
 
 const REQUEST: Spec = Spec {
     what: "a request",
@@ -24,11 +27,15 @@ const REQUEST: Spec = Spec {
         "json",
         "form",
         "body",
+        "multipart",
+        "auth",
         "timeout",
         "abandon",
         "expect",
         "save",
         "identity",
+        "echo",
+        "revokes",
         "tags",
         "name",
         "on_failure",
@@ -39,13 +46,38 @@ const REQUEST: Spec = Spec {
 
 const UPGRADE: Spec = Spec {
     what: "a `websocket` step",
-    keys: &["target", "headers", "query", "timeout", "abandon", "tags", "name", "on_failure", "heartbeat", "steps"],
-    not_yet: &["auth", "retry"],
+    keys: &[
+        "target",
+        "headers",
+        "query",
+        "timeout",
+        "abandon",
+        "auth",
+        "tags",
+        "name",
+        "on_failure",
+        "heartbeat",
+        "steps",
+    ],
+    not_yet: &["retry"],
 };
 
 const PROBE: Spec = Spec {
     what: "a probe's request",
-    keys: &["target", "headers", "query", "json", "form", "body", "timeout", "abandon", "tags", "name"],
+    keys: &[
+        "target",
+        "headers",
+        "query",
+        "json",
+        "form",
+        "body",
+        "multipart",
+        "auth",
+        "timeout",
+        "abandon",
+        "tags",
+        "name",
+    ],
     not_yet: NOT_YET,
 };
 
@@ -81,6 +113,7 @@ pub(super) fn read(
         request.expect = expect::read(reader, fields);
         request.saves = save::read(reader, fields);
         request.identities = identities(reader, fields);
+        request.guard = guard::read(reader, fields);
         request.events = events::read(reader, fields);
         expect::check_events(reader, fields, &request);
         request.continue_on_failure =
@@ -107,6 +140,9 @@ fn blank(key: &Scalar, method: String, path_at: usize) -> RequestPlan {
         identities: Vec::new(),
         tags: Vec::new(),
         continue_on_failure: None,
+        guard: super::GuardPlan::default(),
+        auth: None,
+        bare: false,
         events: None,
     }
 }
@@ -161,6 +197,13 @@ fn read_options(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut Reque
     request.headers = headers(reader, fields);
     request.query = pairs(reader, fields, "query");
     request.body = body(reader, fields);
+    request.auth = auth::read(reader, fields);
+    if let (Some(entry), Some(_), true) =
+        (fields.entry("auth"), &request.auth, request.headers.iter().any(|(name, _)| name.text == "authorization"))
+    {
+        let message = "`auth` is the header `authorization`, which stands here too";
+        reader.push(Diagnostic::error("two-places", entry.key.span, message).help("remove one of them"));
+    }
     request.timeout_ns = reader.duration_at(fields, "timeout", 1_000_000);
     request.abandon = fields.entry("abandon").and_then(|entry| faults::abandon(reader, entry));
     request.tags = reader.texts_at(fields, "tags").into_iter().cloned().collect();
@@ -187,13 +230,11 @@ fn method_and_path(reader: &mut Reader<'_>, key: &Scalar) -> Option<(String, usi
     }
     let path_at = text.len() - rest.trim_start().len();
     let path = &text[path_at..];
-    if path.starts_with("http://") || path.starts_with("https://") {
-        reader.not_yet(key.span, "a whole URL as a request");
-        return None;
-    }
     if path.starts_with("{{") {
-        reader.not_yet(key.span, "a template as a whole URL");
-        return None;
+        return whole_template(reader, key, path).then(|| (word.to_owned(), path_at));
+    }
+    if path.starts_with("http://") || path.starts_with("https://") {
+        return whole_url(reader, key, path).then(|| (word.to_owned(), path_at));
     }
     if !path.starts_with('/') {
         let help = if path.is_empty() {
@@ -205,6 +246,43 @@ fn method_and_path(reader: &mut Reader<'_>, key: &Scalar) -> Option<(String, usi
         return None;
     }
     check_path(reader, key, path).then(|| (word.to_owned(), path_at))
+}
+
+/// A key that is one template: whatever address it gives.
+fn whole_template(reader: &mut Reader<'_>, key: &Scalar, path: &str) -> bool {
+    let end = path.find("}}").map_or(path.len(), |at| at + 2);
+    if path[end..].trim().is_empty() {
+        return true;
+    }
+    reader.push(
+        Diagnostic::error("bad-step", key.span, "a whole address is one template, and here something follows it")
+            .help("put it together inside: `GET {{ base + '/path' }}`; a path starts with `/`"),
+    );
+    false
+}
+
+/// A whole URL: its host is written out, its path may hold templates.
+fn whole_url(reader: &mut Reader<'_>, key: &Scalar, url: &str) -> bool {
+    let (host, path) = split_host(url);
+    if host.contains("{{") {
+        reader.push(
+            Diagnostic::error("template-not-here", key.span, "the host of a whole URL cannot be a part of a template")
+                .help("make the whole address one template: `GET {{ 'https://' + host + '/path' }}`"),
+        );
+        return false;
+    }
+    if let Err(message) = super::check_url(host) {
+        reader.push(Diagnostic::error("bad-url", key.span, message).help("write for example `GET https://host/path`"));
+        return false;
+    }
+    check_path(reader, key, path)
+}
+
+/// Scheme and host of a whole URL, and the rest of it.
+pub(crate) fn split_host(url: &str) -> (&str, &str) {
+    let from = url.find("://").map_or(0, |at| at + 3);
+    let end = url[from..].find(['/', '?', '#']).map_or(url.len(), |at| from + at);
+    url.split_at(end)
 }
 
 /// Checks what stands in a path; a mistake that leaves no path at all answers `false`.
@@ -362,6 +440,12 @@ fn body(reader: &mut Reader<'_>, fields: Fields<'_>) -> BodyPlan {
     if fields.get("form").is_some() {
         return BodyPlan::Form(pairs(reader, fields, "form"));
     }
+    if let Some(entry) = fields.entry("multipart") {
+        return multipart::read(reader, entry);
+    }
+    if let Some(entry) = fields.entry("body").filter(|e| matches!(e.value, Node::Map(..))) {
+        return multipart::file_body(reader, entry);
+    }
     match reader.text_at(fields, "body") {
         Some(text) => BodyPlan::Text(text.clone()),
         None => BodyPlan::Empty,
@@ -403,4 +487,7 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("expect_body", &expect::BODY),
     ("condition_map", &expect::CONDITION),
     ("saved", &save::SAVE),
+    ("echo", &guard::ECHO),
+    ("events", &events::EVENTS),
+    ("socket", &UPGRADE),
 ];

@@ -125,3 +125,7 @@ pub(super) fn no_options(reader: &mut Reader<'_>, text: &Scalar, word: &str) {
         },
     ));
 }
+
+/// The tables of keys of this file, for the schema.
+pub(super) const SPECS: &[(&str, &Spec)] =
+    &[("step_send", &SEND), ("payload", &PAYLOAD), ("step_receive", &RECEIVE), ("step_close", &CLOSE)];

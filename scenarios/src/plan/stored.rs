@@ -2,7 +2,7 @@
 //! In: the tree before `${}` is replaced. Out: text, and SHA-256 in hex.
 
 use crate::diagnostic::Span;
-use crate::syntax::{Node, Scalar, Style};
+use crate::syntax::{Entry, Node, Scalar, Style};
 use crate::value::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -46,13 +46,22 @@ fn collect(node: &Node, secret: bool, spans: &mut Vec<(Span, String)>) {
         Node::Map(entries, _) => {
             for entry in entries {
                 // Under `save` the keys are names of variables and the values say where to look.
-                if entry.key.text == "save" || entry.key.text == "columns" {
+                if matches!(entry.key.text.as_str(), "save" | "columns" | "token_url") {
                     continue;
                 }
-                let inner = secret || is_secret_name(&entry.key.text);
+                let inner = secret || is_secret_name(&entry.key.text) || is_auth(entry);
                 collect(&entry.value, inner, spans);
             }
         }
+    }
+}
+
+/// Whether an entry is a literal name and password, or a literal token, of `auth:`.
+fn is_auth(entry: &Entry) -> bool {
+    match entry.key.text.as_str() {
+        "basic" => matches!(entry.value, Node::List(..)),
+        "bearer" => matches!(entry.value, Node::Scalar(_)),
+        _ => false,
     }
 }
 

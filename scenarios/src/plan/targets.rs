@@ -4,7 +4,7 @@
 use super::TargetPlan;
 use super::reader::{Fields, Reader, Spec};
 use crate::diagnostic::Diagnostic;
-use crate::syntax::{Entry, Node};
+use crate::syntax::{Entry, Node, Scalar};
 
 const TARGET: Spec = Spec {
     what: "a target",
@@ -30,17 +30,22 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> Vec<TargetPlan>
     entries.iter().map(|entry| target(reader, entry)).collect()
 }
 
-fn target(reader: &mut Reader<'_>, entry: &Entry) -> TargetPlan {
-    reader.plain_name(&entry.key, "a target");
-    let mut target = TargetPlan {
-        name: entry.key.clone(),
-        url: String::new(),
+/// A target of which nothing but its address is known.
+pub(crate) fn plain(name: Scalar, url: String) -> TargetPlan {
+    TargetPlan {
+        name,
+        url,
         timeout_ns: 30 * SECOND_NS,
         connect_timeout_ns: 5 * SECOND_NS,
         health: None,
         insecure: false,
         ca: None,
-    };
+    }
+}
+
+fn target(reader: &mut Reader<'_>, entry: &Entry) -> TargetPlan {
+    reader.plain_name(&entry.key, "a target");
+    let mut target = plain(entry.key.clone(), String::new());
     if let Node::Scalar(_) = &entry.value {
         target.url = url(reader, &entry.value, entry);
         return target;
@@ -94,7 +99,7 @@ fn tls(reader: &mut Reader<'_>, target: Fields<'_>, plan: &mut TargetPlan) {
     };
     plan.insecure = reader.flag_at(fields, "insecure").unwrap_or(false);
     if let Some(path) = reader.text_at(fields, "ca") {
-        let full = reader.source.folder.join(&path.text);
+        let full = reader.path(path);
         if let Err(error) = std::fs::File::open(&full) {
             reader.push(Diagnostic::error(
                 "no-file",

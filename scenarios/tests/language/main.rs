@@ -13,6 +13,7 @@ mod objectives;
 mod overrides;
 mod profiles;
 mod properties;
+mod requests;
 mod shapes;
 mod stored;
 mod units;

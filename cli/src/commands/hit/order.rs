@@ -210,6 +210,8 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         plants_marker: false,
         events: None,
         upgrade: None,
+        guard: scenarios::guard::Guard::default(),
+        whole_url: false,
     }
 }
 
@@ -228,6 +230,8 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         counters: 0,
         // Who measures a target's errors wants them at full rate.
         after_failure_ns: (0, 0),
+        fresh: scenarios::conditions::Fresh::default(),
+        keeps: scenarios::conditions::Keeps::default(),
     };
     let step = Step {
         journey: 0,
@@ -246,6 +250,9 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         graceful_stop_ns: GRACE_NS,
         isolation_required: false,
         faults: scenarios::faults::Faults::default(),
+        fresh: scenarios::conditions::Fresh::default(),
+        network: None,
+        moments: Vec::new(),
     };
     Program {
         sockets: Vec::new(),

@@ -143,6 +143,7 @@ pub fn findings(result: &RunResult, is_coloured: bool) -> String {
             Tier::Proven => (RED, "leak"),
             Tier::Suspect => (YELLOW, "suspect"),
             Tier::Risk => (YELLOW, "risk"),
+            Tier::Correctness => (RED, "wrong answer"),
         };
         let title = paint(is_coloured, code, &format!("{tier}, {}", group.key.detector));
         let why = group.examples.first().map_or("", |leak| leak.why.as_str());

@@ -5,14 +5,18 @@
 
 mod coverage;
 mod credentials;
+pub(super) mod echo;
 mod evidence;
 mod identity;
 mod probe;
 mod scan;
+pub(super) mod stale;
+pub(super) mod writes;
 
 use crate::client::answer::{Answer, Ending, Via};
 use crate::client::decode::Coding;
 use crate::clock::Nanos;
+pub(super) use crate::isolation::layers::Spot;
 use crate::isolation::marker::Marker;
 use crate::isolation::scanner::Form;
 use http::HeaderMap;
@@ -25,34 +29,8 @@ pub(super) struct Seen {
     pub own: bool,
     /// One of another account that the reader may see.
     pub permitted: bool,
-}
-
-/// Where something stood: a place with a name, and its text.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spot<'a> {
-    /// What groups leaks: a server that makes up header names must not make up groups.
-    pub kind: &'static str,
-    /// Which one of its kind: a header's name, a socket's address; empty where there is only one.
-    pub name: &'a str,
-    /// The text that stood there.
-    pub text: &'a [u8],
-}
-
-impl<'a> Spot<'a> {
-    /// A place of which there is one: `body`, `status line`, `message`, `event`, `close reason`.
-    pub(super) fn one(kind: &'static str, text: &'a [u8]) -> Self {
-        Self { kind, name: "", text }
-    }
-
-    /// One header.
-    pub(super) fn header(name: &'a str, text: &'a [u8]) -> Self {
-        Self { kind: "header", name, text }
-    }
-
-    /// The place in evidence: `body`, `status line`, `header x-user`.
-    pub(super) fn words(self) -> String {
-        if self.name.is_empty() { self.kind.to_owned() } else { format!("{} {}", self.kind, self.name) }
-    }
+    /// One of the reader's own, of its newest acknowledged write or later.
+    pub latest: bool,
 }
 
 /// What a spot came with: all that evidence says about the reader's side beside the account.

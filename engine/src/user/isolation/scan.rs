@@ -4,8 +4,9 @@
 use super::{Foreign, Origin, Seen, Spot};
 use crate::client::answer::{Answer, Ending};
 use crate::isolation::entitlement::may_see;
+use crate::isolation::layers;
 use crate::isolation::marker::{Decoded, HEAD, Kind, Marker};
-use crate::isolation::scanner::{Form, Hit};
+use crate::isolation::scanner::Hit;
 use crate::record::Recorder;
 use crate::run_result::Tier;
 use crate::user::VirtualUser;
@@ -33,15 +34,8 @@ impl VirtualUser {
         }
         let origin = Origin::of(plan, answer);
         let mut finds = Finds::default();
-        self.scan_spot(&origin, Spot::one("body", answer.body), &mut finds);
-        if let Some(heard) = answer.heard {
-            // An event may join what lines cut, and the pieces what events cut.
-            self.scan_spot(&origin, Spot::one("event", &heard.data), &mut finds);
-            self.scan_spot(&origin, Spot::one("joined text", &heard.text), &mut finds);
-        }
-        self.scan_spot(&origin, Spot::one("status line", answer.reason), &mut finds);
-        for (name, value) in answer.headers {
-            self.scan_spot(&origin, Spot::header(name.as_str(), value.as_bytes()), &mut finds);
+        for spot in layers::spots(answer) {
+            self.scan_spot(&origin, spot, &mut finds);
         }
         self.report(&origin, &finds, recorder);
         if plan.probe.is_some() {
@@ -68,7 +62,7 @@ impl VirtualUser {
     }
 
     fn scan_spot<'a>(&self, origin: &Origin<'_>, spot: Spot<'a>, finds: &mut Finds<'a>) {
-        if spot.text.len() < HEAD {
+        if spot.text.len() < HEAD || !self.run.scanner.reads(spot.kind) {
             return;
         }
         self.run.scanner.scan(spot.text, |hit| match hit.decoded {
@@ -102,9 +96,10 @@ impl VirtualUser {
     ) {
         if owner == self.account {
             finds.seen.own = true;
+            finds.seen.latest |= marker.is_some_and(|m| self.writes.is_latest(m.count));
         } else if may_see(&self.run.program, self.account, owner) {
             finds.seen.permitted |= marker.is_some();
-        } else if !self.sent_myself(origin, spot.text, hit) {
+        } else if !self.sent_myself(origin, owner, marker) {
             let foreign = &mut finds.foreign;
             let found = Foreign { owner, marker, spot, offset: hit.offset, form: hit.form };
             // One finding per owner, and a proof is worth more than any number of damaged markers.
@@ -119,13 +114,19 @@ impl VirtualUser {
         }
     }
 
-    /// What I sent myself and get back (reflected in an error, say) is no leak.
-    fn sent_myself(&self, origin: &Origin<'_>, text: &[u8], hit: Hit) -> bool {
-        if hit.form == Form::Base64 {
-            return false;
-        }
-        let word = &text[hit.offset..text.len().min(hit.offset + HEAD)].to_ascii_lowercase();
-        let holds = |text: &[u8]| memchr::memmem::find(&text.to_ascii_lowercase(), word).is_some();
+    /// What I sent myself and get back (reflected in an error, say) is no leak, in whatever form it went and came.
+    fn sent_myself(&self, origin: &Origin<'_>, owner: u32, marker: Option<Marker>) -> bool {
+        let holds = |text: &[u8]| {
+            let mut holds = false;
+            self.run.scanner.scan(text, |hit| {
+                holds |= match hit.decoded {
+                    Decoded::Authentic(sent) => sent.owner == owner && marker.is_none_or(|came| came == sent),
+                    Decoded::Fragment { owner: sent, .. } => sent == owner && marker.is_none(),
+                    _ => false,
+                };
+            });
+            holds
+        };
         self.outgoing.uri.path_and_query().is_some_and(|p| holds(p.as_str().as_bytes()))
             || holds(&self.outgoing.sent_body)
             || origin.sent.iter().any(|text| holds(text))

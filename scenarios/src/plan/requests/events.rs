@@ -6,7 +6,7 @@ use crate::plan::reader::{Fields, Reader, Spec};
 use crate::plan::{EventsPlan, UntilPlan};
 use crate::syntax::Node;
 
-const EVENTS: Spec = Spec { what: "`events`", keys: &["text", "until"], not_yet: &[] };
+pub(super) const EVENTS: Spec = Spec { what: "`events`", keys: &["text", "until"], not_yet: &[] };
 
 pub(super) fn read(reader: &mut Reader<'_>, request: Fields<'_>) -> Option<EventsPlan> {
     let entry = request.entry("events")?;

@@ -48,8 +48,9 @@ pub(super) fn read(reader: &mut Reader<'_>, request: Fields<'_>) -> ExpectPlan {
         Some(ConditionPlan::Value(Node::Scalar(count.clone())))
     });
     expect.that = reader.text_at(fields, "that").cloned();
-    expect.marker = match reader.word_at(fields, "marker", &["own", "permitted"], &["latest"]) {
+    expect.marker = match reader.word_at(fields, "marker", &["own", "permitted", "latest"], &[]) {
         Some("own") => Some(Control::Own),
+        Some("latest") => Some(Control::Latest),
         Some(_) => Some(Control::Permitted),
         None => None,
     };

@@ -9,8 +9,8 @@ use crate::syntax::{Entry, Node};
 
 pub(super) const SAVE: Spec = Spec {
     what: "a saved value",
-    keys: &["json", "header", "regex", "credential", "secret", "default"],
-    not_yet: &["cookie", "css", "attribute"],
+    keys: &["json", "header", "regex", "cookie", "css", "attribute", "credential", "secret", "default"],
+    not_yet: &[],
 };
 
 pub(super) fn read(reader: &mut Reader<'_>, request: Fields<'_>) -> Vec<SavePlan> {
@@ -50,7 +50,7 @@ fn saved(reader: &mut Reader<'_>, entry: &Entry) -> Option<SavePlan> {
                     path.span,
                     format!("`{}` is no JSONPath: that starts with `$`", path.shown()),
                 )
-                .help(format!("write `$.{}`; a header is `{{ header: … }}`, a pattern `{{ regex: … }}`", path.text)),
+                .help(format!("write `$.{}`; a header is `{{ header: … }}`, a cookie `{{ cookie: … }}`, a pattern `{{ regex: … }}`", path.text)),
             );
             return None;
         }
@@ -59,7 +59,9 @@ fn saved(reader: &mut Reader<'_>, entry: &Entry) -> Option<SavePlan> {
     }
     let fields = reader.fields(&entry.value, entry.key.span, &SAVE)?;
     save.credential = reader.flag_at(fields, "credential").unwrap_or(false);
-    save.secret = reader.flag_at(fields, "secret").unwrap_or(false) || save.credential;
+    // What a cookie holds is what lets somebody in, unless the file says otherwise.
+    let silent = fields.entry("cookie").is_some();
+    save.secret = reader.flag_at(fields, "secret").unwrap_or(silent) || save.credential;
     if let Some(Node::Scalar(text)) = fields.get("default") {
         reader.plain(text, "`default`");
     }
@@ -69,14 +71,14 @@ fn saved(reader: &mut Reader<'_>, entry: &Entry) -> Option<SavePlan> {
 }
 
 fn source(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<SavedFrom> {
-    let places = ["json", "header", "regex"];
+    let places = ["json", "header", "regex", "cookie", "css"];
+    if let (Some(entry), None) = (fields.entry("attribute"), fields.entry("css")) {
+        reader.bad_value(entry.key.span, "`attribute` goes with `css` only");
+    }
     let given: Vec<&Entry> = places.iter().filter_map(|key| fields.entry(key)).collect();
     match given.as_slice() {
         [] => {
-            let later = ["cookie", "css"].iter().any(|k| fields.entry(k).is_some());
-            if !later {
-                reader.missing(fields.at, "a saved value", "json", "$.id");
-            }
+            reader.missing(fields.at, "a saved value", "json", "$.id");
             None
         }
         [one] => {
@@ -87,6 +89,8 @@ fn source(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<SavedFrom> {
                     check_header_name(reader, &text);
                     SavedFrom::Header(text)
                 }
+                "cookie" => SavedFrom::Cookie(text),
+                "css" => SavedFrom::Css { selector: text, attribute: reader.text_at(fields, "attribute").cloned() },
                 _ => SavedFrom::Regex(text),
             })
         }

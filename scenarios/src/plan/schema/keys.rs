@@ -110,7 +110,16 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
             "save": saves, "What is taken from the message.";
         },
     ),
-    ("step_close", keys! { "close": whole, "Closes the socket with this code. Default 1000."; }),
+    ("step_close", keys! { "close": whole, "Closes the WebSocket with this code; 1000 is the usual one."; }),
+    ("payload", keys! { "json": any, "A text message that is JSON."; "base64": text, "A binary message, as base64."; }),
+    ("socket", SOCKET),
+    (
+        "events",
+        keys! {
+            "text": text, "JSONPath of the piece of text in each event's data; the pieces are joined before they are scanned.";
+            "until": any, "The last event: its data as text, such as `[DONE]`, or JSON path → value. Default: the end of the stream.";
+        },
+    ),
     ("request", REQUEST),
     ("probe_request", REQUEST),
     ("expect", EXPECT),
@@ -129,6 +138,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
         },
     ),
     ("saved", SAVED),
+    ("echo", ECHO),
     ("profile", PROFILE),
     (
         "stage",
@@ -322,13 +332,32 @@ const REQUEST: &[Key] = keys! {
     "expect": expect, "What the answer must be like. Default: a status below 400.";
     "save": saves, "Variables and where in the answer they are found. A value that is not there fails the step.";
     "identity": text_map, "JSONPath → what it must be: the answer must be about me.";
-    "echo": map, "Binds answers to requests: `{ send: HEADER, read: HEADER }`.";
+    "echo": echo, "Binds answers to requests: `{ send: HEADER, read: HEADER }`.";
     "revokes": text, "A saved credential that must not be accepted any more afterwards.";
-    "events": any, "The answer is a stream of server-sent events.";
+    "events": events, "The answer is a stream of server-sent events.";
     "http": http, "The version of HTTP.";
     "tags": texts, "Words by which objectives select steps.";
     "name": text, "The name in every table. Default: `METHOD path` as written.";
     "on_failure": on_failure, "What a failure of this step means. Default: the journey's.";
+};
+
+const SOCKET: &[Key] = keys! {
+    "target": text, "The target. Default: the journey's.";
+    "headers": text_map, "Headers of the upgrade; they win over the journey's.";
+    "query": text_map, "Query parameters of the upgrade, percent-encoded.";
+    "timeout": duration, "The longest time for the upgrade, and for saying one message. Default: the target's.";
+    "abandon": abandons, "The share of upgrades and messages at which the connection is given up. Default: the profile's.";
+    "auth": any, "How the upgrade says who connects.";
+    "tags": texts, "Words by which objectives select steps.";
+    "name": text, "The name in every table. Default: `websocket path` as written.";
+    "on_failure": on_failure, "What a failure means: of the upgrade, of a message, of the connection. Default: the journey's.";
+    "heartbeat": duration, "A ping so often. Default: none.";
+    "steps": steps, "What is done while it is open: `send`, `receive`, `close`, and any other step.";
+};
+
+const ECHO: &[Key] = keys! {
+    "send": text, "The header in which every request carries a fresh id.";
+    "read": text, "Where its answer repeats the id: a header, or a JSONPath.";
 };
 
 const EXPECT: &[Key] = keys! {
@@ -338,9 +367,9 @@ const EXPECT: &[Key] = keys! {
     "header": conditions, "Header → a value or condition.";
     "under": duration, "The longest response time of this answer.";
     "that": text, "A bare expression; it sees what this answer saved.";
-    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see.";
-    "first_event": duration, "The longest time to the first event.";
-    "event_gap": duration, "The longest time between two events.";
+    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see; `latest`: that of my newest acknowledged write.";
+    "first_event": text, "The longest time to the first event.";
+    "event_gap": text, "The longest time between two events.";
     "events": any, "How many events there must be.";
 };
 

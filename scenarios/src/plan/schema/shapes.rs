@@ -73,6 +73,8 @@ references!(
     steps,
     expect,
     expect_body,
+    echo,
+    events,
     tls,
     of,
     faults,

@@ -1,0 +1,81 @@
+//! What a user wrote last, and what the target acknowledged of it: the write that must be there when it is read back.
+//! In: markers as they are planted, answers to writes. Out: whether a marker that came back is of the newest write.
+
+use super::Seen;
+use crate::client::answer::{Answer, Ending};
+use crate::failure::Failure;
+use crate::user::VirtualUser;
+use crate::user::checks::Wrong;
+use http::Method;
+
+/// Running numbers of markers have 15 bits.
+const NUMBERS: u16 = 0x7fff;
+
+/// A user's writes.
+#[derive(Debug, Default)]
+pub(in crate::user) struct Writes {
+    /// First marker of the request that is rendered or under way.
+    pending: Option<u16>,
+    /// First marker of the newest write that was acknowledged.
+    acknowledged: Option<u16>,
+}
+
+impl Writes {
+    /// A request is rendered: what it plants from now on is its own.
+    pub(in crate::user) fn begin(&mut self) {
+        self.pending = None;
+    }
+
+    /// It planted marker number `count`.
+    pub(in crate::user) fn planted(&mut self, count: u16) {
+        self.pending.get_or_insert(count);
+    }
+
+    /// Nobody has written anything yet: a new person, or another account.
+    pub(in crate::user) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether marker number `count` is of the newest acknowledged write, or of a later one that was never answered.
+    pub(in crate::user) fn is_latest(&self, count: u16) -> bool {
+        self.acknowledged.is_none_or(|first| count.wrapping_sub(first) & NUMBERS <= NUMBERS / 2)
+    }
+}
+
+impl VirtualUser {
+    /// A write that was answered with success is acknowledged. 202 says only that it will be done.
+    pub(in crate::user) fn note_write(&mut self, answer: &Answer<'_>) {
+        let is_write = matches!(self.outgoing.method, Method::POST | Method::PUT | Method::PATCH);
+        let is_done = answer.ending == Ending::Complete && matches!(answer.status, 200 | 201 | 203..=299);
+        if is_write && is_done && self.writes.pending.is_some() {
+            self.writes.acknowledged = self.writes.pending;
+        }
+    }
+
+    /// `marker: latest`. Users that share an account overtake each other, so there any own marker will do.
+    pub(in crate::user) fn check_latest(&self, seen: Seen) -> Result<(), Wrong> {
+        let shared =
+            self.run.program.account(self.account as usize).is_some_and(|(r, _)| self.run.program.roles[r].wrap);
+        if self.writes.acknowledged.is_none() || seen.latest || shared && seen.own {
+            return Ok(());
+        }
+        let came = if seen.own { "an older marker of mine came back" } else { "no marker of mine came back" };
+        Err(Wrong(Failure::LostWrite, format!("my newest acknowledged write is not there: {came}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newer_is_newer_also_where_the_numbers_start_again() {
+        let writes = |acknowledged| Writes { pending: None, acknowledged };
+        assert!(writes(None).is_latest(5));
+        for (first, count, expected) in
+            [(5, 5, true), (5, 6, true), (5, 4, false), (NUMBERS, 0, true), (0, NUMBERS, false), (0, 16_000, true)]
+        {
+            assert_eq!(writes(Some(first)).is_latest(count), expected, "{count} after {first}");
+        }
+    }
+}
