@@ -134,7 +134,7 @@ pub(crate) fn terminal(result: &RunResult, width: usize) -> Vec<(bool, String)> 
     }
     for stream in &streams {
         lines.push((false, format!("  {}", fit(&stream.step, width - 2))));
-        let rate = stream.per_second.map_or_else(|| "–".into(), |r| figures::rate(r));
+        let rate = stream.per_second.map_or_else(|| "–".into(), figures::rate);
         let [p50, p95, p99, max] = cells(stream.first_event.as_ref());
         let first = format!("    {:<36}{:>9}{:>10}", "to the first event", count(stream.events), rate);
         lines.push((false, format!("{first}{p50:>8}{p95:>8}{p99:>8}{max:>8}")));

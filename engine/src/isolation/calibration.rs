@@ -8,6 +8,7 @@
 use super::layers::{self, Spot};
 use super::marker::{Decoded, Kind, LENGTH, MOST_OWNERS, Mint};
 use super::scanner::Scanner;
+use super::words;
 use crate::client::answer::{Answer, Ending, Times, Via};
 use crate::client::decode::{self, Coding};
 use base64::Engine as _;
@@ -34,7 +35,7 @@ pub fn calibrate(scanner: &Scanner, mint: &Mint) -> Calibration {
         let mut found = false;
         if scanner.reads(spot.kind) {
             scanner.scan(spot.text, |hit| {
-                found |= matches!(hit.decoded, Decoded::Authentic(marker) if marker.owner == owner);
+                found |= matches!(hit.decoded, Decoded::Authentic(marker) if [owner, words::MOST_OWNERS - 1].contains(&marker.owner));
             });
         }
         found
@@ -45,7 +46,8 @@ pub fn calibrate(scanner: &Scanner, mint: &Mint) -> Calibration {
         result.found += u64::from(is_found);
     };
     let empty = HeaderMap::new();
-    for text in forms(&word) {
+    let words = scanner.expects_words().then(|| words::spoken(mint, words::MOST_OWNERS - 1)).flatten();
+    for text in forms(&word).into_iter().chain(words.map(String::into_bytes)) {
         for (name, is_reason) in [(None, true), (Some(header::SET_COOKIE), false), (Some(header::WARNING), false)] {
             let mut headers = HeaderMap::new();
             if let Some((name, value)) = name.zip(HeaderValue::from_bytes(&text).ok()) {
@@ -180,6 +182,10 @@ mod tests {
         let result = calibrate(&Scanner::new(mint.clone()), &mint);
         assert_eq!(result.injected, 15 * (3 + 1 + 2 * 5));
         assert_eq!(result.found, result.injected);
+        let scanner = Scanner::new(mint.clone());
+        scanner.expect_words();
+        let result = calibrate(&scanner, &mint);
+        assert_eq!((result.injected, result.found), (16 * 14, 16 * 14));
     }
 
     #[test]

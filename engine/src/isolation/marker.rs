@@ -25,6 +25,9 @@ pub enum Kind {
     Audience,
 }
 
+/// The step and count of a marker in words, which says neither.
+pub const UNNUMBERED: u16 = u16::MAX;
+
 impl Kind {
     fn bits(self) -> u64 {
         match self {

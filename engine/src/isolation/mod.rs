@@ -9,3 +9,4 @@ pub mod identity;
 pub mod layers;
 pub mod marker;
 pub mod scanner;
+pub mod words;

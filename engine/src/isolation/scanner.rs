@@ -6,10 +6,12 @@
 //! base64url are the same, as no letter or digit gives a `+` or `/`), also broken into lines; hexadecimal digits; and
 //! encoders that escape everything, `%77` and `\u0077`. The MAC is only worked out for candidates.
 
-use super::marker::{Decoded, LENGTH, Mint, PREFIX};
+use super::marker::{Decoded, Kind, LENGTH, Marker, Mint, PREFIX, UNNUMBERED};
+use super::words;
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// One marker found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +39,12 @@ pub enum Form {
     Percent,
     /// `\u0077` for each character.
     Unicode,
+    /// Said in words, for language models; searched only once one has been planted.
+    Words,
 }
 
 impl Form {
-    /// Every form.
+    /// Every form but the words, which are searched apart.
     pub const ALL: [Form; 6] = [Self::Plain, Self::Folded, Self::Base64, Self::Hex, Self::Percent, Self::Unicode];
 
     /// The decoder's name in evidence; none for the plain form.
@@ -52,6 +56,7 @@ impl Form {
             Self::Hex => Some("hex"),
             Self::Percent => Some("percent"),
             Self::Unicode => Some("unicode escapes"),
+            Self::Words => Some("words"),
         }
     }
 
@@ -71,6 +76,11 @@ impl Form {
             Self::Base64 => (0..3).map(base64_pattern).collect(),
             Self::Hex => spelled(|c, upper| if upper { format!("{c:02X}") } else { format!("{c:02x}") }),
             Self::Percent => spelled(|c, upper| if upper { format!("%{c:02X}") } else { format!("%{c:02x}") }),
+            Self::Words => {
+                let mut capitalised = words::STEM.to_vec();
+                capitalised[0].make_ascii_uppercase();
+                vec![words::STEM.to_vec(), words::STEM.to_ascii_uppercase(), capitalised]
+            }
             Self::Unicode => spelled(|c, upper| if upper { format!("\\u{c:04X}") } else { format!("\\u{c:04x}") }),
         }
     }
@@ -95,6 +105,9 @@ pub struct Scanner {
     forms: Vec<(Form, usize)>,
     mint: Mint,
     blind: Option<Blind>,
+    /// Searches the second form, and whether there can be any.
+    words: AhoCorasick,
+    has_words: AtomicBool,
 }
 
 /// Characters of base64 that hold a whole marker, whatever its alignment: ⌈(2 + 38) · 4 / 3⌉, rounded up to a group.
@@ -125,7 +138,32 @@ impl Scanner {
             .match_kind(MatchKind::LeftmostFirst)
             .build(&patterns)
             .expect("a dozen short patterns always build");
-        Self { search, forms, mint, blind }
+        let words = AhoCorasick::builder().build(Form::Words.patterns()).expect("three short patterns always build");
+        Self { search, forms, mint, blind, words, has_words: AtomicBool::new(false) }
+    }
+
+    /// From now on markers said in words are looked for too: one is about to be planted.
+    pub fn expect_words(&self) {
+        self.has_words.store(true, Relaxed);
+    }
+
+    /// Whether markers said in words are looked for.
+    pub fn expects_words(&self) -> bool {
+        self.has_words.load(Relaxed)
+    }
+
+    fn scan_words(&self, text: &[u8], mut found: impl FnMut(Hit)) {
+        for candidate in self.words.find_iter(text) {
+            let offset = candidate.start();
+            let Some(spoken) = words::decode(&self.mint, &text[offset..]) else { continue };
+            let (kind, owner) = (Kind::Account, spoken.owner);
+            let decoded = if spoken.is_exact {
+                Decoded::Authentic(Marker { kind, owner, step: UNNUMBERED, count: UNNUMBERED })
+            } else {
+                Decoded::Fragment { kind, owner }
+            };
+            found(Hit { offset, decoded, form: Form::Words });
+        }
     }
 
     /// Whether places of this kind are looked at.
@@ -141,7 +179,7 @@ impl Scanner {
             let decoded = match form {
                 Form::Plain | Form::Folded => self.mint.decode(&text[offset..]),
                 Form::Base64 => self.decode_base64(text, offset, number),
-                Form::Hex | Form::Percent | Form::Unicode => {
+                Form::Hex | Form::Percent | Form::Unicode | Form::Words => {
                     let (word, length) = spelled_out(&text[offset..], form);
                     self.mint.decode(&word[..length])
                 }
@@ -149,6 +187,9 @@ impl Scanner {
             if decoded != Decoded::Nothing {
                 found(Hit { offset, decoded, form });
             }
+        }
+        if self.expects_words() && self.blind.is_none() {
+            self.scan_words(text, found);
         }
     }
 
@@ -243,7 +284,6 @@ fn base64_pattern(shift: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::marker::{Kind, Marker};
     use super::*;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
     use proptest::prelude::*;
@@ -371,6 +411,19 @@ mod tests {
                 prop_assert!(hits(&scanner, &[&pattern[..], &tail].concat()).is_empty());
             }
         }
+    }
+
+    #[test]
+    fn words_are_found_once_they_are_expected() {
+        let (scanner, _, _) = scanner();
+        let said = words::spoken(&Mint::new([3; 32]), 77).unwrap();
+        let text = format!("{{\"reply\":\"You wrote: {said}. And {}\"}}", &said[..said.rfind(' ').unwrap()]);
+        assert!(hits(&scanner, text.as_bytes()).is_empty());
+        scanner.expect_words();
+        let found: Vec<_> = hits(&scanner, text.as_bytes()).into_iter().map(|h| (h.form, h.decoded)).collect();
+        let exact = Marker { kind: Kind::Account, owner: 77, step: UNNUMBERED, count: UNNUMBERED };
+        let cut = Decoded::Fragment { kind: Kind::Account, owner: 77 };
+        assert_eq!(found, vec![(Form::Words, Decoded::Authentic(exact)), (Form::Words, cut)]);
     }
 
     #[test]

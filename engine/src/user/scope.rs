@@ -5,6 +5,7 @@ use super::last;
 use crate::client::answer::Answer;
 use crate::clock::Nanos;
 use crate::isolation::marker::{Kind, LENGTH, MOST_OWNERS};
+use crate::isolation::words;
 use crate::record::Recorder;
 use scenarios::expr::{Last, Place, Scope};
 use scenarios::value::Value;
@@ -87,6 +88,17 @@ impl Scope for UserScope<'_> {
         };
         self.recorder.interval().isolation.planted += 1;
         word.iter().map(|c| char::from(*c)).collect()
+    }
+
+    fn marker_words(&mut self) -> String {
+        let run = &self.user.run;
+        let Some(words) = words::spoken(&run.mint, self.user.account) else {
+            return self.marker(None);
+        };
+        run.scanner.expect_words();
+        run.accounts.count_marker(self.user.account, self.now);
+        self.recorder.interval().isolation.planted += 1;
+        words
     }
 
     fn now_ms(&mut self) -> i64 {

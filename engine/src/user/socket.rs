@@ -146,9 +146,7 @@ impl VirtualUser {
 
     /// News of the WebSocket while the user is at it; answers what is to be done next, `None` to go on.
     pub(super) fn news(&mut self, news: &News, now: Nanos, recorder: &mut Recorder) -> Option<Effect> {
-        let Some(doing) = self.conversation.as_ref().map(|c| c.doing) else {
-            return None;
-        };
+        let doing = self.conversation.as_ref().map(|c| c.doing)?;
         match news {
             News::Message(at, message) => {
                 self.hear(*at, message, recorder);

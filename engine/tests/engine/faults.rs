@@ -205,8 +205,8 @@ fn a_reset_is_really_sent_and_a_close_is_polite() {
 fn what_came_of_an_answer_that_was_given_up_is_scanned() {
     let latest = Mutex::new(String::new());
     let result = loopback(
-        "{ POST /notes: { json: { note: '{{ marker }}' } } }, { GET /a: { abandon: { chance: 100%, after: 20ms } } }",
-        "users: 2, for: 400ms",
+        "{ POST /notes: { json: { note: '{{ marker }}' } } }, { GET /a: { abandon: { chance: 100%, after: 100ms } } }",
+        "users: 4, for: 1s",
         move |mut stream| {
             while let Some(heard) = hear(&mut stream) {
                 let mut latest = latest.lock().expect("nobody panicked");

@@ -10,6 +10,7 @@ mod laws;
 mod phases;
 mod requests;
 mod sockets;
+mod spoken;
 mod streams;
 mod truth;
 

@@ -67,7 +67,7 @@ pub(super) fn call(function: Function, arguments: &[Node], scope: &mut dyn Scope
 
 /// Whether [`append`] handles this function.
 pub(super) fn appends(function: Function) -> bool {
-    matches!(function, Function::Uuid | Function::Text | Function::ClientId)
+    matches!(function, Function::Uuid | Function::Text | Function::ClientId | Function::MarkerWords)
 }
 
 /// Functions that make new text write it straight into the buffer; false for all others.
@@ -88,6 +88,7 @@ pub(super) fn append(
             out.extend_from_slice(uuid.hyphenated().encode_lower(&mut buffer).as_bytes());
         }
         (Function::Text, [count]) => append_letters(count, scope, out)?,
+        (Function::MarkerWords, []) => append_text(&scope.marker_words(), encoding, out),
         (Function::ClientId, []) => append_text(&scope.client_id(), encoding, out),
         _ => return Ok(false),
     }

@@ -36,6 +36,10 @@ impl Checker<'_> {
                 let audience = nodes.into_iter().next().map(Box::new);
                 Ok(Checked { node: Node::Marker(audience), kind })
             }
+            Function::MarkerWords => {
+                self.names.resolve(&["marker"]).map_err(|error| ExprError { range: name_range.clone(), ..error })?;
+                Ok(Checked { node: Node::Call(Function::MarkerWords, nodes), kind })
+            }
             Function::Raw => raw(nodes, kind, ast, outermost),
             Function::Matches => matches(nodes, arguments),
             function if signature.is_pure => Ok(folded(Node::Call(function, nodes), kind)),

@@ -27,6 +27,7 @@ pub(super) enum Function {
     Text,
     ClientId,
     Marker,
+    MarkerWords,
 }
 
 /// What a parameter takes.
@@ -154,6 +155,7 @@ pub(super) static SIGNATURES: &[Signature] = &[
     fresh("text", Function::Text, &[Accept::Int], Type::Text, "text(100)"),
     fresh("client_id", Function::ClientId, &[], Type::Text, "client_id()"),
     Signature { least: 0, ..fresh("marker", Function::Marker, &[Accept::Scalar], Type::Text, "marker('room-7')") },
+    fresh("marker_words", Function::MarkerWords, &[], Type::Text, "marker_words()"),
 ];
 
 /// What people write who know another language, and what it is called here.

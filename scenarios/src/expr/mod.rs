@@ -83,6 +83,10 @@ pub trait Scope {
     fn random_bits(&mut self) -> u64;
     /// A new marker word owned by the user's account, or by `audience`.
     fn marker(&mut self, audience: Option<&str>) -> String;
+    /// The user's account in words, the form that language models repeat.
+    fn marker_words(&mut self) -> String {
+        self.marker(None)
+    }
     /// Wall-clock time, milliseconds since 1970 (from the run's clock, virtual in simulation).
     fn now_ms(&mut self) -> i64;
     /// The next client-side id: a UUID, or 1, 2, 3 … under the fault `equal_ids`.

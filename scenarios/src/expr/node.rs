@@ -49,7 +49,7 @@ impl Node {
     /// Whether evaluation makes a marker anywhere.
     pub(super) fn uses_marker(&self) -> bool {
         match self {
-            Self::Marker(_) => true,
+            Self::Marker(_) | Self::Call(Function::MarkerWords, _) => true,
             Self::Const(_) | Self::Load { .. } => false,
             Self::List(items) | Self::Concat(items) | Self::Call(_, items) => items.iter().any(Self::uses_marker),
             Self::Map(pairs) => pairs.iter().any(|(k, v)| k.uses_marker() || v.uses_marker()),

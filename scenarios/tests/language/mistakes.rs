@@ -144,7 +144,7 @@ const CASES: &[Case] = &[
     case("errors: < 1%", "errors: < 1%, each: 10", "47:30 bad-value", "write for example `each: 10s`"),
     case("errors: < 1%", "errors: < 1%, share: 99%", "47:24 bad-value", "say how long a window is: `each: 10s, share: 99%`"),
     case("errors: < 1%", "errors: < 1%, each: 10s, share: 0%", "47:42 bad-value", "in no window at all is nothing to hold: `share` is above 0%"),
-    case("errors: < 1%", "uptime: \">= 99%\", each: 10s", "47:30 bad-value", "take `each` out"),
+    case("errors: < 1%", "uptime: \">= 99%\", each: 10s", "47:25 bad-value", "take `each` out"),
     case("errors: < 1%", "longest_outage: \">= 9s\"", "47:23 odd-direction", "did you mean `< 9s`"),
     case("errors: < 1%", "of: { step: POST /sessions }, dropped: < 1%", "47:5 bad-value", "use `of: { journey: … }`"),
     case("errors: < 1%", "service_p105: < 1s", "47:7 bad-value", "`p105` is no percentile that can be judged: p50 to p99.99"),

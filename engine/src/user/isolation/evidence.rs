@@ -4,7 +4,7 @@
 use super::{Origin, Spot};
 use crate::clock::SECOND;
 use crate::excerpt;
-use crate::isolation::marker::Marker;
+use crate::isolation::marker::{Marker, UNNUMBERED};
 use crate::run_result::{LeakKey, LeakRecord, Party, Tier};
 use crate::user::VirtualUser;
 
@@ -27,7 +27,7 @@ impl VirtualUser {
             ..Party::default()
         };
         let accounts = &self.run.accounts;
-        let Some(marker) = marker else {
+        let Some(marker) = marker.filter(|m| m.count != UNNUMBERED) else {
             // Without a marker nobody can say which request it came from; the latest one is the likeliest.
             if let Some((step, ms)) = accounts.latest_request(account) {
                 self.place(&mut party, step);
