@@ -139,6 +139,10 @@ impl<'p> Lowering<'p> {
 
     fn find_target(&mut self, name: &Scalar) -> Option<usize> {
         let plan = self.plan;
+        if plan.targets.is_empty() {
+            // That there is none has been said; each use of one is no mistake of its own.
+            return None;
+        }
         self.find(name, "target", plan.targets.iter().map(|t| t.name.text.as_str()))
     }
 

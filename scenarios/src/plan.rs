@@ -435,11 +435,26 @@ pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diag
     if let Some(plan) = &plan {
         diagnostics.extend(compile::lower(plan).1);
     }
+    forget_followers(&mut diagnostics);
     let diagnostics = diagnostic::finish(diagnostics, source);
     match plan {
         Some(plan) if !diagnostics.iter().any(Diagnostic::is_error) => Ok((plan, diagnostics)),
         _ => Err(diagnostics),
     }
+}
+
+/// A misspelt section is one mistake: that the section is missing says nothing more.
+fn forget_followers(diagnostics: &mut Vec<Diagnostic>) {
+    let misspelt: Vec<String> = diagnostics
+        .iter()
+        .filter(|d| d.code == "unknown-key" && d.message.starts_with(FILE.what))
+        .filter_map(|d| Some(d.help.as_ref()?.strip_prefix("did you mean `")?.strip_suffix("`?")?.to_owned()))
+        .collect();
+    let follows = |d: &Diagnostic| {
+        d.code == "missing-key"
+            && misspelt.iter().any(|key| d.message == format!("{} needs the key `{key}`", FILE.what))
+    };
+    diagnostics.retain(|d| !follows(d));
 }
 
 fn read_file(reader: &mut Reader<'_>, tree: &Node, stored: String) -> Option<Plan> {

@@ -99,3 +99,115 @@ fn missing_data_and_zero_users_are_mistakes_of_the_file() {
         assert!(ended.err.contains(holds) && ended.err.contains("s.yaml:"), "{to}: {ended}");
     }
 }
+
+/// A right file; each of [`SLIPS`] breaks it in one place.
+const RIGHT: &str = r#"watertight: 1
+name: Right
+targets:
+  api: { url: "http://127.0.0.1:9", timeout: 5s }
+roles:
+  user:
+    accounts: { count: 5, values: { id: "u-{{ index }}", clinic: "{{ index % 2 }}" } }
+    may_see: { user: owner.clinic == account.clinic }
+fragments:
+  log_in:
+    - POST /login: { json: { name: "{{ account.id }}" }, save: { token: { json: $.token, credential: true } } }
+journeys:
+  look:
+    as: user
+    target: api
+    before: [ { call: log_in } ]
+    headers: { authorization: "Bearer {{ token }}" }
+    steps:
+      - GET /a:
+          query: { q: "{{ token }}" }
+          expect: { status: [200, 4xx], json: { $.n: "< 3" }, under: 2s }
+          save: { n: $.n }
+          identity: { $.id: "{{ account.id }}" }
+      - think: 1s..4s
+      - if: n < 3
+        then: [ GET /b ]
+      - repeat: 2
+        steps: [ GET /c ]
+      - choose: [ { weight: 1, steps: [ GET /d ] } ]
+      - POST /n: { json: { text: "{{ marker }}" } }
+      - GET /e/{{ account.id }}: { expect: { marker: own } }
+      - probe: GET /e/{{ stranger.id }}
+mix: { look: 1 }
+profiles:
+  short: { users: 2, for: 10s, faults: { abandon: 5% } }
+  open: { arrivals: 5/s, for: 10s, max_users: 5 }
+sla:
+  - { of: { target: api }, p95: < 200ms, in: [short] }
+gate: { requires: [short], signoffs: [safety] }
+"#;
+
+/// What is right, and one slip in its place.
+const SLIPS: &[(&str, &str)] = &[
+    ("watertight: 1", "watertight: 2"),
+    ("name: Right", "name: Right\nname: Twice"),
+    ("mix:", "mixx:"),
+    ("http://127.0.0.1:9", "127.0.0.1:9"),
+    ("http://127.0.0.1:9", "http://me:pw@127.0.0.1:9"),
+    ("timeout: 5s", "timeout: 5"),
+    ("timeout: 5s", "timout: 5s"),
+    ("count: 5", "count: \"5\""),
+    ("count: 5", "count: 0"),
+    ("owner.clinic ==", "owner.clinik =="),
+    ("may_see: { user:", "may_see: { usr:"),
+    ("POST /login", "post /login"),
+    ("$.token, credential", "token, credential"),
+    ("as: user", "as: usr"),
+    ("target: api\n", "target: apy\n"),
+    ("call: log_in", "call: login"),
+    ("Bearer {{ token }}", "Bearer {{ tokn }}"),
+    ("Bearer {{ token }}", "Bearer {{ token }"),
+    ("headers: {", "\theaders: {"),
+    ("status: [200, 4xx]", "status: \"200\""),
+    ("status: [200, 4xx]", "status: 2000"),
+    ("$.n: \"< 3\"", "$.[n: \"< 3\""),
+    ("think: 1s..4s", "think: 4s..1s"),
+    ("think: 1s..4s", "thnik: 1s..4s"),
+    ("if: n < 3", "if: \"{{ n < 3 }}\""),
+    ("if: n < 3", "if: n <"),
+    ("repeat: 2", "repeat: -2"),
+    ("weight: 1,", "weight: 0,"),
+    ("GET /d", "GET d"),
+    ("mix: { look: 1 }", "mix: { lok: 1 }"),
+    ("users: 2", "users: 9"),
+    ("for: 10s, faults", "faults"),
+    ("abandon: 5%", "abandon: 5"),
+    ("arrivals: 5/s", "arrivals: 5"),
+    ("p95: < 200ms", "p95: < 200"),
+    ("p95: < 200ms", "p95: > 200ms"),
+    ("in: [short]", "in: [shrt]"),
+    ("requires: [short]", "requires: [long]"),
+    ("name: Right", "name: ${NOT_SET_ANYWHERE}"),
+    ("GET /e/{{ stranger.id }}", "GET /e/{{ stranger.name }}"),
+];
+
+/// One mistake in a file is one message, at its place, with a way out. The snapshot is what people read.
+#[test]
+fn each_slip_has_one_message_with_its_place_and_its_help() {
+    let desk = Desk::new();
+    desk.write("right.yaml", RIGHT);
+    let ended = desk.run(&["check", "right.yaml"]);
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{ended}");
+    let mut said = String::new();
+    for (right, wrong) in SLIPS {
+        assert!(RIGHT.contains(right), "`{right}` is not in the file");
+        desk.write("s.yaml", &RIGHT.replacen(right, wrong, 1));
+        let ended = desk.run(&["check", "s.yaml"]);
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "`{wrong}`: {ended}");
+        assert_eq!(ended.err.matches("error[").count(), 1, "`{wrong}`: {ended}");
+        said.push_str(&format!("`{}`\n", wrong.escape_debug()));
+        let shown = |line: &&str| {
+            let line = line.trim_start();
+            ["error[", "--> ", "= help", "help:", "= note"].iter().any(|start| line.starts_with(start))
+        };
+        for line in ended.err.lines().filter(shown) {
+            said.push_str(&format!("    {}\n", line.trim()));
+        }
+    }
+    insta::assert_snapshot!(said);
+}

@@ -115,6 +115,13 @@ impl Variables {
                     if let Some(i) = found.filter(|i| !self.visited[*i]) {
                         self.visited[i] = true;
                         waiting.extend(plan.fragments[i].steps.iter().rev());
+                    } else if found.is_none() {
+                        // A misspelt call is one mistake: what any fragment saves counts as saved.
+                        for (i, fragment) in plan.fragments.iter().enumerate() {
+                            if !std::mem::replace(&mut self.visited[i], true) {
+                                waiting.extend(fragment.steps.iter().rev());
+                            }
+                        }
                     }
                 }
                 StepKind::Websocket { steps, .. } => waiting.extend(steps.iter().rev()),

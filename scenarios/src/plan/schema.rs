@@ -3,6 +3,8 @@
 //! In: nothing. Out: the schema. A test holds the two together: a key that is in one and not in the other fails it.
 
 mod keys;
+#[cfg(test)]
+mod page;
 mod shapes;
 #[cfg(test)]
 mod tests;
