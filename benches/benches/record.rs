@@ -17,7 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn sample(number: u64) -> Sample {
     let due = SECOND + number;
     let response = 200_000 + number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 5_000_000;
-    let times = Times { ready: due, sent: Some(due + 20_000), done: due + response, connect: None, held: 0 };
+    let times = Times { ready: due, sent: Some(due + 20_000), done: due + response, ..Times::default() };
     Sample { step: 0, class: Class::Ok, due, times, delivered: true, bytes: (300, 1000) }
 }
 

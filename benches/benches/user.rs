@@ -58,7 +58,7 @@ impl Stage {
                 headers: &self.headers,
                 body: &self.body,
                 codings: &[],
-                times: Times { ready: due, sent: Some(due + 10_000), done: self.now, connect: None, held: 0 },
+                times: Times { ready: due, sent: Some(due + 10_000), done: self.now, ..Times::default() },
                 via: Via::default(),
                 bytes_sent: 400,
                 bytes_received: 1000,

@@ -238,6 +238,12 @@ pub struct Practice {
     /// A defect to switch on; may be given several times
     #[arg(long, value_name = "NAME", env = "WATERTIGHT_DEFECT", value_delimiter = ',')]
     pub defect: Vec<practice::Defect>,
+    /// Speak TLS, HTTP/2 and HTTP/1.1, with certificates made for the occasion; their files stand in the printed line
+    #[arg(long, env = "WATERTIGHT_TLS")]
+    pub tls: bool,
+    /// Let in only clients that show a certificate
+    #[arg(long, env = "WATERTIGHT_CLIENT_CERTIFICATES", requires = "tls")]
+    pub client_certificates: bool,
 }
 
 /// `NAME=VALUE`

@@ -264,7 +264,6 @@ fn wrong_input_is_refused_before_anything_is_sent() {
     let bare = url.trim_start_matches("http://");
     for (args, part) in [
         (&[bare][..], format!("write `{url}`")),
-        (&[&url, "--http2"], "--http2 is not there yet".into()),
         (&[&url, "-n", "0"], "--requests".into()),
         (&[&url, "-c", "0"], "--users".into()),
         (&[&url, "-z", "5"], "no unit".into()),

@@ -41,6 +41,69 @@ pub enum Transport {
     NotUtf8,
     /// Bytes that are no WebSocket frame.
     BadFrame,
+    /// The certificate is of an authority that is not trusted.
+    CertificateIssuer,
+    /// The certificate is out of date, or not valid yet.
+    CertificateExpired,
+    /// The certificate is for another name.
+    CertificateName,
+    /// Anything else that is wrong with the certificate.
+    Certificate,
+    /// The target wants a certificate of ours.
+    CertificateWanted,
+    /// The target broke the TLS handshake off with an alert.
+    TlsAlert,
+    /// What came on a TLS port is no TLS.
+    NoTls,
+    /// The target does not speak the version of HTTP that was asked for.
+    NoHttp2,
+    /// The target says goodbye to the HTTP/2 connection without having answered.
+    GoAway(Code),
+    /// The target ended the HTTP/2 stream without having answered.
+    StreamReset(Code),
+    /// Interim answers (1xx) without end.
+    Interim,
+    /// More redirects than are allowed.
+    TooManyRedirects,
+    /// Redirects in a circle.
+    RedirectLoop,
+    /// A redirect to an address that is no target of the scenario.
+    RedirectElsewhere,
+    /// The proxy broke off or spoke no HTTP.
+    ProxyBroken,
+    /// The proxy wants a login, or another one.
+    ProxyLogin,
+    /// The proxy does not let us through.
+    ProxyRefused,
+}
+
+/// An error code of HTTP/2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Code(pub u32);
+
+/// `(goaway, stream reset)` by code, RFC 9113 section 7.
+const H2_NAMES: [(&str, &str); 14] = [
+    ("http/2 goaway: no error", "http/2 stream reset: no error"),
+    ("http/2 goaway: protocol error", "http/2 stream reset: protocol error"),
+    ("http/2 goaway: internal error", "http/2 stream reset: internal error"),
+    ("http/2 goaway: flow control error", "http/2 stream reset: flow control error"),
+    ("http/2 goaway: settings timeout", "http/2 stream reset: settings timeout"),
+    ("http/2 goaway: stream closed", "http/2 stream reset: stream closed"),
+    ("http/2 goaway: frame size error", "http/2 stream reset: frame size error"),
+    ("http/2 goaway: refused stream", "http/2 stream reset: refused stream"),
+    ("http/2 goaway: cancel", "http/2 stream reset: cancel"),
+    ("http/2 goaway: compression error", "http/2 stream reset: compression error"),
+    ("http/2 goaway: connect error", "http/2 stream reset: connect error"),
+    ("http/2 goaway: enhance your calm", "http/2 stream reset: enhance your calm"),
+    ("http/2 goaway: inadequate security", "http/2 stream reset: inadequate security"),
+    ("http/2 goaway: http/1.1 required", "http/2 stream reset: http/1.1 required"),
+];
+
+impl Code {
+    fn names(self) -> (&'static str, &'static str) {
+        let unknown = ("http/2 goaway: unknown code", "http/2 stream reset: unknown code");
+        H2_NAMES.get(self.0 as usize).copied().unwrap_or(unknown)
+    }
 }
 
 impl Transport {
@@ -64,6 +127,23 @@ impl Transport {
             Self::MessageTooLarge => "message too large",
             Self::NotUtf8 => "message is no UTF-8",
             Self::BadFrame => "bad websocket frame",
+            Self::CertificateIssuer => "tls: certificate of unknown issuer",
+            Self::CertificateExpired => "tls: certificate out of date",
+            Self::CertificateName => "tls: certificate for another name",
+            Self::Certificate => "tls: certificate not valid",
+            Self::CertificateWanted => "tls: client certificate required",
+            Self::TlsAlert => "tls: handshake refused by the target",
+            Self::NoTls => "tls: the target speaks no tls",
+            Self::NoHttp2 => "http/2 not offered by the target",
+            Self::GoAway(code) => code.names().0,
+            Self::StreamReset(code) => code.names().1,
+            Self::Interim => "endless interim answers",
+            Self::TooManyRedirects => "too many redirects",
+            Self::RedirectLoop => "redirect loop",
+            Self::RedirectElsewhere => "redirect to no target of the scenario",
+            Self::ProxyBroken => "proxy: connection broken",
+            Self::ProxyLogin => "proxy: login required",
+            Self::ProxyRefused => "proxy: refused",
         }
     }
 }

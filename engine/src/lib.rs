@@ -26,7 +26,7 @@ pub use record::interval::Interval;
 pub use record::journal::{ReadError, read, read_for, rewrite_header};
 pub use run::Stop;
 
-use client::exchange::{Limits, Wire};
+use client::exchange::Wire;
 use clock::Clock;
 use isolation::calibration::calibrate;
 use record::Recorder;
@@ -234,7 +234,7 @@ fn start_workers(
             );
             let (run, stop, tls) = (Arc::clone(run), Arc::clone(stop), tls.clone());
             // The wire is made on its own thread: it is not shared with any other.
-            Wire::new(run.clock, &run.program.targets, &tls, Limits::default()).map_err(RunError::Setup)?;
+            Wire::new(run.clock, &run.program.targets, &tls).map_err(RunError::Setup)?;
             std::thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .spawn(move || worker::work(run, &tls, recorder, &stop, index, workers))

@@ -2,7 +2,7 @@
 //! In: the targets of a program. Out: how many health requests were made, or which target is not there and why.
 
 use crate::client::answer::{Ending, Outgoing};
-use crate::client::exchange::{Limits, UserClient, Wire};
+use crate::client::exchange::{UserClient, Wire};
 use crate::clock::{Clock, SECOND};
 use http::{Method, Uri};
 use scenarios::program::Target;
@@ -28,7 +28,7 @@ pub fn preflight(targets: &[Target]) -> Result<u64, PreflightError> {
         .build()
         .map_err(|e| fail(format!("the runtime cannot start: {e}")))?;
     let tls = Wire::tls_configs(targets).map_err(fail)?;
-    let wire = Wire::new(Clock::starting_in(Duration::ZERO), targets, &tls, Limits::default()).map_err(fail)?;
+    let wire = Wire::new(Clock::starting_in(Duration::ZERO), targets, &tls).map_err(fail)?;
     runtime.block_on(async {
         let mut requests = 0;
         let mut problems = Vec::new();
@@ -45,7 +45,7 @@ pub fn preflight(targets: &[Target]) -> Result<u64, PreflightError> {
 async fn check(wire: &Wire, index: usize, target: &Target) -> Result<u64, String> {
     let Some(health) = &target.health else {
         let connecting =
-            tokio::time::timeout(Duration::from_nanos(PATIENCE), crate::client::connect::connect(wire, index));
+            tokio::time::timeout(Duration::from_nanos(PATIENCE), crate::client::connect::connect(wire, index, None));
         return match connecting.await {
             Ok(Ok(_)) => Ok(0),
             Ok(Err(crate::client::connect::ConnectError::Target(transport))) => Err(absent(target, transport.name())),

@@ -12,6 +12,7 @@ pub use messages::Messages;
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
 pub use windows::{About, Beat, BeatSeries, Window, WindowSeries};
 
+pub use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
 use crate::record::interval::Recording;
 use hdrhistogram::Histogram;
@@ -435,6 +436,8 @@ pub struct Health {
     pub dropped_by_target: u64,
     /// Intervals that could not be stored (disk full); the run went on.
     pub store_errors: u64,
+    /// Connections opened, warm-up included.
+    pub transport: TransportFacts,
 }
 
 /// One worker thread.

@@ -402,7 +402,7 @@ impl<'a> Simulation<'a> {
             headers: &reply.headers,
             body: if whole { &reply.body } else { &[] },
             codings: &[],
-            times: Times { ready: sent, sent: Some(sent), done: now, connect: None, held: 0 },
+            times: Times { ready: sent, sent: Some(sent), done: now, ..Times::default() },
             via: Via::default(),
             bytes_sent: 0,
             bytes_received: reply.body.len() as u64,

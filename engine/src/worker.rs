@@ -2,7 +2,7 @@
 //! In: the shared run and the worker's number. Out: one interval a second to the collector.
 
 use crate::client::answer::Ending;
-use crate::client::exchange::{Limits, UserClient, Wire};
+use crate::client::exchange::{UserClient, Wire};
 use crate::client::socket::News;
 use crate::client::stranger::send_beside;
 use crate::clock::{Clock, MILLISECOND, Nanos, SECOND, thread_cpu_ns, thread_queue_wait_ns};
@@ -173,7 +173,7 @@ pub fn work(
     index: usize,
     of: usize,
 ) -> io::Result<()> {
-    let wire = Wire::new(run.clock, &run.program.targets, tls, Limits::default()).map_err(io::Error::other)?;
+    let wire = Wire::new(run.clock, &run.program.targets, tls).map_err(io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async move {
         let timer = Timer::start(run.clock)?;
@@ -204,7 +204,9 @@ pub fn work(
             return Err(io::Error::other("a virtual user died of an error of its own"));
         }
         if let Ok(desk) = Rc::try_unwrap(desk) {
-            desk.recorder.into_inner().finish(last);
+            let mut recorder = desk.recorder.into_inner();
+            recorder.interval().transport.add(&desk.wire.facts.take());
+            recorder.finish(last);
         }
         Ok(())
     })
@@ -487,6 +489,7 @@ async fn watch(desk: Rc<Desk>, index: usize) {
             let here = Mark::now(&clock);
             let mut recorder = desk.recorder.borrow_mut();
             recorder.interval().workers.insert(index, mark.health(&here, gaps));
+            recorder.interval().transport.add(&desk.wire.facts.take());
             second = now / SECOND;
             recorder.turn(second);
             mark = here;

@@ -20,7 +20,13 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{Options, PoolLimits, Port, Timing, Urls, metrics::Metrics, server, server::App};
+use crate::{
+    Options, PoolLimits, Port, Timing, Tls, Urls,
+    metrics::Metrics,
+    secure::{self, Certificates, Secured, TlsListener},
+    server,
+    server::App,
+};
 
 /// Connections that may wait to be accepted: a thousand users start at the same moment.
 const BACKLOG: u32 = 4096;
@@ -59,6 +65,9 @@ pub enum StartError {
     /// The temporary database could not be created.
     #[error("cannot create the clinic's database in the folder for temporary files: {0}")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The certificates could not be made or kept.
+    #[error("cannot make the clinic's certificates: {0}")]
+    Certificates(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No thread or no runtime.
     #[error("cannot start the clinic's threads: {0}")]
     Threads(#[source] io::Error),
@@ -89,13 +98,26 @@ impl Clinic {
     /// # Errors
     /// As [`Clinic::start`].
     pub fn start_with(options: Options, pool: PoolLimits, timing: Timing) -> Result<Clinic, StartError> {
+        Clinic::open(options, pool, timing, None)
+    }
+
+    /// Starts a clinic that speaks TLS, HTTP/2 and HTTP/1.1, with certificates made for the occasion.
+    ///
+    /// # Errors
+    /// As [`Clinic::start`], or the certificates cannot be made.
+    pub fn start_with_tls(options: Options, tls: Tls) -> Result<Clinic, StartError> {
+        Clinic::open(options, PoolLimits::default(), Timing::default(), Some(tls))
+    }
+
+    fn open(options: Options, pool: PoolLimits, timing: Timing, tls: Option<Tls>) -> Result<Clinic, StartError> {
+        let secured = tls.map(secure::secure).transpose().map_err(StartError::Certificates)?;
         // Without it, the clinic serves as many users as it may; that is no reason not to start.
         let _ = rlimit::increase_nofile_limit(u64::MAX);
         let (started, starting) = mpsc::channel();
         let (closing, closed) = watch::channel(false);
         let thread = std::thread::Builder::new()
             .name("practice-clinic".to_owned())
-            .spawn(move || serve_until_closed(options, pool, timing, &started, closed))
+            .spawn(move || serve_until_closed(options, pool, timing, secured, &started, closed))
             .map_err(StartError::Threads)?;
         let started = starting.recv().unwrap_or_else(|_| Err(StartError::Threads(io::Error::other("the thread died"))));
         match started {
@@ -137,6 +159,15 @@ impl Drop for Clinic {
     }
 }
 
+impl Urls {
+    fn speak_tls(&mut self, files: &Certificates) {
+        for url in [&mut self.patient, &mut self.clinical, &mut self.ai] {
+            *url = url.replacen("http://", "https://", 1);
+        }
+        self.certificates = Some(files.clone());
+    }
+}
+
 type Started = Result<(Urls, Arc<Metrics>), StartError>;
 
 /// The life of the clinic's thread.
@@ -144,6 +175,7 @@ fn serve_until_closed(
     options: Options,
     pool: PoolLimits,
     timing: Timing,
+    secured: Option<Secured>,
     started: &mpsc::Sender<Started>,
     closed: watch::Receiver<bool>,
 ) {
@@ -158,9 +190,12 @@ fn serve_until_closed(
     };
     runtime.block_on(async {
         match listen(port) {
-            Ok((urls, listeners)) => {
+            Ok((mut urls, listeners)) => {
+                if let Some(secured) = &secured {
+                    urls.speak_tls(&secured.files);
+                }
                 let _ = started.send(Ok((urls, app.metrics.clone())));
-                serve(&app, listeners, closed).await;
+                serve(&app, listeners, secured.as_ref(), closed).await;
             }
             Err(mistake) => drop(started.send(Err(mistake))),
         }
@@ -199,12 +234,12 @@ fn listen(port: Port) -> Result<(Urls, Vec<Service>), StartError> {
             let (patient, first) = open(8001, "patient")?;
             let (clinical, second) = open(8002, "clinical")?;
             let (ai, third) = open(8005, "ai")?;
-            let urls = Urls { patient, clinical, ai };
+            let urls = Urls { patient, clinical, ai, certificates: None };
             Ok((urls, vec![first, second, third]))
         }
         Port::One(port) => {
             let (url, only) = open(port, "all")?;
-            let urls = Urls { patient: url.clone(), clinical: url.clone(), ai: url };
+            let urls = Urls { patient: url.clone(), clinical: url.clone(), ai: url, certificates: None };
             Ok((urls, vec![only]))
         }
     }
@@ -221,7 +256,7 @@ fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, taken))
 }
 
-async fn serve(app: &Arc<App>, listeners: Vec<Service>, closed: watch::Receiver<bool>) {
+async fn serve(app: &Arc<App>, listeners: Vec<Service>, secured: Option<&Secured>, closed: watch::Receiver<bool>) {
     let pausing = app.clone();
     tokio::spawn(async move { pausing.faults.keep_pausing().await });
     let mut services = JoinSet::new();
@@ -231,12 +266,19 @@ async fn serve(app: &Arc<App>, listeners: Vec<Service>, closed: watch::Receiver<
             // The sender lives in the `Clinic`: gone means the same as closing.
             let _ = closed.wait_for(|closing| *closing).await;
         };
-        let listener = listener.tap_io(|connection| {
-            // A connection that cannot take the option works all the same.
-            let _ = connection.set_nodelay(true);
-        });
-        let serving = axum::serve(listener, server::router(app.clone(), service)).with_graceful_shutdown(close);
-        services.spawn(serving.into_future());
+        let router = server::router(app.clone(), service);
+        let Some(secured) = secured else {
+            let listener = listener.tap_io(|connection| {
+                // A connection that cannot take the option works all the same.
+                let _ = connection.set_nodelay(true);
+            });
+            services.spawn(axum::serve(listener, router).with_graceful_shutdown(close).into_future());
+            continue;
+        };
+        // A socket that has lost its address is gone.
+        if let Ok(listener) = TlsListener::new(listener, secured.acceptor.clone()) {
+            services.spawn(axum::serve(listener, router).with_graceful_shutdown(close).into_future());
+        }
     }
     let mut closed = closed;
     let _ = closed.wait_for(|closing| *closing).await;

@@ -22,12 +22,14 @@ mod refusal;
 mod rooms;
 mod routes;
 mod schema;
+mod secure;
 mod server;
 mod tokens;
 
 pub use clinic::{Clinic, StartError};
 pub use database::PoolLimits;
 pub use defects::{Defect, UnknownDefect};
+pub use secure::{Certificates, Tls};
 
 /// What to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,4 +82,7 @@ pub struct Urls {
     pub clinical: String,
     /// The chatbot.
     pub ai: String,
+    /// With TLS: the files that a client needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Certificates>,
 }

@@ -211,6 +211,7 @@ fn totals(result: &RunResult) -> Value {
     let sum = result.totals();
     let i = &result.iterations;
     let o = &result.overhead;
+    let t = &result.health.transport;
     let mut errors: BTreeMap<&str, u64> = BTreeMap::new();
     for e in &result.errors {
         *errors.entry(&e.kind).or_default() += e.count;
@@ -233,6 +234,10 @@ fn totals(result: &RunResult) -> Value {
         "overhead": {
             "setup": o.setup, "teardown": o.teardown, "health": o.health, "scrapes": o.scrapes,
             "warm_up": o.warm_up, "redirect_hops": o.redirect_hops,
+        },
+        "transport": {
+            "http1_connections": t.http1, "http2_connections": t.http2,
+            "tls_full_handshakes": t.tls_full, "tls_resumed_handshakes": t.tls_resumed,
         },
         "bytes_sent": sum.bytes_sent,
         "bytes_received": sum.bytes_received,

@@ -72,6 +72,8 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
     gate::waive(plan, &mut program.objectives, &mut diagnostics);
     program.gate = gate::lower(plan, &mut diagnostics);
     diagnostics.extend(too_few_rows(plan, &program));
+    let logins = plan.targets.iter().filter_map(|t| t.transport.proxy.as_ref()?.login.as_ref());
+    program.secrets.extend(logins.map(|(_, password)| password.clone()).filter(|p| !p.is_empty()));
     hide_secrets(&mut program);
     (program, diagnostics)
 }
@@ -272,6 +274,7 @@ fn targets<'a>(plans: impl Iterator<Item = &'a TargetPlan>) -> Vec<Target> {
             health: t.health.clone(),
             insecure: t.insecure,
             ca: t.ca.clone(),
+            transport: t.transport.clone(),
         })
         .collect()
 }

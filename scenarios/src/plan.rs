@@ -16,6 +16,7 @@ mod sockets;
 mod steps;
 mod stored;
 mod targets;
+mod ways;
 
 pub(crate) use profiles::{MAX_RATE, MAX_USERS};
 pub(crate) use reader::constant;
@@ -97,6 +98,7 @@ pub(crate) struct TargetPlan {
     pub health: Option<String>,
     pub insecure: bool,
     pub ca: Option<String>,
+    pub transport: crate::transport::Transport,
 }
 
 /// Rows with named columns; `None` when they could not be read, so that nothing else is said about them.
@@ -221,6 +223,7 @@ pub(crate) struct RequestPlan {
     pub body: BodyPlan,
     pub timeout_ns: Option<u64>,
     pub abandon: Option<Abandon>,
+    pub redirects: Option<crate::transport::Redirects>,
     pub expect: ExpectPlan,
     pub saves: Vec<SavePlan>,
     pub identities: Vec<(Scalar, Scalar)>,
@@ -248,6 +251,7 @@ impl RequestPlan {
             body: BodyPlan::Empty,
             timeout_ns: None,
             abandon: None,
+            redirects: None,
             expect: ExpectPlan::default(),
             saves: Vec::new(),
             identities: Vec::new(),

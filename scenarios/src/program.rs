@@ -12,6 +12,7 @@ use crate::multipart::Multipart;
 use crate::objective::Objective;
 use crate::shape::Shape;
 use crate::streams::{Events, Socket, SocketOp};
+use crate::transport::Transport;
 use crate::value::Value;
 use std::sync::Arc;
 
@@ -102,6 +103,8 @@ pub struct Target {
     pub insecure: bool,
     /// TLS: file with the authorities to trust besides the system's, PEM.
     pub ca: Option<String>,
+    /// How it is reached besides.
+    pub transport: Transport,
 }
 
 /// A role: who plays, and whose data they may see.
@@ -313,6 +316,8 @@ pub struct Request {
     pub timeout_ns: u64,
     /// The step's own share of requests given up in mid-flight; it goes before the profile's.
     pub abandon: Option<Abandon>,
+    /// Redirects that are followed at most; an answer whose status `expect` names is none.
+    pub redirects: u32,
     /// What the answer must be like.
     pub expect: Expect,
     /// What is taken from the answer.

@@ -37,7 +37,7 @@ pub struct Hit {
     /// Time limit of one request
     #[arg(long, value_name = "DURATION", env = "WATERTIGHT_TIMEOUT", default_value = "30s")]
     pub timeout: String,
-    /// HTTP/2: not there yet
+    /// HTTP/2: agreed upon in TLS with https, with prior knowledge with http
     #[arg(long, env = "WATERTIGHT_HTTP2")]
     pub http2: bool,
     /// Accept any certificate

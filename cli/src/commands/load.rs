@@ -44,6 +44,10 @@ pub fn load(source: Source, env: &[(String, String)]) -> Result<Loaded, Problem>
         late => Err(late),
     });
     match loaded {
+        // Certificates that do not fit are a mistake of the file, found before anything is sent.
+        Ok((program, ..)) if let Err(why) = engine::client::tls::check(&program.targets) => {
+            Err(Problem::usage(format!("{}: {why}; nothing was sent", source.name)))
+        }
         Ok((program, plan, warnings)) => Ok(Loaded { source, plan, program, warnings }),
         Err(mistakes) => Err(Problem::Input(refusal(&mistakes, &source))),
     }

@@ -3,7 +3,7 @@
 use crate::args::Practice;
 use crate::outcome::Problem;
 use crate::{screen, signals};
-use ::practice::{Clinic, Options, Port};
+use ::practice::{Clinic, Options, Port, Tls};
 
 /// Serves the clinic.
 ///
@@ -11,7 +11,12 @@ use ::practice::{Clinic, Options, Port};
 /// A port is taken, or signals cannot be watched.
 pub fn practice(args: &Practice) -> Result<u8, Problem> {
     let port = args.port.map_or(Port::Standard, Port::One);
-    let clinic = Clinic::start(Options { port, defects: args.defect.clone(), seed: 0 }).map_err(Problem::run)?;
+    let options = Options { port, defects: args.defect.clone(), seed: 0 };
+    let clinic = match args.tls {
+        true => Clinic::start_with_tls(options, Tls { client_certificates: args.client_certificates }),
+        false => Clinic::start(options),
+    };
+    let clinic = clinic.map_err(Problem::run)?;
     let urls = serde_json::to_string(&clinic.urls()).map_err(Problem::run)?;
     screen::out(&format!("{urls}\n"));
     screen::err("the practice clinic is open; Ctrl-C closes it\n");

@@ -22,4 +22,5 @@ mod secrets;
 mod suites;
 mod terminal;
 mod trace;
+mod transport;
 mod unfinished;

@@ -37,12 +37,29 @@ pub struct Outgoing {
     pub events: Option<Arc<Events>>,
     /// It opens a WebSocket, with a ping so often (ns) if at all.
     pub upgrade: Option<Option<u64>>,
+    /// The redirects that were followed so far; `None` for a request that was not redirected.
+    pub hops: Option<Box<Hops>>,
     /// The cookies that were sent with it, if any.
     pub sent_cookies: Option<HeaderValue>,
     /// Beside the user's own doing: its cookies are neither sent nor changed.
     pub aside: bool,
     /// Scheme, host and port of a whole URL that leads to none of the targets. Taken when it is sent.
     pub elsewhere: Option<Box<str>>,
+}
+
+/// What came before a redirected request, all of one sample.
+#[derive(Debug, Default)]
+pub struct Hops {
+    /// Addresses asked so far, as `target path`.
+    pub seen: Vec<(usize, Uri)>,
+    /// The body goes with it to the next address.
+    pub keeps_body: bool,
+    /// Times of the first request.
+    pub first: Times,
+    /// Bytes (sent, received) so far.
+    pub bytes: (u64, u64),
+    /// The present time limit ends then.
+    pub deadline: Nanos,
 }
 
 /// How the exchange ended.
@@ -75,6 +92,8 @@ pub struct Times {
     pub connect: Option<Nanos>,
     /// How long we ourselves kept the answer waiting, reading slowly on purpose; no time of the target's.
     pub held: Nanos,
+    /// How long the connection was there but not free for this request: no lateness of ours.
+    pub waited: Nanos,
 }
 
 /// The connection that an answer came on, for evidence.

@@ -1,25 +1,27 @@
-//! Connecting: resolve, TCP, TLS, HTTP/1.1 handshake; failures told apart into the target's and our own.
+//! Connecting: socket, TLS, the first words of HTTP; failures told apart into the target's and our own.
 //! In: a target. Out: an open [`Connection`] that its user polls itself.
 
 use super::exchange::Wire;
+use super::reach::{Socket, reach};
 use super::slow::{MOUTHFUL, Pause, Slowness};
+use super::tls;
+use super::two::{self, Two};
 use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Body;
+use hyper::body::Body as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::ClientConfig;
+use scenarios::transport::Http;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Pieces after a stream's last event that are read away at one go.
 const MOST_LEFT_FRAMES: usize = 16;
@@ -40,14 +42,27 @@ impl Traffic {
     }
 }
 
+/// What speaks HTTP on a connection.
+pub enum Line {
+    /// HTTP/1.1.
+    One {
+        /// Sends requests.
+        sender: http1::SendRequest<Full<Bytes>>,
+        /// Does the reading and writing when polled.
+        driver: Pin<Box<http1::Connection<TokioIo<Stream>, Full<Bytes>>>>,
+    },
+    /// HTTP/2.
+    Two(Box<Two>),
+}
+
 /// An open connection.
 pub struct Connection {
-    /// Sends requests.
-    pub sender: http1::SendRequest<Full<Bytes>>,
-    /// Does the reading and writing when polled.
-    pub driver: Pin<Box<http1::Connection<TokioIo<Stream>, Full<Bytes>>>>,
+    /// What speaks on it.
+    pub line: Line,
     /// The driver has ended; it must not be polled again.
     pub ended: bool,
+    /// HTTP/2: the present request had to wait for a stream.
+    pub waited_for_stream: bool,
     /// Bytes over it.
     pub traffic: Arc<Traffic>,
     /// Requests sent on it.
@@ -69,9 +84,13 @@ impl std::fmt::Debug for Connection {
 impl Connection {
     /// Lets the connection work; notes its end.
     pub fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.ended && self.driver.as_mut().poll(cx).is_ready() {
-            self.ended = true;
+        if self.ended {
+            return;
         }
+        self.ended = match &mut self.line {
+            Line::One { driver, .. } => driver.as_mut().poll(cx).is_ready(),
+            Line::Two(two) => two.poll(cx).is_ready(),
+        };
         if self.rest.is_some() {
             self.read_away(cx);
         }
@@ -80,7 +99,7 @@ impl Connection {
     /// Reads what is left of an answer that nobody waits for any more, as far as it is there.
     fn read_away(&mut self, cx: &mut Context<'_>) {
         for _ in 0..MOST_LEFT_FRAMES {
-            let Some(rest) = &mut self.rest else {
+            let (Some(rest), Line::One { driver, .. }) = (&mut self.rest, &mut self.line) else {
                 return;
             };
             match Pin::new(rest).poll_frame(cx) {
@@ -88,7 +107,7 @@ impl Connection {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(None | Some(Err(_))) => self.rest = None,
             }
-            if !self.ended && self.driver.as_mut().poll(cx).is_ready() {
+            if !self.ended && driver.as_mut().poll(cx).is_ready() {
                 self.ended = true;
             }
         }
@@ -97,20 +116,39 @@ impl Connection {
         self.ended = true;
     }
 
-    /// Resets it: the other side gets a RST instead of a polite end, and what is under way is lost.
+    /// Resets it: the other side gets a RST instead of a polite end, and what is under way is lost. Over HTTP/2 a stream
+    /// is reset, not the connection.
     pub fn reset(self) {
-        self.into_stream().0.reset_when_dropped();
+        if let Some((stream, _)) = self.into_stream() {
+            stream.end_by_reset();
+        }
     }
 
-    /// The bytes under HTTP, with those that have been read already.
-    pub fn into_stream(self) -> (Stream, Bytes) {
-        let parts = Pin::into_inner(self.driver).into_parts();
-        (parts.io.into_inner(), parts.read_buf)
+    /// The bytes under HTTP/1.1, with those that have been read already.
+    pub fn into_stream(self) -> Option<(Stream, Bytes)> {
+        let Line::One { driver, .. } = self.line else { return None };
+        let parts = Pin::into_inner(driver).into_parts();
+        Some((parts.io.into_inner(), parts.read_buf))
+    }
+
+    fn new(wire: &Wire, line: Line, traffic: Arc<Traffic>, local_port: u16) -> Self {
+        let since = wire.clock.now();
+        Self { line, ended: false, waited_for_stream: false, traffic, ordinal: 0, since, local_port, rest: None }
     }
 
     /// Whether a request can be sent on it.
     pub fn is_usable(&self) -> bool {
-        !self.ended && self.rest.is_none() && !self.sender.is_closed()
+        !self.ended
+            && self.rest.is_none()
+            && match &self.line {
+                Line::One { sender, .. } => !sender.is_closed(),
+                Line::Two(_) => true,
+            }
+    }
+
+    /// Whether it speaks HTTP/2.
+    pub fn is_two(&self) -> bool {
+        matches!(self.line, Line::Two(_))
     }
 }
 
@@ -123,31 +161,53 @@ pub enum ConnectError {
     Ours,
 }
 
-/// Opens a connection to target `index`.
-pub async fn connect(wire: &Wire, index: usize) -> Result<Connection, ConnectError> {
+/// Opens a connection to target `index`, with the user's own `sessions` where there are some.
+pub async fn connect(
+    wire: &Wire,
+    index: usize,
+    sessions: Option<&Arc<ClientConfig>>,
+) -> Result<Connection, ConnectError> {
     let target = &wire.targets[index];
     let limit = Duration::from_nanos(target.connect_timeout_ns);
-    match tokio::time::timeout(limit, open(wire, index)).await {
+    match tokio::time::timeout(limit, open(wire, index, sessions)).await {
         Ok(result) => result,
         Err(_) => Err(ConnectError::Target(Transport::ConnectTimeout)),
     }
 }
 
-/// The bytes to target `index`: TCP, and TLS where it is asked for; with their count and our port.
+/// As [`connect`], with HTTP/1.1 whatever the target speaks besides: for what begins with an upgrade.
+pub async fn connect_to_upgrade(wire: &Wire, index: usize) -> Result<Connection, ConnectError> {
+    let limit = Duration::from_nanos(wire.targets[index].connect_timeout_ns);
+    let open = async {
+        let (stream, traffic, local_port) = stream(wire, index).await?;
+        let line = speak_one(wire, index, stream).await?;
+        Ok(Connection::new(wire, line, traffic, local_port))
+    };
+    tokio::time::timeout(limit, open).await.unwrap_or(Err(ConnectError::Target(Transport::ConnectTimeout)))
+}
+
+/// The bytes to target `index`: TCP, and TLS where it is asked for; with their count and our port. For whoever speaks
+/// something else than HTTP/2 on them.
 pub async fn stream(wire: &Wire, index: usize) -> Result<(Stream, Arc<Traffic>, u16), ConnectError> {
-    let target = &wire.targets[index];
-    let tcp = tcp(&wire.addresses(index).await?).await?;
-    // Without Nagle a small request leaves at once; a socket that refuses the option still works.
-    let _ = tcp.set_nodelay(true);
-    let local_port = tcp.local_addr().map_or(0, |a| a.port());
+    bytes_to(wire, index, wire.targets[index].upgrade_tls.as_ref()).await
+}
+
+async fn bytes_to(
+    wire: &Wire,
+    index: usize,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<(Stream, Arc<Traffic>, u16), ConnectError> {
+    let socket = reach(wire, index).await?;
+    let local_port = socket.local_port();
     let traffic = Arc::new(Traffic::default());
-    let plain = Counted { tcp, traffic: Arc::clone(&traffic), clock: wire.clock, pause: Pause::default() };
-    let stream = match &target.tls {
+    let plain = Counted { socket, traffic: Arc::clone(&traffic), clock: wire.clock, pause: Pause::default() };
+    let stream = match tls {
         None => Stream::Plain(plain),
         Some(config) => {
-            let name = ServerName::try_from(target.host.clone()).map_err(|_| ConnectError::Target(Transport::Tls))?;
+            let name = wire.targets[index].server_name.clone();
             let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
-            let tls = connector.connect(name, plain).await.map_err(|_| ConnectError::Target(Transport::Tls))?;
+            let tls = connector.connect(name, plain).await.map_err(|e| ConnectError::Target(tls::failure(&e)))?;
+            wire.facts.handshake(tls.get_ref().1.handshake_kind());
             Stream::Tls(Box::new(tls))
         }
     };
@@ -157,58 +217,52 @@ pub async fn stream(wire: &Wire, index: usize) -> Result<(Stream, Arc<Traffic>, 
 /// The parser's own limit of headers.
 const USUAL_HEADERS: usize = 100;
 
-async fn open(wire: &Wire, index: usize) -> Result<Connection, ConnectError> {
-    let (stream, traffic, local_port) = stream(wire, index).await?;
+async fn open(wire: &Wire, index: usize, sessions: Option<&Arc<ClientConfig>>) -> Result<Connection, ConnectError> {
+    let endpoint = &wire.targets[index];
+    let (stream, traffic, local_port) = bytes_to(wire, index, sessions.or(endpoint.tls.as_ref())).await?;
+    let agreed_on_two = match &stream {
+        Stream::Plain(_) => endpoint.transport.http == Http::H2c,
+        Stream::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
+    };
+    let line = if agreed_on_two {
+        Line::Two(Box::new(two::greet(stream, endpoint).await.map_err(ConnectError::Target)?))
+    } else if endpoint.transport.http == Http::Two {
+        return Err(ConnectError::Target(Transport::NoHttp2));
+    } else {
+        speak_one(wire, index, stream).await?
+    };
+    wire.facts.opened(agreed_on_two);
+    Ok(Connection::new(wire, line, traffic, local_port))
+}
+
+async fn speak_one(wire: &Wire, index: usize, stream: Stream) -> Result<Line, ConnectError> {
+    let endpoint = &wire.targets[index];
     let mut builder = http1::Builder::new();
     // Left alone, the parser keeps its table of headers on the stack; any other limit costs an allocation an answer.
-    if wire.limits.headers != USUAL_HEADERS {
-        builder.max_headers(wire.limits.headers);
+    if endpoint.limits.headers != USUAL_HEADERS {
+        builder.max_headers(endpoint.limits.headers);
     }
     let (sender, driver) = builder
         // A small request is cheaper copied into one buffer than gathered by the kernel.
         .writev(false)
-        .max_buf_size(wire.limits.head_bytes)
+        .max_buf_size(endpoint.limits.head_bytes)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|_| ConnectError::Target(Transport::Broken))?;
-    let since = wire.clock.now();
-    Ok(Connection {
-        sender,
-        driver: Box::pin(driver),
-        ended: false,
-        traffic,
-        ordinal: 0,
-        since,
-        local_port,
-        rest: None,
-    })
+    Ok(Line::One { sender, driver: Box::pin(driver) })
 }
 
-/// Tries the addresses in order.
-async fn tcp(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
-    let mut last = ConnectError::Target(Transport::Dns);
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(tcp) => return Ok(tcp),
-            Err(error) => last = classify(&error),
-        }
+/// What an error of an open connection means.
+pub fn classify_io(error: &io::Error) -> Transport {
+    if let Some(tls) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+        return tls::reason(tls);
     }
-    Err(last)
-}
-
-fn classify(error: &io::Error) -> ConnectError {
-    #[cfg(unix)]
-    if let Some(libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::ENOBUFS | libc::EADDRINUSE | libc::ENOMEM) =
-        error.raw_os_error()
-    {
-        return ConnectError::Ours;
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Transport::Reset,
+        io::ErrorKind::UnexpectedEof => Transport::Closed,
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Transport::Malformed,
+        _ => Transport::Broken,
     }
-    ConnectError::Target(match error.kind() {
-        io::ErrorKind::ConnectionRefused => Transport::Refused,
-        io::ErrorKind::ConnectionReset => Transport::Reset,
-        io::ErrorKind::TimedOut => Transport::ConnectTimeout,
-        _ => Transport::Connect,
-    })
 }
 
 /// The bytes under HTTP: plain or encrypted.
@@ -222,20 +276,18 @@ pub enum Stream {
 
 impl Stream {
     /// From now on its end is a RST.
-    pub fn reset_when_dropped(&self) {
-        let tcp = match self {
-            Self::Plain(plain) => &plain.tcp,
-            Self::Tls(tls) => &tls.get_ref().0.tcp,
-        };
-        // A socket that refuses the option is already gone, which is what was wanted.
-        let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+    pub fn end_by_reset(&self) {
+        match self {
+            Self::Plain(plain) => plain.socket.end_by_reset(),
+            Self::Tls(tls) => tls.get_ref().0.socket.end_by_reset(),
+        }
     }
 }
 
 /// A TCP stream that counts.
 #[derive(Debug)]
 pub struct Counted {
-    tcp: TcpStream,
+    socket: Socket,
     traffic: Arc<Traffic>,
     clock: Clock,
     pause: Pause,
@@ -248,7 +300,7 @@ impl AsyncRead for Counted {
         if this.traffic.slowness.is_on() {
             let mut bytes = [0; MOUTHFUL];
             let mut mouthful = ReadBuf::new(&mut bytes[..MOUTHFUL.min(buf.remaining())]);
-            std::task::ready!(Pin::new(&mut this.tcp).poll_read(cx, &mut mouthful))?;
+            std::task::ready!(Pin::new(&mut this.socket).poll_read(cx, &mut mouthful))?;
             let read = mouthful.filled();
             this.pause.eaten(read.len());
             this.traffic.read.fetch_add(read.len() as u64, Relaxed);
@@ -256,7 +308,7 @@ impl AsyncRead for Counted {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        let result = Pin::new(&mut self.socket).poll_read(cx, buf);
         self.traffic.read.fetch_add((buf.filled().len() - before) as u64, Relaxed);
         result
     }
@@ -273,7 +325,7 @@ impl Counted {
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        let result = Pin::new(&mut self.socket).poll_write(cx, buf);
         self.count_written(result)
     }
 
@@ -282,20 +334,20 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        let result = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
         self.count_written(result)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        self.socket.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
 

@@ -5,6 +5,7 @@ use super::answer::Outgoing;
 use super::exchange::{Received, UserClient, Wire};
 use crate::clock::Nanos;
 use scenarios::program::Target;
+use scenarios::transport::Transport;
 use std::rc::Rc;
 
 /// Hosts that a worker remembers the way to; a target that names ever new ones makes it forget the others.
@@ -31,10 +32,11 @@ impl Wire {
             health: None,
             insecure: false,
             ca: None,
+            transport: Transport { limits: self.targets[like].limits, ..Transport::default() },
         };
         let targets = [target];
         let tls = Self::tls_configs(&targets)?;
-        let mut wire = Self::new(self.clock, &targets, &tls, self.limits)?;
+        let mut wire = Self::new(self.clock, &targets, &tls)?;
         wire.cut = Rc::clone(&self.cut);
         if let Some(timer) = self.timer.get() {
             // It was made just now and nobody else has set it.
@@ -63,14 +65,15 @@ impl UserClient {
             return Received::unsent(wire, due);
         };
         if self.elsewhere.as_ref().is_none_or(|e| e.origin != origin) {
-            self.elsewhere = Some(Box::new(Elsewhere { origin, client: Self::new(1) }));
+            self.elsewhere = Some(Box::new(Elsewhere { origin: origin.clone(), client: Self::new(1) }));
         }
         let Some(elsewhere) = &mut self.elsewhere else {
             return Received::unsent(wire, due);
         };
         let target = std::mem::replace(&mut out.target, 0);
         let received = Box::pin(elsewhere.client.exchange(&there, out, due)).await;
-        out.target = target;
+        // A redirect is seen from where it was said.
+        (out.target, out.elsewhere) = (target, Some(origin));
         received
     }
 }

@@ -12,6 +12,9 @@ use scenarios::value::Value;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Bytes of one event at most.
+pub const LARGEST_EVENT: usize = 1 << 20;
+
 /// One event, lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a> {

@@ -2,26 +2,32 @@
 //! In: an [`Outgoing`] and its due time. Out: [`Received`], whatever the target does.
 
 use super::answer::{Answer, Ending, Outgoing, Times, Via};
-use super::connect::{ConnectError, Connection, connect};
+use super::connect::{ConnectError, Connection, Line, classify_io, connect, connect_to_upgrade};
 use super::cookies::Jar;
 use super::decode::{self, Coding};
 use super::elsewhere::Elsewhere;
-use super::events::Listener;
+use super::events::{LARGEST_EVENT, Listener};
+use super::facts::Facts;
+use super::reach::{self, Turn};
 use super::socket::Socket;
 use super::stranger::Strangers;
-use super::tls;
+use super::{tls, two};
 use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
 use crate::faults::{Leaving, Orders};
 use crate::timer::{Reminder, Timer};
 use bytes::Bytes;
 use futures_util::future::OptionFuture;
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use scenarios::faults::GiveUp;
 use scenarios::program::Target;
+use scenarios::streams::Events;
+use scenarios::transport::Http;
+pub use scenarios::transport::Limits;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -33,27 +39,6 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 use url::Url;
 
-/// Limits that keep a hostile target from growing the generator.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of an answer's head.
-    pub head_bytes: usize,
-    /// Headers of an answer.
-    pub headers: usize,
-    /// Bytes of a body, before and after decoding.
-    pub body_bytes: usize,
-    /// Bytes of one event of a stream.
-    pub event_bytes: usize,
-    /// Bytes of one message of a WebSocket.
-    pub message_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { head_bytes: 256 << 10, headers: 100, body_bytes: 16 << 20, event_bytes: 1 << 20, message_bytes: 1 << 20 }
-    }
-}
-
 /// A target as the client needs it.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -62,8 +47,26 @@ pub struct Endpoint {
     /// Host without port and brackets.
     pub host: String,
     host_header: HeaderValue,
+    /// What stands before every path; usually nothing.
+    prefix: String,
     /// TLS, for https.
     pub tls: Option<Arc<ClientConfig>>,
+    /// TLS for those who speak HTTP/1.1 only.
+    pub upgrade_tls: Option<Arc<ClientConfig>>,
+    /// The name to ask for in the TLS handshake.
+    pub server_name: ServerName<'static>,
+    /// How it is reached.
+    pub transport: scenarios::transport::Transport,
+    /// What an answer may be at most.
+    pub limits: Limits,
+    /// A socket of this machine, instead of an address.
+    pub socket: Option<String>,
+    /// The proxy has to open a tunnel.
+    pub needs_tunnel: bool,
+    /// The proxy reads whole addresses; with its login, if it has one.
+    absolute: Option<Option<HeaderValue>>,
+    /// Whose turn it is among our own addresses.
+    pub turn: Turn,
     /// Time limit for connecting.
     pub connect_timeout_ns: u64,
     resolved: RefCell<Vec<SocketAddr>>,
@@ -74,14 +77,14 @@ pub struct Endpoint {
 pub struct Wire {
     /// The run's clock.
     pub clock: Clock,
-    /// Limits.
-    pub limits: Limits,
     /// By target index.
     pub targets: Vec<Endpoint>,
     /// Set when the run's end cuts what is still going on; every waiting task is woken then.
     pub cut: Rc<Cell<bool>>,
     /// The worker's timer, by which requests are given up to the microsecond; without it none is given up.
     pub timer: OnceCell<Timer>,
+    /// What is counted of connections.
+    pub facts: Facts,
     /// The faulty cohort's size at this moment.
     pub strangers: Strangers,
     /// Ways to hosts that are none of the targets, by origin.
@@ -96,20 +99,15 @@ const LARGEST_BUFFER_KEPT: usize = 1 << 20;
 
 impl Wire {
     /// The wire to `targets`. TLS configurations are made once per run and shared.
-    pub fn new(
-        clock: Clock,
-        targets: &[Target],
-        tls: &[Option<Arc<ClientConfig>>],
-        limits: Limits,
-    ) -> Result<Self, String> {
+    pub fn new(clock: Clock, targets: &[Target], tls: &[Option<Arc<ClientConfig>>]) -> Result<Self, String> {
         let targets = targets.iter().zip(tls).map(|(t, tls)| endpoint(t, tls.clone())).collect::<Result<_, _>>()?;
         Ok(Self {
             clock,
-            limits,
             targets,
             cut: Rc::default(),
             elsewhere: RefCell::default(),
             timer: OnceCell::new(),
+            facts: Facts::default(),
             strangers: Strangers::default(),
             buffers: RefCell::default(),
         })
@@ -124,14 +122,15 @@ impl Wire {
     pub async fn addresses(&self, index: usize) -> Result<Vec<SocketAddr>, ConnectError> {
         let endpoint = &self.targets[index];
         let known = endpoint.resolved.borrow().clone();
-        if !known.is_empty() {
+        if !known.is_empty() && !endpoint.transport.resolve_each {
             return Ok(known);
         }
-        let port = endpoint.base.port_or_known_default().unwrap_or(80);
-        let found: Vec<_> = tokio::net::lookup_host((endpoint.host.as_str(), port))
-            .await
-            .map_err(|_| ConnectError::Target(Transport::Dns))?
-            .collect();
+        let (host, port) = match &endpoint.transport.proxy {
+            Some(proxy) => (proxy.host.as_str(), proxy.port),
+            None => (endpoint.host.as_str(), endpoint.base.port_or_known_default().unwrap_or(80)),
+        };
+        let found: Vec<_> =
+            tokio::net::lookup_host((host, port)).await.map_err(|_| ConnectError::Target(Transport::Dns))?.collect();
         endpoint.resolved.borrow_mut().clone_from(&found);
         Ok(found)
     }
@@ -151,17 +150,63 @@ impl Wire {
 }
 
 fn endpoint(target: &Target, tls: Option<Arc<ClientConfig>>) -> Result<Endpoint, String> {
-    let base =
-        Url::parse(&target.url).map_err(|e| format!("target `{}`: {} is no URL: {e}", target.name, target.url))?;
-    let host = base.host_str().ok_or_else(|| format!("target `{}`: {} names no host", target.name, target.url))?;
+    let wrong = |e: &dyn std::fmt::Display| format!("target `{}`: {e}", target.name);
+    let socket = target.url.strip_prefix("unix:").map(str::to_owned);
+    let url = if socket.is_some() { "http://localhost" } else { target.url.as_str() };
+    let base = Url::parse(url).map_err(|e| format!("target `{}`: {url} is no URL: {e}", target.name))?;
+    let host = base.host_str().ok_or_else(|| format!("target `{}`: {url} names no host", target.name))?;
     let host_header = match base.port() {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     };
-    let host_header = HeaderValue::try_from(host_header).map_err(|e| format!("target `{}`: {e}", target.name))?;
+    let host_header = HeaderValue::try_from(host_header).map_err(|e| wrong(&e))?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let connect_timeout_ns = target.connect_timeout_ns;
-    Ok(Endpoint { base, host, host_header, tls, connect_timeout_ns, resolved: RefCell::default() })
+    let transport = target.transport.clone();
+    // Without TLS nobody asks for a name, and a host need not be one.
+    let named = tls.as_ref().map_or("localhost", |_| transport.server_name.as_ref().unwrap_or(&host));
+    let server_name = ServerName::try_from(named.to_owned()).map_err(|e| wrong(&e))?;
+    let mut endpoint = Endpoint {
+        prefix: base.path().trim_end_matches('/').to_owned(),
+        server_name,
+        upgrade_tls: tls.as_ref().map(tls::for_upgrades),
+        needs_tunnel: transport.proxy.is_some() && (tls.is_some() || transport.http == Http::H2c),
+        absolute: None,
+        limits: transport.limits,
+        connect_timeout_ns: target.connect_timeout_ns,
+        resolved: RefCell::default(),
+        turn: Turn::default(),
+        base,
+        host,
+        host_header,
+        tls,
+        transport,
+        socket,
+    };
+    if endpoint.transport.proxy.is_some() && !endpoint.needs_tunnel {
+        let login = reach::proxy_authorization(&endpoint).map(HeaderValue::try_from).transpose();
+        endpoint.absolute = Some(login.map_err(|e| wrong(&e))?);
+    }
+    Ok(endpoint)
+}
+
+impl Endpoint {
+    /// The path as it is sent: after the base URL's own path, and whole where a proxy reads it.
+    fn address(&self, out: &Outgoing) -> Uri {
+        let uri = &out.uri;
+        if self.prefix.is_empty() && self.absolute.is_none() {
+            return uri.clone();
+        }
+        // A redirect names the whole path, and so does a link that was saved.
+        let is_whole = out.hops.is_some() || uri.path().strip_prefix(&self.prefix).is_some_and(|r| r.starts_with('/'));
+        let prefix = if is_whole { "" } else { &self.prefix };
+        let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let text = match self.absolute {
+            Some(_) => format!("{}{prefix}{path}", self.base.origin().ascii_serialization()),
+            None => format!("{prefix}{path}"),
+        };
+        // Both parts were addresses before.
+        text.try_into().unwrap_or_else(|_| uri.clone())
+    }
 }
 
 /// What came of an exchange. Owns its parts; [`Received::answer`] lends them.
@@ -172,14 +217,15 @@ pub struct Received {
     pub(super) status: u16,
     reason: Vec<u8>,
     pub(super) headers: HeaderMap,
-    raw: Vec<u8>,
+    pub(super) raw: Vec<u8>,
     decoded: Option<Vec<u8>>,
-    codings: Vec<Coding>,
-    times: Times,
-    via: Via,
-    bytes_sent: u64,
-    bytes_received: u64,
-    /// Reads the body as events while it arrives.
+    pub(super) codings: Vec<Coding>,
+    pub(super) times: Times,
+    pub(super) via: Via,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_received: u64,
+    /// How the body is to be read as events, and who does it while it arrives.
+    events: Option<Arc<Events>>,
     listener: Option<Box<Listener>>,
 }
 
@@ -194,10 +240,11 @@ impl Received {
             raw: buffer,
             decoded: None,
             codings: Vec::new(),
-            times: Times { ready: due, sent: None, done: due, connect: None, held: 0 },
+            times: Times { ready: due, done: due, ..Times::default() },
             via: Via::default(),
             bytes_sent: 0,
             bytes_received: 0,
+            events: None,
             listener: None,
         }
     }
@@ -228,6 +275,39 @@ impl Received {
         }
     }
 
+    /// The head is there: a good answer that is to be read as events has to be some.
+    pub(super) fn begin_body(&mut self, most: usize) -> Result<(), Transport> {
+        let Some(plan) = self.events.take().filter(|_| (200..300).contains(&self.status)) else {
+            return Ok(());
+        };
+        let kind = self.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let kind = kind.split(|b| *b == b';').next().unwrap_or_default();
+        if kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream") {
+            self.listener = Some(Box::new(Listener::new(plan, &self.codings, LARGEST_EVENT.min(most), most)?));
+        }
+        Ok(())
+    }
+
+    /// A piece of the body came; answers whether more is wanted.
+    pub(super) fn take_in(&mut self, wire: &Wire, data: &[u8]) -> Result<bool, Transport> {
+        self.raw.extend_from_slice(data);
+        match &mut self.listener {
+            None => Ok(true),
+            Some(listener) => listener.push(data, wire.clock.now()),
+        }
+    }
+
+    /// Trailers are part of what the user received, so they are scanned like headers: beside those of the same name.
+    pub(super) fn add_trailers(&mut self, trailers: HeaderMap) {
+        trailers.into_iter().fold(None, |last, (name, value)| {
+            let name = name.or(last);
+            if let Some(name) = &name {
+                self.headers.append(name.clone(), value);
+            }
+            name
+        });
+    }
+
     /// Gives the body's buffer back.
     pub fn recycle(self, wire: &Wire) {
         wire.give_back(self.raw);
@@ -238,11 +318,13 @@ impl Received {
 #[derive(Debug)]
 pub struct UserClient {
     pub(super) connections: Vec<Option<Connection>>,
+    /// By target, where TLS has been needed: the configuration with the user's own sessions.
+    sessions: Vec<Option<Arc<ClientConfig>>>,
     jar: Jar,
-    pub(super) socket: Option<Box<Socket>>,
     reminder: Reminder,
     /// For whole URLs that lead to none of the targets.
     pub(super) elsewhere: Option<Box<Elsewhere>>,
+    pub(super) socket: Option<Box<Socket>>,
 }
 
 impl UserClient {
@@ -250,6 +332,7 @@ impl UserClient {
     pub fn new(targets: usize) -> Self {
         Self {
             connections: (0..targets).map(|_| None).collect(),
+            sessions: Vec::new(),
             jar: Jar::default(),
             reminder: Reminder::default(),
             elsewhere: None,
@@ -265,16 +348,17 @@ impl UserClient {
 
     /// Closes all connections.
     pub fn disconnect(&mut self) {
+        self.socket = None;
         self.connections.iter_mut().for_each(|c| *c = None);
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.client.disconnect();
         }
     }
 
-    /// Forgets the cookies: a new visitor.
+    /// Forgets cookies and TLS sessions: a new visitor.
     pub fn forget(&mut self) {
+        self.sessions.clear();
         self.jar.clear();
-        self.socket = None;
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.client.forget();
         }
@@ -298,6 +382,7 @@ impl UserClient {
             return self.exchange_elsewhere(wire, out, due, origin).await;
         }
         let mut received = Received::new(due, wire.take_buffer());
+        received.events.clone_from(&out.events);
         let target = out.target;
         let start = wire.clock.now().max(due);
         let deadline = start.saturating_add(out.timeout_ns);
@@ -326,8 +411,9 @@ impl UserClient {
         received.times.done = wire.clock.now();
         received.ending = ending;
         self.settle(wire, target, out.orders, &mut received);
-        if received.status != 0 && !out.aside {
-            self.jar.receive(&received.headers, &wire.targets[target].base, out.uri.path());
+        if received.status != 0 && !out.aside && received.headers.contains_key(header::SET_COOKIE) {
+            let endpoint = &wire.targets[target];
+            self.jar.receive(&received.headers, &endpoint.base, endpoint.address(out).path());
         }
         received
     }
@@ -341,7 +427,8 @@ impl UserClient {
             received.delivered = received.times.sent.is_some() && received.bytes_sent > 0;
             received.times.held = connection.traffic.slowness.end();
             // An upgraded one has ended as far as HTTP goes.
-            if received.ending != Ending::Complete || connection.ended && received.status != 101 {
+            let is_over = connection.ended && received.status != 101;
+            if is_over || !outlives(connection, orders, received) {
                 let connection = self.connections[target].take();
                 let how = orders.abandon.map(|leaving| leaving.how);
                 if received.ending == Ending::Abandoned && how == Some(GiveUp::Reset) {
@@ -352,7 +439,7 @@ impl UserClient {
         if received.codings.is_empty() || received.raw.is_empty() {
             return;
         }
-        let limit = wire.limits.body_bytes;
+        let limit = wire.targets[target].limits.body_bytes;
         // A stream of events was decoded while it came, and may go on behind its last event.
         if received.ending == Ending::Complete && received.listener.is_none() {
             match decode::decode(&received.codings, &received.raw, limit) {
@@ -405,7 +492,12 @@ impl UserClient {
         // The totals of the connection before are no baseline for this one.
         (received.bytes_received, received.bytes_sent) = (0, 0);
         let start = wire.clock.now();
-        match connect(wire, target).await {
+        let sessions = self.own_sessions(wire, target);
+        let connected = match out.upgrade {
+            None => connect(wire, target, sessions.as_ref()).await,
+            Some(_) => Box::pin(connect_to_upgrade(wire, target)).await,
+        };
+        match connected {
             Ok(connection) => {
                 let now = wire.clock.now();
                 received.times.connect = Some(now - start);
@@ -417,30 +509,61 @@ impl UserClient {
         }
     }
 
+    /// The TLS configuration with the user's own sessions; `None` without TLS.
+    fn own_sessions(&mut self, wire: &Wire, target: usize) -> Option<Arc<ClientConfig>> {
+        let shared = wire.targets[target].tls.as_ref()?;
+        if self.sessions.len() <= target {
+            self.sessions.resize(target + 1, None);
+        }
+        Some(Arc::clone(self.sessions[target].get_or_insert_with(|| tls::for_user(shared))))
+    }
+
     fn request(&self, wire: &Wire, out: &mut Outgoing) -> Request<Full<Bytes>> {
         let endpoint = &wire.targets[out.target];
-        // Shared, not copied: an answer that repeats its request must be told from a leak.
-        out.sent_body = Bytes::from(std::mem::take(&mut out.body));
-        let mut request = Request::new(Full::new(out.sent_body.clone()));
+        let body = match &out.hops {
+            // Shared, not copied: an answer that repeats its request must be told from a leak.
+            None => {
+                out.sent_body = Bytes::from(std::mem::take(&mut out.body));
+                out.sent_body.clone()
+            }
+            Some(hops) if hops.keeps_body => out.sent_body.clone(),
+            Some(_) => Bytes::new(),
+        };
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = out.method.clone();
-        *request.uri_mut() = out.uri.clone();
+        *request.uri_mut() = endpoint.address(out);
         let headers = request.headers_mut();
         *headers = std::mem::take(&mut out.headers);
         headers.entry(header::HOST).or_insert_with(|| endpoint.host_header.clone());
         if !out.aside
             && !self.jar.is_empty()
             && !headers.contains_key(header::COOKIE)
-            && let Some(cookies) = self.jar.header(&endpoint.base, out.uri.path())
+            && let Some(cookies) = self.jar.header(&endpoint.base, endpoint.address(out).path())
         {
             headers.insert(header::COOKIE, cookies);
+        }
+        if let Some(Some(login)) = &endpoint.absolute {
+            headers.insert(header::PROXY_AUTHORIZATION, login.clone());
         }
         out.sent_cookies = headers.get(header::COOKIE).cloned();
         request
     }
 }
 
+/// Whether a connection can be used after what has just happened on it. Over HTTP/2 one stream's end is not its end.
+fn outlives(connection: &Connection, orders: Orders, received: &Received) -> bool {
+    match received.ending {
+        Ending::Complete => true,
+        Ending::Abandoned => connection.is_two() && orders.abandon.is_some_and(|l| l.how == GiveUp::Reset),
+        Ending::Failed(Transport::StreamReset(_)) => true,
+        // A connection on which nothing came meanwhile may be dead; the next request must not wait for it again.
+        Ending::TimedOut => connection.is_two() && received.bytes_received > 0,
+        _ => false,
+    }
+}
+
 /// What one try came to.
-enum Attempt {
+pub(super) enum Attempt {
     Over(Ending),
     /// The connection was closed before a byte was written; here is the request again.
     NeverSent(Box<Request<Full<Bytes>>>),
@@ -454,15 +577,16 @@ async fn send(
     out: &Outgoing,
     received: &mut Received,
 ) -> Attempt {
+    let endpoint = &wire.targets[out.target];
     if out.orders.slow_reader {
         connection.traffic.slowness.begin(out.timeout_ns);
     }
     match (out.orders.abandon, wire.timer.get()) {
         (Some(leaving), Some(timer)) => {
             let patience = patience(wire, timer, leaving);
-            leave_after(patience, talk(wire, connection, request, out, received)).await
+            leave_after(patience, talk(wire, endpoint, connection, request, received)).await
         }
-        _ => talk(wire, connection, request, out, received).await,
+        _ => talk(wire, endpoint, connection, request, received).await,
     }
 }
 
@@ -490,19 +614,23 @@ async fn leave_after(patience: impl Future<Output = ()>, talk: impl Future<Outpu
 
 async fn talk(
     wire: &Wire,
+    endpoint: &Endpoint,
     connection: &mut Connection,
     request: Request<Full<Bytes>>,
-    out: &Outgoing,
     received: &mut Received,
 ) -> Attempt {
+    let Line::One { sender, driver } = &mut connection.line else {
+        // Boxed: the common case should not make room for it in every user.
+        return Box::pin(two::talk(wire, endpoint, connection, request, received)).await;
+    };
     connection.ordinal += 1;
     received.via = Via { local_port: connection.local_port, ordinal: connection.ordinal, since: connection.since };
     (received.bytes_received, received.bytes_sent) = connection.traffic.so_far();
     received.times.sent = Some(wire.clock.now());
-    let mut head = pin!(connection.sender.try_send_request(request));
+    let mut head = pin!(sender.try_send_request(request));
     let head = poll_fn(|cx| {
         // The head first: when the driver ends it has already handed over what it knows.
-        if !connection.ended && connection.driver.as_mut().poll(cx).is_ready() {
+        if !connection.ended && driver.as_mut().poll(cx).is_ready() {
             connection.ended = true;
         }
         head.as_mut().poll(cx)
@@ -520,10 +648,10 @@ async fn talk(
                 Ok(codings) => received.codings = codings,
                 Err(failure) => return Attempt::Over(Ending::Failed(failure)),
             }
-            if let Err(failure) = listen(wire, out, received) {
+            if let Err(failure) = received.begin_body(endpoint.limits.body_bytes) {
                 return Attempt::Over(Ending::Failed(failure));
             }
-            Attempt::Over(collect(wire, connection, body, received).await)
+            Attempt::Over(collect(wire, connection, body, received, endpoint.limits.body_bytes).await)
         }
         Err(mut error) => match error.take_message() {
             Some(request) if connection.traffic.so_far().1 == received.bytes_sent => {
@@ -536,8 +664,13 @@ async fn talk(
 }
 
 /// Reads the body to its end into the user's buffer.
-async fn collect(wire: &Wire, connection: &mut Connection, body: Incoming, received: &mut Received) -> Ending {
-    let limit = wire.limits.body_bytes;
+async fn collect(
+    wire: &Wire,
+    connection: &mut Connection,
+    body: Incoming,
+    received: &mut Received,
+    limit: usize,
+) -> Ending {
     let mut body = body;
     if body.is_end_stream() {
         return Ending::Complete;
@@ -556,30 +689,12 @@ async fn collect(wire: &Wire, connection: &mut Connection, body: Incoming, recei
                     Ok(data) if received.raw.len() + data.len() > limit => {
                         return Poll::Ready((Ending::Failed(Transport::BodyTooLarge), false));
                     }
-                    Ok(data) => {
-                        received.raw.extend_from_slice(&data);
-                        let Some(listener) = &mut received.listener else {
-                            continue;
-                        };
-                        match listener.push(&data, wire.clock.now()) {
-                            Ok(true) => {}
-                            Ok(false) => return Poll::Ready((Ending::Complete, true)),
-                            Err(failure) => return Poll::Ready((Ending::Failed(failure), false)),
-                        }
-                    }
-                    // Trailers are part of what the user received, so they are scanned like headers.
-                    Err(frame) => {
-                        if let Ok(trailers) = frame.into_trailers() {
-                            // Beside the headers of the same name, not in their place.
-                            trailers.into_iter().fold(None, |last, (name, value)| {
-                                let name = name.or(last);
-                                if let Some(name) = &name {
-                                    received.headers.append(name.clone(), value);
-                                }
-                                name
-                            });
-                        }
-                    }
+                    Ok(data) => match received.take_in(wire, &data) {
+                        Ok(true) => {}
+                        Ok(false) => return Poll::Ready((Ending::Complete, true)),
+                        Err(failure) => return Poll::Ready((Ending::Failed(failure), false)),
+                    },
+                    Err(frame) => received.add_trailers(frame.into_trailers().unwrap_or_default()),
                 },
             }
         }
@@ -589,21 +704,6 @@ async fn collect(wire: &Wire, connection: &mut Connection, body: Incoming, recei
         connection.rest = Some(body);
     }
     ending
-}
-
-/// A good answer that is to be read as events has to be some.
-fn listen(wire: &Wire, out: &Outgoing, received: &mut Received) -> Result<(), Transport> {
-    let Some(plan) = out.events.as_ref().filter(|_| (200..300).contains(&received.status)) else {
-        return Ok(());
-    };
-    let kind = received.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let is_stream = kind.split(|b| *b == b';').next().unwrap_or_default();
-    if is_stream.trim_ascii().eq_ignore_ascii_case(b"text/event-stream") {
-        let limits = &wire.limits;
-        let listener = Listener::new(plan.clone(), &received.codings, limits.event_bytes, limits.body_bytes)?;
-        received.listener = Some(Box::new(listener));
-    }
-    Ok(())
 }
 
 fn classify(error: &hyper::Error) -> Transport {
@@ -616,12 +716,7 @@ fn classify(error: &hyper::Error) -> Transport {
     let mut source = error.source();
     while let Some(inner) = source {
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            return match io.kind() {
-                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe => Transport::Reset,
-                std::io::ErrorKind::UnexpectedEof => Transport::Closed,
-                std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => Transport::Malformed,
-                _ => Transport::Broken,
-            };
+            return classify_io(io);
         }
         source = inner.source();
     }

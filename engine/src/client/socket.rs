@@ -26,6 +26,9 @@ use tokio_tungstenite::tungstenite::{Message as Frame, Utf8Bytes};
 /// Bytes read at once. The buffer is there as long as the connection, and most messages are small.
 const READ_BUFFER: usize = 4 << 10;
 
+/// Bytes of one message at most.
+const LARGEST_MESSAGE: usize = 1 << 20;
+
 /// A message of ours or of the target's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -171,7 +174,7 @@ impl Socket {
 
     fn leave(self: Box<Self>, how: GiveUp) {
         if how == GiveUp::Reset {
-            self.stream.get_ref().reset_when_dropped();
+            self.stream.get_ref().end_by_reset();
         }
     }
 }
@@ -253,8 +256,8 @@ impl UserClient {
         if !connection.ended {
             return Err(Transport::BadUpgrade);
         }
-        let (stream, early) = connection.into_stream();
-        Ok(Socket::over(stream, early, wire.limits.message_bytes, heartbeat_ns).await)
+        let (stream, early) = connection.into_stream().ok_or(Transport::BadUpgrade)?;
+        Ok(Socket::over(stream, early, LARGEST_MESSAGE.min(wire.targets[target].limits.body_bytes), heartbeat_ns).await)
     }
 
     /// Does what `order` says with the WebSocket; `message` is what is to be said.

@@ -188,6 +188,7 @@ impl Fold {
     }
 
     fn add_health(&mut self, interval: &Interval) {
+        self.health.transport.add(&interval.transport);
         interval.lag.add_to(&mut self.health.lag);
         self.health.asked += interval.asked;
         self.health.started += interval.started;

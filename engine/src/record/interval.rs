@@ -1,6 +1,7 @@
 //! One second of a run: counters and histograms that add without loss. The unit that is merged over workers,
 //! stored as a line of `intervals.jsonl`, and folded into the run result.
 
+use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
 use crate::run_result::{
     Counts, ErrorCount, IsolationStep, Iterations, LeakKey, Messages, Overhead, Times, WorkerHealth,
@@ -49,6 +50,9 @@ pub struct Interval {
     /// Faults provoked.
     #[serde(skip_serializing_if = "FaultCounts::is_empty")]
     pub faults: FaultCounts,
+    /// Connections opened.
+    #[serde(default, skip_serializing_if = "TransportFacts::is_empty")]
+    pub transport: TransportFacts,
     /// By worker index.
     pub workers: BTreeMap<usize, WorkerHealth>,
     /// Errors by step and kind.
@@ -231,6 +235,7 @@ impl Interval {
         self.in_flight += other.in_flight;
         self.last_ns = self.last_ns.max(other.last_ns);
         self.faults.add(&other.faults);
+        self.transport.add(&other.transport);
         self.lag.add(&other.lag);
         self.warm_up.add(&other.warm_up);
         self.overhead.add(&other.overhead);

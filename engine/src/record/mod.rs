@@ -146,7 +146,8 @@ impl Recorder {
         let response = sample.times.done.saturating_sub(sample.due).saturating_sub(held);
         if let Some(sent) = sample.times.sent {
             // Late to the connecting, if a connection had to be made, and late after it was there.
-            let began = sample.times.ready.saturating_sub(sample.times.connect.unwrap_or(0)).max(sample.due);
+            let began = sample.times.ready.saturating_sub(sample.times.connect.unwrap_or(0) + sample.times.waited);
+            let began = began.max(sample.due);
             let late = began - sample.due + sent.saturating_sub(sample.times.ready.max(sample.due));
             self.now.lag.record(late);
         }

@@ -11,6 +11,7 @@ mod isolation;
 mod json;
 mod last;
 mod mask;
+mod redirects;
 mod render;
 mod scope;
 mod socket;
@@ -29,6 +30,7 @@ use isolation::{echo, stale, writes};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, Normal};
 use rand_pcg::Pcg64;
+use redirects::Followed;
 use scenarios::conditions::{Fresh, Keeps};
 use scenarios::expr::EvalError;
 use scenarios::program::{DataOrder, Delay, Journey, Op, Pc};
@@ -454,15 +456,21 @@ impl VirtualUser {
         let plan = &run.program.requests[request];
         let due = self.due;
         let done = answer.times.done;
+        let control = self.scan(plan, answer, recorder);
+        let followed = self.follow(plan, answer, recorder);
+        if let Followed::On(effect) = followed {
+            return Some(effect);
+        }
+        self.note_own_answer(plan, answer, control);
+        self.note_write(answer);
+        let (times, bytes, delivered) = self.whole_sample(answer);
         self.last_status = answer.status;
-        self.last_latency_ns = done.saturating_sub(due).saturating_sub(answer.times.held);
+        self.last_latency_ns = done.saturating_sub(due).saturating_sub(times.held);
         if answer.ending == Ending::Complete {
             recorder.status(plan.step, answer.status, due);
         }
-        let control = self.scan(plan, answer, recorder);
-        self.note_own_answer(plan, answer, control);
-        self.note_write(answer);
         let (class, failure, detail) = match answer.ending {
+            _ if let Followed::Nowhere(why, place) = followed => (Class::Failed, Some(Failure::Transport(why)), place),
             Ending::Complete => self.judge(request, answer, control, recorder),
             Ending::Failed(transport) => (Class::Failed, Some(Failure::Transport(transport)), String::new()),
             Ending::TimedOut => (Class::TimedOut, Some(Failure::TimedOut), String::new()),
@@ -473,14 +481,7 @@ impl VirtualUser {
         if self.trail.is_some() {
             self.note_judged(request, class, failure, &detail);
         }
-        recorder.sample(&Sample {
-            step: plan.step,
-            class,
-            due,
-            times: answer.times,
-            delivered: answer.delivered,
-            bytes: (answer.bytes_sent, answer.bytes_received),
-        });
+        recorder.sample(&Sample { step: plan.step, class, due, times, delivered, bytes });
         self.record_events(plan, answer, due, recorder);
         self.upgraded(plan, answer, class);
         self.due = done;

@@ -78,6 +78,15 @@ impl Prepared {
         let secret = names.zip(values).filter(|(name, _)| crate::run::is_secret_header(name));
         secret.filter_map(|(_, value)| value.to_str().ok()).map(|v| v.rsplit_once(' ').map_or(v, |(_, secret)| secret))
     }
+
+    /// The headers once more, with the values that were rendered for them.
+    pub(super) fn headers_again(&self, values: &[HeaderValue]) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        for ((name, _), value) in self.rendered.iter().zip(values) {
+            headers.insert(name.clone(), value.clone());
+        }
+        headers
+    }
 }
 
 /// Headers that are sent unless the scenario names them.
@@ -148,13 +157,14 @@ impl VirtualUser {
         self.outgoing.timeout_ns = plan.timeout_ns;
         self.outgoing.events.clone_from(&plan.events);
         self.outgoing.upgrade = plan.upgrade;
+        self.outgoing.hops = None;
         self.outgoing.sent_cookies = None;
         self.outgoing.aside = false;
         Ok(())
     }
 
     /// W3C trace context: run, user and request number, so that evidence can be found in the target's traces.
-    fn traceparent(&self) -> HeaderValue {
+    pub(super) fn traceparent(&self) -> HeaderValue {
         let mut text = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
         let user = u64::from(self.index) << 32 | u64::from(self.requests_sent + 1);
         hex(self.run.trace, &mut text[3..19]);

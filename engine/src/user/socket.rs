@@ -548,7 +548,7 @@ fn answer_of<'a>(text: &'a [u8], headers: &'a HeaderMap, via: Via, at: Nanos) ->
         headers,
         body: text,
         codings: &[],
-        times: Times { ready: at, sent: None, done: at, connect: None, held: 0 },
+        times: Times { ready: at, done: at, ..Times::default() },
         via,
         bytes_sent: 0,
         bytes_received: 0,

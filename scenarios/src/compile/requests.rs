@@ -70,6 +70,7 @@ impl Builder<'_, '_> {
             body,
             timeout_ns: plan.timeout_ns.or(target_timeout).unwrap_or_default(),
             abandon: plan.abandon,
+            redirects: self.redirects(plan, target, stranger.is_some()),
             expect,
             saves,
             identities,
@@ -84,6 +85,13 @@ impl Builder<'_, '_> {
             whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
         });
         number
+    }
+
+    /// A probe's redirect is its answer: the page to log in at is no data of the stranger.
+    fn redirects(&self, plan: &RequestPlan, target: usize, probe: bool) -> u32 {
+        let of_target = self.lowering.plan.targets.get(target).map(|t| t.transport.redirects);
+        let most = plan.redirects.or(of_target).unwrap_or_default();
+        if probe { 0 } else { most.0 }
     }
 
     fn request_target(&mut self, plan: &RequestPlan) -> usize {

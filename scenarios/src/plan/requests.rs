@@ -16,7 +16,7 @@ use crate::syntax::{Node, Scalar};
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["redirects", "retry", "http"];
+const NOT_YET: &[&str] = &["retry", "http"];
 
 const REQUEST: Spec = Spec {
     what: "a request",
@@ -31,6 +31,7 @@ const REQUEST: Spec = Spec {
         "auth",
         "timeout",
         "abandon",
+        "redirects",
         "expect",
         "save",
         "identity",
@@ -135,6 +136,7 @@ fn blank(key: &Scalar, method: String, path_at: usize) -> RequestPlan {
         body: BodyPlan::Empty,
         timeout_ns: None,
         abandon: None,
+        redirects: None,
         expect: super::ExpectPlan::default(),
         saves: Vec::new(),
         identities: Vec::new(),
@@ -157,7 +159,7 @@ pub(super) fn read_upgrade<'n>(
     let path_at = key.text.len() - rest.trim_start().len();
     let path = &key.text[path_at..];
     if !path.starts_with('/') {
-        let help = if path.starts_with("ws") {
+        let help = if path.starts_with("ws:") || path.starts_with("wss:") {
             "the target says where; write only the path, such as `websocket /ws/room-1`".to_owned()
         } else {
             format!("write for example `websocket /{path}`")
@@ -205,6 +207,7 @@ fn read_options(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut Reque
         reader.push(Diagnostic::error("two-places", entry.key.span, message).help("remove one of them"));
     }
     request.timeout_ns = reader.duration_at(fields, "timeout", 1_000_000);
+    request.redirects = super::ways::redirects(reader, fields);
     request.abandon = fields.entry("abandon").and_then(|entry| faults::abandon(reader, entry));
     request.tags = reader.texts_at(fields, "tags").into_iter().cloned().collect();
     for tag in &request.tags {

@@ -10,7 +10,7 @@ mod shapes;
 mod tests;
 
 use super::reader::Spec;
-use super::{abort, accounts, faults, gate, journeys, profiles, requests, roles, sla, sockets, steps, targets};
+use super::{abort, accounts, faults, gate, journeys, profiles, requests, roles, sla, sockets, steps, targets, ways};
 use serde_json::{Map, Value as Json, json};
 use shapes::Key;
 
@@ -20,6 +20,7 @@ fn specs() -> Vec<(&'static str, &'static Spec)> {
     [
         own,
         targets::SPECS,
+        ways::SPECS,
         roles::SPECS,
         accounts::SPECS,
         journeys::SPECS,

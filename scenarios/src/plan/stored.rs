@@ -49,7 +49,9 @@ fn collect(node: &Node, secret: bool, spans: &mut Vec<(Span, String)>) {
                 if matches!(entry.key.text.as_str(), "save" | "columns" | "token_url") {
                     continue;
                 }
-                let inner = secret || is_secret_name(&entry.key.text) || is_auth(entry);
+                // A proxy's address may hold a password.
+                let own = is_secret_name(&entry.key.text) || is_auth(entry) || entry.key.text == "proxy";
+                let inner = secret || own;
                 collect(&entry.value, inner, spans);
             }
         }

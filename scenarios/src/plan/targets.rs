@@ -1,18 +1,29 @@
 //! `targets:`: the services under test.
 //! In: the map. Out: [`TargetPlan`]s with checked addresses.
 
-use super::TargetPlan;
 use super::reader::{Fields, Reader, Spec};
+use super::{TargetPlan, ways};
 use crate::diagnostic::Diagnostic;
 use crate::syntax::{Entry, Node, Scalar};
+use crate::transport::Transport;
 
 const TARGET: Spec = Spec {
     what: "a target",
-    keys: &["url", "timeout", "connect_timeout", "health", "http", "tls"],
-    not_yet: &["watch", "proxy", "source_addresses", "limits", "share_connections"],
+    keys: &[
+        "url",
+        "timeout",
+        "connect_timeout",
+        "health",
+        "http",
+        "tls",
+        "proxy",
+        "source_addresses",
+        "resolve",
+        "redirects",
+        "limits",
+    ],
+    not_yet: &["watch", "share_connections"],
 };
-
-const TLS: Spec = Spec { what: "`tls`", keys: &["ca", "insecure"], not_yet: &["cert", "key", "server_name"] };
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -40,6 +51,7 @@ pub(crate) fn plain(name: Scalar, url: String) -> TargetPlan {
         health: None,
         insecure: false,
         ca: None,
+        transport: Transport::default(),
     }
 }
 
@@ -70,8 +82,7 @@ fn target(reader: &mut Reader<'_>, entry: &Entry) -> TargetPlan {
         }
         target.health = Some(path.text.clone());
     }
-    reader.word_at(fields, "http", &["1"], &["2", "h2c", "auto"]);
-    tls(reader, fields, &mut target);
+    ways::read(reader, fields, &mut target);
     target
 }
 
@@ -90,33 +101,21 @@ fn url(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> String {
     }
 }
 
-fn tls(reader: &mut Reader<'_>, target: Fields<'_>, plan: &mut TargetPlan) {
-    let Some(entry) = target.entry("tls") else {
-        return;
-    };
-    let Some(fields) = reader.fields(&entry.value, entry.key.span, &TLS) else {
-        return;
-    };
-    plan.insecure = reader.flag_at(fields, "insecure").unwrap_or(false);
-    if let Some(path) = reader.text_at(fields, "ca") {
-        let full = reader.path(path);
-        if let Err(error) = std::fs::File::open(&full) {
-            reader.push(Diagnostic::error(
-                "no-file",
-                path.span,
-                format!("the file `{}` cannot be read: {error}", path.shown()),
-            ));
-        }
-        plan.ca = Some(full.display().to_string());
-    }
-}
-
 /// Checks a target's address and takes off a trailing slash. The error is one sentence.
 pub(crate) fn check_url(url: &str) -> Result<String, String> {
+    if let Some(path) = url.strip_prefix("unix:") {
+        let is_plain = !path.contains(|c: char| c.is_control() || matches!(c, '?' | '#' | '{' | '}'));
+        // The system holds a socket's path in 108 bytes, the last of them a zero.
+        return if path.starts_with('/') && !path.starts_with("//") && path.len() < 108 && is_plain {
+            Ok(url.to_owned())
+        } else {
+            Err("a socket's address is `unix:` and a whole path of at most 107 bytes".into())
+        };
+    }
     let rest = url
         .strip_prefix("http://")
         .or_else(|| url.strip_prefix("https://"))
-        .ok_or("an address starts with `http://` or `https://`")?;
+        .ok_or("an address starts with `http://` or `https://`, or with `unix:/`")?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     if url.contains(|c: char| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
         return Err("an address holds plain characters only, and no space".into());
@@ -158,4 +157,4 @@ pub(crate) fn check_url(url: &str) -> Result<String, String> {
 }
 
 /// The tables of keys of this file, for the schema.
-pub(super) const SPECS: &[(&str, &Spec)] = &[("target", &TARGET), ("tls", &TLS)];
+pub(super) const SPECS: &[(&str, &Spec)] = &[("target", &TARGET)];

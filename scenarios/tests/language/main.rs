@@ -16,4 +16,5 @@ mod properties;
 mod requests;
 mod shapes;
 mod stored;
+mod transport;
 mod units;

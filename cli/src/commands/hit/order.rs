@@ -7,6 +7,7 @@ use crate::outcome::Problem;
 use scenarios::Program;
 use scenarios::expr::Template;
 use scenarios::program::{Body, Expect, Journey, Load, Op, Profile, Request, Spacing, Stage, Step, Target};
+use scenarios::transport::{Http, Transport};
 use scenarios::units::{LONGEST_NS, parse_duration, parse_rate};
 use scenarios::value::Value;
 use std::sync::Arc;
@@ -50,9 +51,6 @@ impl Order {
     /// # Errors
     /// The first flag that makes no sense.
     pub fn new(args: &Hit) -> Result<Self, Problem> {
-        if args.http2 {
-            return Err(Problem::usage("--http2 is not there yet: `hit` speaks HTTP/1.1; leave the option out"));
-        }
         let address = Address::parse(&args.url).map_err(Problem::usage)?;
         let method = method(args)?;
         let headers = headers(&args.header)?;
@@ -67,6 +65,11 @@ impl Order {
         let load = load(rate, users, duration_ns.unwrap_or(LONGEST_NS));
         let url = format!("{}{}", address.base, address.path);
         let request = request(&method, &address.path, headers, args.body.as_deref(), timeout_ns);
+        let http = match (args.http2, address.base.starts_with("https:")) {
+            (false, _) => Http::One,
+            (true, true) => Http::Two,
+            (true, false) => Http::H2c,
+        };
         let target = Target {
             name: address.authority,
             url: address.base,
@@ -75,6 +78,7 @@ impl Order {
             health: None,
             insecure: args.insecure,
             ca: None,
+            transport: Transport { http, ..Transport::default() },
         };
         Ok(Self {
             program: Arc::new(program(format!("{method} {url}"), target, request, load)),
@@ -202,6 +206,7 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         body: body.map_or(Body::Empty, |text| Body::Text(plain(text))),
         timeout_ns,
         abandon: None,
+        redirects: 0,
         expect: Expect::default(),
         saves: Vec::new(),
         identities: Vec::new(),
@@ -334,7 +339,6 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_with_a_way_out() {
-        refused(&[URL, "--http2"], "not there yet");
         refused(&["h/x"], "write `http://h/x`");
         refused(&[URL, "-q", "0"], "above 0");
         refused(&[URL, "-q", "fast"], "--rate (-q) fast");

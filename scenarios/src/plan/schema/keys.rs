@@ -24,6 +24,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
     ("file", FILE),
     ("target", TARGET),
     ("tls", TLS),
+    ("limits", LIMITS),
     ("role", ROLE),
     ("accounts", ACCOUNTS),
     ("column", COLUMN),
@@ -232,16 +233,18 @@ const FILE: &[Key] = keys! {
 };
 
 const TARGET: &[Key] = keys! {
-    "url": text, "The base address, `http://` or `https://`.";
+    "url": text, "The base address, `http://` or `https://`, or `unix:/path` for a socket of this machine.";
     "timeout": duration, "The longest time for one request, connecting included. At least 1ms; default 30s.";
     "connect_timeout": duration, "The longest time to connect. At least 1ms; default 5s.";
     "watch": any, "A path with Prometheus text, read during the run.";
     "health": text, "A path that must answer 2xx before any load starts.";
-    "http": http, "The version of HTTP: 1, 2, h2c or auto.";
+    "http": http, "The version of HTTP: 1 (default), 2 (agreed upon in TLS), h2c (2 without TLS), auto (what TLS agrees upon, else 1).";
     "tls": tls, "How TLS is spoken.";
-    "proxy": text, "A proxy's address.";
-    "source_addresses": texts, "Our own addresses to connect from.";
-    "limits": map, "The largest head and body that are read.";
+    "proxy": text, "A proxy on the way: `http://user:password@host:port`.";
+    "source_addresses": texts, "Our own addresses to connect from, taken in turn. Default: the system's choice.";
+    "resolve": resolve, "When the host's name is resolved: `once` per worker (default) or `per_connection`.";
+    "redirects": whole, "Redirects that are followed at most, 0 to 50. Default 10.";
+    "limits": limits, "What an answer may be at most; more fails the request.";
     "share_connections": whole, "So many connections for all users, which is said in the report. Default: each user has its own.";
 };
 
@@ -251,6 +254,13 @@ const TLS: &[Key] = keys! {
     "key": text, "A PEM file with its key.";
     "server_name": text, "The name that is asked for instead of the URL's host.";
     "insecure": flag, "`true`: accept any certificate. Default `false`.";
+};
+
+const LIMITS: &[Key] = keys! {
+    "head": text, "The head, 8192B to 64MiB. Default 256KiB.";
+    "headers": positive, "How many headers, 1 to 10,000. Default 100.";
+    "body": text, "The body, before and after decoding, 1B to 1GiB. Default 16MiB.";
+    "json_depth": any, "How deep JSON may be nested.";
 };
 
 const ROLE: &[Key] = keys! {
@@ -326,7 +336,7 @@ const REQUEST: &[Key] = keys! {
     "multipart": any, "A body of several parts, `multipart/form-data`.";
     "auth": any, "How this request says who sends it.";
     "timeout": duration, "The longest time for this request. At least 1ms; default: the target's.";
-    "redirects": any, "How many redirects are followed.";
+    "redirects": whole, "Redirects that are followed at most, 0 to 50. Default: the target's.";
     "retry": map, "When and how often it is sent again; every attempt is its own sample.";
     "abandon": abandons, "The share of these requests that are given up in mid-flight, or a map. Default: the profile's.";
     "expect": expect, "What the answer must be like. Default: a status below 400.";

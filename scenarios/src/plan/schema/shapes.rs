@@ -76,6 +76,7 @@ references!(
     echo,
     events,
     tls,
+    limits,
     of,
     faults,
     gate
@@ -120,6 +121,7 @@ words!(
     spacing: ["even", "poisson"],
     how: ["reset", "close"],
     reuse: ["wrap"],
+    resolve: ["once", "per_connection"],
     order: ["in_order", "random"],
     version: [1],
     what_stops: ["iteration", "user", "run"],

@@ -1,0 +1,137 @@
+//! Following redirects, as a browser does: all hops are one sample, and each hop's answer has been scanned like any other.
+//! In: an answer. Out: where to go next, with what is left of method, body and headers; or why nowhere.
+
+use super::{Effect, VirtualUser};
+use crate::client::answer::{Answer, Ending, Hops, Times};
+use crate::failure::Transport;
+use crate::faults::Orders;
+use crate::record::Recorder;
+use http::{Method, Uri, header};
+use scenarios::program::{Request, Target};
+use url::Url;
+
+/// What became of an answer that may be a redirect.
+pub(super) enum Followed {
+    /// It is none, or none that is followed.
+    Not,
+    /// Ask there.
+    On(Effect),
+    /// It leads nowhere; with the place that it named.
+    Nowhere(Transport, String),
+}
+
+impl VirtualUser {
+    /// Follows a redirect, if the answer is one and the step allows it.
+    pub(super) fn follow(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) -> Followed {
+        if self.outgoing.hops.is_some() {
+            recorder.interval().overhead.redirect_hops += u64::from(answer.delivered);
+        }
+        if !matches!(answer.status, 301 | 302 | 303 | 307 | 308)
+            || plan.redirects == 0
+            || answer.ending != Ending::Complete
+            || plan.expect.status.iter().any(|(low, high)| (*low..=*high).contains(&answer.status))
+        {
+            return Followed::Not;
+        }
+        let Some(location) = answer.headers.get(header::LOCATION) else { return Followed::Not };
+        let place = String::from_utf8_lossy(location.as_bytes()).into_owned();
+        let Some((target, uri, elsewhere)) = self.resolve(&place) else {
+            return Followed::Nowhere(Transport::RedirectElsewhere, place);
+        };
+        let here = (self.outgoing.target, self.outgoing.uri.clone());
+        let due = self.due;
+        let hops = self.outgoing.hops.get_or_insert_with(|| first(due, plan, answer));
+        hops.seen.push(here);
+        if hops.seen.len() > plan.redirects as usize {
+            let is_loop = hops.seen.contains(&(target, uri));
+            let why = if is_loop { Transport::RedirectLoop } else { Transport::TooManyRedirects };
+            return Followed::Nowhere(why, place);
+        }
+        hops.bytes.0 += answer.bytes_sent;
+        hops.bytes.1 += answer.bytes_received;
+        hops.first.held += if hops.seen.len() > 1 { answer.times.held } else { 0 };
+        let is_elsewhere = elsewhere.is_some();
+        let leaves = target != self.outgoing.target || is_elsewhere != self.outgoing.elsewhere.is_some();
+        self.outgoing.elsewhere = elsewhere;
+        self.turn_to(target, uri, leaves, answer);
+        Followed::On(Effect::Send(answer.times.done))
+    }
+
+    /// The target and path that `place` means, seen from where the user is; with the origin of a whole URL's host that is
+    /// no target, as long as it sends nobody away.
+    fn resolve(&self, place: &str) -> Option<(usize, Uri, Option<Box<str>>)> {
+        let (out, targets) = (&self.outgoing, &self.run.program.targets);
+        let base_here = match &out.elsewhere {
+            Some(origin) => Url::parse(origin).ok()?,
+            None => base(&targets[out.target])?,
+        };
+        let prefix = if out.hops.is_some() { "" } else { base_here.path().trim_end_matches('/') };
+        let here = base_here.join(&format!("{prefix}{}", out.uri.path_and_query()?)).ok()?;
+        let there = here.join(place).ok()?;
+        let (target, elsewhere) = if there.origin() == here.origin() {
+            (out.target, out.elsewhere.clone())
+        } else {
+            (targets.iter().position(|t| base(t).is_some_and(|b| b.origin() == there.origin()))?, None)
+        };
+        let query = there.query().map(|q| format!("?{q}")).unwrap_or_default();
+        Some((target, format!("{}{query}", there.path()).parse().ok()?, elsewhere))
+    }
+
+    /// Makes the request that goes there out of the one that was sent.
+    fn turn_to(&mut self, target: usize, uri: Uri, leaves: bool, answer: &Answer<'_>) {
+        let prepared = &self.run.prepared[self.outgoing.request];
+        let mut headers = prepared.headers_again(&self.outgoing.sent_headers);
+        let trace = self.traceparent();
+        headers.entry(http::HeaderName::from_static("traceparent")).or_insert(trace);
+        let out = &mut self.outgoing;
+        let becomes_get = match answer.status {
+            303 => out.method != Method::HEAD,
+            301 | 302 => out.method == Method::POST,
+            _ => false,
+        };
+        if becomes_get {
+            out.method = Method::GET;
+        }
+        if leaves {
+            // What is meant for one service is no other's business.
+            for name in [header::AUTHORIZATION, header::COOKIE, header::HOST] {
+                headers.remove(name);
+            }
+        }
+        let Some(hops) = &mut out.hops else { return };
+        hops.keeps_body = if hops.seen.len() == 1 { !becomes_get } else { hops.keeps_body && !becomes_get };
+        if !hops.keeps_body {
+            for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LANGUAGE] {
+                headers.remove(name);
+            }
+        }
+        out.timeout_ns = hops.deadline.saturating_sub(answer.times.done);
+        // What the request was to suffer, its first part has suffered.
+        out.orders = Orders::default();
+        (out.target, out.uri, out.headers) = (target, uri, headers);
+    }
+
+    /// Times and bytes (sent, received) of the whole sample that ends with `answer`, and whether any of it was delivered.
+    pub(super) fn whole_sample(&self, answer: &Answer<'_>) -> (Times, (u64, u64), bool) {
+        let bytes = (answer.bytes_sent, answer.bytes_received);
+        let Some(hops) = &self.outgoing.hops else { return (answer.times, bytes, answer.delivered) };
+        let first = hops.first;
+        let times = Times {
+            done: answer.times.done,
+            connect: first.connect.or(answer.times.connect),
+            held: first.held + answer.times.held,
+            ..first
+        };
+        (times, (hops.bytes.0 + bytes.0, hops.bytes.1 + bytes.1), true)
+    }
+}
+
+fn first(due: u64, plan: &Request, answer: &Answer<'_>) -> Box<Hops> {
+    let times = answer.times;
+    let began = times.ready.saturating_sub(times.connect.unwrap_or(0) + times.waited).max(due);
+    Box::new(Hops { first: times, deadline: began.saturating_add(plan.timeout_ns), ..Hops::default() })
+}
+
+fn base(target: &Target) -> Option<Url> {
+    Url::parse(if target.url.starts_with("unix:") { "http://localhost" } else { &target.url }).ok()
+}
