@@ -37,6 +37,8 @@ pub enum Command {
     Hit(Hit),
     /// Judge and render again from stored results, also of a run that was killed
     Report(Report),
+    /// Play the two users of a leak again, alone: does it leak every time, sometimes, no more?
+    Replay(Replay),
     /// Record a sign-off of a suite
     Sign(Sign),
     /// The practice clinic alone
@@ -212,6 +214,33 @@ pub struct Report {
     /// Only the verdict
     #[arg(long, short, env = "WATERTIGHT_QUIET")]
     pub quiet: bool,
+}
+
+/// `watertight replay`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Exit codes: 0 no round leaked · 1 at least one did · 2 wrong input, nothing was sent · \
+                        4 could not run")]
+pub struct Replay {
+    /// The results folder of the run
+    pub dir: PathBuf,
+    /// Number of the leak's group, as the report and leaks.jsonl have it
+    pub leak: usize,
+    /// How many rounds
+    #[arg(long, value_name = "N", default_value_t = 5, env = "WATERTIGHT_ROUNDS",
+          value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub rounds: u32,
+    /// Length of a round, such as 20s (default: 5s)
+    #[arg(long = "for", value_name = "DURATION", env = "WATERTIGHT_FOR")]
+    pub duration: Option<String>,
+    /// A value for ${K} in the file; wins over the environment
+    #[arg(long, value_name = "K=V", env = "WATERTIGHT_ENV", value_parser = pair)]
+    pub env: Vec<(String, String)>,
+    /// Address of a target, if it is another one than in the run
+    #[arg(long, value_name = "NAME=URL", env = "WATERTIGHT_TARGET", value_parser = pair)]
+    pub target: Vec<(String, String)>,
+    /// How the rounds are carried out
+    #[command(flatten)]
+    pub how: How,
 }
 
 /// `watertight sign`

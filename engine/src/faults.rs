@@ -56,6 +56,8 @@ pub struct FaultCounts {
     pub oversize_headers: u64,
     /// Ids made by `client_id()` that other users made as well.
     pub equal_ids: u64,
+    /// Users that went on as another account, on the same connections.
+    pub switch_account: u64,
 }
 
 impl FaultCounts {
@@ -74,10 +76,11 @@ impl FaultCounts {
         self.malformed += other.malformed;
         self.oversize_headers += other.oversize_headers;
         self.equal_ids += other.equal_ids;
+        self.switch_account += other.switch_account;
     }
 
     /// All of them by the name that the language gives them.
-    pub fn by_name(&self) -> [(&'static str, u64); 8] {
+    pub fn by_name(&self) -> [(&'static str, u64); 9] {
         [
             ("abandon", self.abandon),
             ("reconnect", self.reconnect),
@@ -87,6 +90,7 @@ impl FaultCounts {
             ("malformed", self.malformed),
             ("oversize_headers", self.oversize_headers),
             ("equal_ids", self.equal_ids),
+            ("switch_account", self.switch_account),
         ]
     }
 

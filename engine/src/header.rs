@@ -59,7 +59,7 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         steps: steps(program),
         groups: program.groups.iter().map(|g| (g.journey, g.name.clone())).collect(),
         objectives: program.objectives.clone(),
-        notes: facts.notes,
+        notes: notes(facts.notes, profile),
         exemptions: exemptions(program),
         digests: facts.digests,
         machine: machine(),
@@ -70,11 +70,28 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
             .collect(),
         ladder: profile.shape == Shape::Ladder,
         capacity: None,
-        marks: spikes(profile),
+        marks: marks(profile),
+        commands: Vec::new(),
     }
 }
 
 /// The end of each spike: of a stage with more load than the one before it and the one after it.
+/// Under which conditions it is played, for the report.
+fn notes(mut notes: Vec<String>, profile: &Profile) -> Vec<String> {
+    if let Some(network) = &profile.network {
+        notes.push(format!("the users' network: {}; its time is a part of every response time", network.in_words()));
+    }
+    notes
+}
+
+/// The ends of spikes, and the moments that the profile names.
+fn marks(profile: &Profile) -> Vec<MarkHeader> {
+    let named = profile.moments.iter().map(|m| MarkHeader { name: m.mark.clone(), at_ns: m.at_ns });
+    let mut marks: Vec<MarkHeader> = spikes(profile).into_iter().chain(named).collect();
+    marks.sort_by_key(|mark| mark.at_ns);
+    marks
+}
+
 fn spikes(profile: &Profile) -> Vec<MarkHeader> {
     if profile.shape != Shape::Plain {
         return Vec::new();

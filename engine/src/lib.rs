@@ -92,7 +92,7 @@ pub struct Finished {
 }
 
 /// Time for all workers to be ready before the load starts.
-const READY: Duration = Duration::from_millis(100);
+pub const READY: Duration = Duration::from_millis(100);
 
 /// Runs a profile to its end. Blocks; `observer` is called on this thread.
 ///

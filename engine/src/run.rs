@@ -3,6 +3,7 @@
 
 use crate::clock::Clock;
 use crate::isolation::accounts::Accounts;
+use crate::isolation::audiences::Audiences;
 use crate::isolation::credentials::Credentials;
 use crate::isolation::identity::Identities;
 use crate::isolation::marker::Mint;
@@ -37,6 +38,8 @@ pub struct Run {
     pub scanner: Scanner,
     /// Accounts.
     pub accounts: Accounts,
+    /// Audiences.
+    pub audiences: Audiences,
     /// Issued credentials.
     pub credentials: Credentials,
     /// By request, by its identities.
@@ -74,6 +77,8 @@ impl Run {
     ) -> Result<Self, String> {
         let mint = Mint::new(key);
         let seats = seats(&program, profile.load.most_users());
+        let accounts = Accounts::new(program.account_count() + seats.len());
+        seats.iter().for_each(|seat| accounts.occupy(seat.account));
         let prepared = program
             .requests
             .iter()
@@ -81,7 +86,8 @@ impl Run {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             scanner: Scanner::new(mint.clone()),
-            accounts: Accounts::new(program.account_count() + seats.len()),
+            accounts,
+            audiences: Audiences::default(),
             credentials: Credentials::default(),
             identities: program
                 .requests

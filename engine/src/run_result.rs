@@ -93,6 +93,9 @@ pub struct RunHeader {
     /// Moments from which on the target has to recover.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<MarkHeader>,
+    /// Commands that were run at marks, and what came of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<MarkCommand>,
 }
 
 /// A moment of the run.
@@ -102,6 +105,25 @@ pub struct MarkHeader {
     pub name: String,
     /// When, ns since the start of the load.
     pub at_ns: u64,
+}
+
+/// A command that was run at a mark.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkCommand {
+    /// The mark's name.
+    pub mark: String,
+    /// When the mark was due, ns since the start of the load.
+    pub at_ns: u64,
+    /// When it was started in fact, ns since the start of the load.
+    pub started_ns: u64,
+    /// Program and arguments, secrets masked.
+    pub command: String,
+    /// Its exit code; `None` if it could not start, or ended by a signal.
+    pub exit_code: Option<i32>,
+    /// What became of it, in words: `exit code 0`.
+    pub outcome: String,
+    /// The last line that it wrote, secrets masked, at most 200 characters.
+    pub last_line: String,
 }
 
 /// A target in the header.
@@ -477,6 +499,10 @@ pub struct Isolation {
     pub credential_evictions: u64,
     /// Answers to a revoked credential that come without any credential as well: public, no finding.
     pub repeats_public: u64,
+    /// Markers of an audience that overlapped with a join or a leave: counted, no alarm.
+    pub audience_unclear: u64,
+    /// Switches of account that found no free one.
+    pub switches_skipped: u64,
     /// Known foreign markers put through the scanner.
     pub injected: u64,
     /// Of those: found.
@@ -575,6 +601,9 @@ pub struct LeakRecord {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Party {
+    /// Number of the account, while the run goes.
+    #[serde(skip)]
+    pub number: Option<u32>,
     /// Virtual user index, if one of this run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<u64>,

@@ -174,6 +174,7 @@ pub fn work(
     of: usize,
 ) -> io::Result<()> {
     let wire = Wire::new(run.clock, &run.program.targets, tls).map_err(io::Error::other)?;
+    wire.network.set(run.profile.network);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async move {
         let timer = Timer::start(run.clock)?;

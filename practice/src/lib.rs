@@ -16,6 +16,7 @@ mod database;
 mod defects;
 mod door;
 mod faults;
+mod gate;
 mod metrics;
 mod records;
 mod refusal;

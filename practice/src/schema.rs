@@ -55,6 +55,10 @@ CREATE TABLE messages (
     account TEXT NOT NULL, session TEXT NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (account, session, number)
 ) WITHOUT ROWID;
+CREATE TABLE files (
+    id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, name TEXT NOT NULL, note TEXT NOT NULL, content BLOB NOT NULL
+);
+CREATE INDEX files_by_account ON files (account);
 
 CREATE TABLE articles (topic TEXT PRIMARY KEY, advice TEXT NOT NULL) WITHOUT ROWID;
 INSERT INTO articles VALUES

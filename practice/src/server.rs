@@ -19,6 +19,7 @@ use crate::{
     defects::Defect,
     door::{self, Door},
     faults::Faults,
+    gate::Gate,
     metrics::Metrics,
     refusal::Refusal,
     rooms::Rooms,
@@ -60,6 +61,8 @@ pub(crate) struct App {
     pub(crate) batch: Batch,
     /// Accounts by their tokens, used only under [`Defect::StaleSession`].
     pub(crate) known_tokens: TtlCache<Account>,
+    /// Limits how often each user may ask for the tariff.
+    pub(crate) tariff_gate: Gate,
     defects: Vec<Defect>,
 }
 
@@ -80,6 +83,7 @@ impl App {
             timing: Timing::default(),
             batch: Batch::default(),
             known_tokens: TtlCache::new(tokens::KNOWN_FOR, MOST_TOKENS),
+            tariff_gate: Gate::new(routes::pages::RATE),
             defects: options.defects,
         })
     }
@@ -128,6 +132,8 @@ pub(crate) fn router(app: Arc<App>, service: &'static str) -> Router {
         .merge(routes::chat::routes())
         .merge(routes::live::routes())
         .merge(routes::operations::routes())
+        .merge(routes::files::routes())
+        .merge(routes::pages::routes())
         .fallback(async || Refusal::Unknown("path"))
         .method_not_allowed_fallback(async || Refusal::WrongMethod)
         .layer(middleware::from_fn_with_state(door, door::enter))

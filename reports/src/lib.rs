@@ -11,6 +11,7 @@ mod html;
 mod judge;
 mod junit;
 mod laws;
+mod moments;
 mod phases;
 mod result_json;
 mod rows;

@@ -38,6 +38,7 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "isolation": isolation(result, verdict),
         "faults": faults(result),
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
+        "marks": crate::moments::json(result),
         "watched": [],
     });
     let mut text = serde_json::to_string_pretty(&document).expect("a JSON value always serialises");
@@ -366,6 +367,8 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "probes_skipped": seen.probes_skipped,
         "credential_evictions": seen.credential_evictions,
         "repeats_public": seen.repeats_public,
+        "audience_unclear": seen.audience_unclear,
+        "switches_skipped": seen.switches_skipped,
         "target_minutes": seen.target_minutes,
         "exemptions": result.header.exemptions,
     })

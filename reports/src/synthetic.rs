@@ -268,6 +268,7 @@ pub fn empty() -> RunResult {
             ladder: false,
             capacity: None,
             marks: Vec::new(),
+            commands: Vec::new(),
         },
         ending: Ending::Finished,
         duration_s: 20.0,
@@ -350,6 +351,7 @@ pub fn leak(step: usize, count: u64, excerpt: &str) -> LeakGroup {
         journey: "patient".into(),
         step: "GET /records".into(),
         request: request.into(),
+        ..Party::default()
     };
     LeakGroup {
         key: LeakKey { detector: "foreign-marker".into(), tier: Tier::Proven, step, place: "body".into() },

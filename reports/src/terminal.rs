@@ -117,7 +117,7 @@ fn headline(out: &mut String, paint: Paint, result: &RunResult, verdict: &Verdic
     for part in wrap(&plain(&about), WIDTH - 2, 2) {
         line(out, &format!("  {}", paint.dim(&part)));
     }
-    for note in &header.notes {
+    for note in header.notes.iter().chain(&crate::moments::lines(result)) {
         block(out, 2, &format!("note: {note}"));
     }
 }

@@ -25,7 +25,7 @@ use trail::Trail;
 pub fn compile(plan: &Plan) -> Result<Program, Vec<Diagnostic>> {
     let (program, diagnostics) = lower(plan);
     if diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(diagnostic::finish(diagnostics, &plan.source));
+        return Err(diagnostic::finish(diagnostics, &plan.files));
     }
     Ok(program)
 }
@@ -247,7 +247,10 @@ impl<'p> Lowering<'p> {
 
     fn unused_fragments(&mut self) {
         let plan = self.plan;
-        for (fragment, _) in plan.fragments.iter().zip(self.called.clone()).filter(|(_, called)| !called) {
+        // A file of fragments for many scenarios holds more than each of them calls.
+        let own = |name: &Scalar| plan.files.part(name.span.start).is_none();
+        let called = plan.fragments.iter().zip(self.called.clone());
+        for (fragment, _) in called.filter(|(fragment, called)| !called && own(&fragment.name)) {
             let name = &fragment.name;
             let message = format!("no journey calls the fragment `{}`", name.text);
             self.push(

@@ -1,7 +1,7 @@
 //! Who plays what: users dealt to journeys by the mix, and whether there are accounts enough.
 //! In: a program and a number of users. Out: users per journey; for each role that is short, both numbers.
 
-use crate::program::{Profile, Program};
+use crate::program::{Journey, Op, Profile, Program};
 
 /// Users per journey: shares by `mix`, the rest to the largest remainders, ties in file order.
 pub fn deal_users(program: &Program, users: usize) -> Vec<usize> {
@@ -48,22 +48,32 @@ impl Shortage {
 pub fn needed_accounts(program: &Program, profile: &Profile) -> Vec<usize> {
     let dealt = deal_users(program, profile.load.most_users());
     let mut needed = vec![0; program.roles.len()];
+    let mut spare = vec![false; program.roles.len()];
     for (journey, users) in program.journeys.iter().zip(dealt) {
         if let Some(role) = journey.role {
             needed[role] += users;
+            // Whoever switches takes a free row before it gives back its own.
+            needed[role] += usize::from(users > 0 && !spare[role] && switches(journey));
+            spare[role] |= users > 0 && switches(journey);
         }
     }
     needed
 }
 
-/// The roles that are short of accounts in `profile`; a role with `reuse: wrap` never is.
+/// Whether a journey has a `switch_account`.
+fn switches(journey: &Journey) -> bool {
+    journey.ops.iter().any(|op| matches!(op, Op::SwitchAccount))
+}
+
+/// The roles that are short of accounts in `profile`; a role with `reuse: wrap` never is, unless its users switch accounts.
 pub(crate) fn shortages(program: &Program, profile: &Profile) -> Vec<Shortage> {
     needed_accounts(program, profile)
         .into_iter()
         .enumerate()
-        .filter(|(role, needed)| {
-            let role = &program.roles[*role];
-            !role.wrap && *needed > role.accounts.len()
+        .filter(|(number, needed)| {
+            let role = &program.roles[*number];
+            let is_switched = program.journeys.iter().any(|j| j.role == Some(*number) && switches(j));
+            (!role.wrap || is_switched) && *needed > role.accounts.len()
         })
         .map(|(role, needed)| Shortage {
             role,

@@ -1,9 +1,11 @@
 //! Mistakes in a scenario file: what is wrong, where, and how to mend it, shown the way rustc shows its own.
 //! In: byte spans and sentences from every stage. Out: [`Diagnostic`]s in file order, and their text by [`render`].
 
+use crate::imports::Files;
 use crate::source::Source;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes `start..end` of the scenario file's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +20,11 @@ impl Span {
     /// The span of `range`.
     pub fn new(range: Range<usize>) -> Self {
         Self { start: range.start, end: range.end }
+    }
+
+    /// The same bytes of a text that stands `by` further on.
+    pub fn shifted(self, by: usize) -> Self {
+        Self { start: self.start + by, end: self.end + by }
     }
 
     /// From the start of `self` to the end of `other`.
@@ -58,6 +65,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Further facts, one sentence each.
     pub notes: Vec<String>,
+    /// The imported file that it stands in; `None` for the scenario file itself.
+    pub origin: Option<Arc<Source>>,
 }
 
 impl Diagnostic {
@@ -74,6 +83,7 @@ impl Diagnostic {
             label: None,
             help: None,
             notes: Vec::new(),
+            origin: None,
         }
     }
 
@@ -139,14 +149,19 @@ fn floor_boundary(text: &str, offset: usize) -> usize {
 }
 
 /// Fills in file, line and column, drops what was said twice, and sorts into file order.
-pub(crate) fn finish(mut diagnostics: Vec<Diagnostic>, source: &Source) -> Vec<Diagnostic> {
-    for diagnostic in &mut diagnostics {
-        diagnostic.file.clone_from(&source.name);
-        (diagnostic.line, diagnostic.column) = position(&source.text, diagnostic.span.start);
-    }
+pub(crate) fn finish(mut diagnostics: Vec<Diagnostic>, files: &Files) -> Vec<Diagnostic> {
     diagnostics.sort_by_key(|a| (a.span, a.severity));
     let mut seen = std::collections::HashSet::new();
     diagnostics.retain(|d| seen.insert((d.span, d.code, d.message.clone())));
+    for diagnostic in &mut diagnostics {
+        let (file, line, column) = files.place(diagnostic.span.start);
+        (diagnostic.file, diagnostic.line, diagnostic.column) = (file.to_owned(), line, column);
+        if let Some((start, source)) = files.part(diagnostic.span.start) {
+            let span = diagnostic.span;
+            diagnostic.span = Span::new(span.start - start..span.end.saturating_sub(*start));
+            diagnostic.origin = Some(Arc::clone(source));
+        }
+    }
     diagnostics
 }
 
@@ -162,6 +177,7 @@ pub fn render(diagnostics: &[Diagnostic], source: &Source, colour: bool) -> Stri
 }
 
 fn render_one(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String {
+    let source = diagnostic.origin.as_deref().unwrap_or(source);
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,

@@ -133,6 +133,7 @@ fn play_once(journey: &Journey, entry: Pc, chance: &mut Chance, sum: &mut Iterat
                 pc = chance.choose(branches)? as usize;
             }
             Op::Socket(SocketOp::Open(_)) => sum.requests += 1.0,
+            Op::Join(_) | Op::Leave(_) | Op::SwitchAccount => {}
             Op::Set { .. } | Op::GroupStart(_) | Op::GroupEnd(_) | Op::Socket(_) => {}
         }
     }

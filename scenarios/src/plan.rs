@@ -29,10 +29,11 @@ use crate::conditions::{Fresh, Moment, Network};
 use crate::diagnostic::{self, Diagnostic, Span};
 use crate::environment::{self, Lookup};
 use crate::faults::{Abandon, Faults};
+use crate::imports::{self, Files};
 use crate::program::{DataOrder, Delay, Load};
 use crate::shape::Shape;
 use crate::source::Source;
-use crate::syntax::{self, Node, Scalar};
+use crate::syntax::{Node, Scalar};
 use crate::value::Value;
 use reader::{Reader, Spec};
 use std::cell::RefCell;
@@ -49,7 +50,9 @@ pub(crate) use sla::Limits;
 pub struct Plan {
     /// `name:` of the file, or the file's own name.
     pub name: String,
+    /// The main file, with the texts of all joined.
     pub(crate) source: Source,
+    pub(crate) files: Files,
     pub(crate) targets: Vec<TargetPlan>,
     pub(crate) roles: Vec<RolePlan>,
     pub(crate) data: Vec<DataPlan>,
@@ -79,13 +82,18 @@ impl Plan {
     /// Every waiver that has expired on `today` or would hold for more than 90 days, as mistakes of the file. Apart from
     /// [`parse`], because the day is no part of the file.
     pub fn waivers_out_of_date(&self, today: jiff::civil::Date) -> Vec<Diagnostic> {
-        diagnostic::finish(gate::out_of_date(&self.waivers, today), &self.source)
+        diagnostic::finish(gate::out_of_date(&self.waivers, today), &self.files)
     }
 
     /// SHA-256 in hex of the scenario's text and of each data file, by name, the scenario first.
     pub fn digests(&self) -> Vec<(String, String)> {
         self.digests.clone()
     }
+}
+
+/// SHA-256 in hex of a scenario's text, as in [`Plan::digests`].
+pub fn text_digest(text: &str) -> String {
+    stored::sha256(text.as_bytes())
 }
 
 /// A service under test.
@@ -156,19 +164,45 @@ pub(crate) struct StepPlan {
 #[derive(Clone, Debug)]
 pub(crate) enum StepKind {
     Request(Box<RequestPlan>),
-    Probe { request: Box<RequestPlan>, stranger: Option<Scalar> },
+    Probe {
+        request: Box<RequestPlan>,
+        stranger: Option<Scalar>,
+    },
     Think(Delay),
-    Repeat { times: Scalar, steps: Vec<StepPlan> },
-    While { condition: Scalar, most: u64, steps: Vec<StepPlan> },
-    If { condition: Scalar, then: Vec<StepPlan>, otherwise: Vec<StepPlan> },
+    Repeat {
+        times: Scalar,
+        steps: Vec<StepPlan>,
+    },
+    While {
+        condition: Scalar,
+        most: u64,
+        steps: Vec<StepPlan>,
+    },
+    If {
+        condition: Scalar,
+        then: Vec<StepPlan>,
+        otherwise: Vec<StepPlan>,
+    },
     Choose(Vec<(u32, Vec<StepPlan>)>),
     Set(Vec<(Scalar, Node)>),
-    Group { name: Scalar, steps: Vec<StepPlan> },
+    Group {
+        name: Scalar,
+        steps: Vec<StepPlan>,
+    },
     Call(Scalar),
-    Websocket { open: Box<RequestPlan>, heartbeat_ns: Option<u64>, steps: Vec<StepPlan> },
+    Websocket {
+        open: Box<RequestPlan>,
+        heartbeat_ns: Option<u64>,
+        steps: Vec<StepPlan>,
+    },
     Send(PayloadPlan),
     Receive(Box<ReceivePlan>),
     Close(u16),
+    /// From now on data of this audience may arrive.
+    Join(Scalar),
+    /// From now on it may not.
+    Leave(Scalar),
+    SwitchAccount,
 }
 
 /// A message to send, as written.
@@ -398,14 +432,16 @@ const FILE: Spec = Spec {
         "sla",
         "gate",
         "waivers",
+        "import",
     ],
-    not_yet: &["import", "extends", "setup", "teardown"],
+    not_yet: &["extends", "setup", "teardown"],
 };
 
 /// Reads, checks and resolves a scenario file. `environment` answers `${NAME}`.
 /// `Ok` holds the warnings besides the plan; `Err` every mistake and warning of the file, in file order.
 pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let (tree, mut diagnostics) = syntax::parse(&source.text);
+    let mut diagnostics = Vec::new();
+    let (tree, files) = imports::gather(source, &mut diagnostics);
     let Some(mut tree) = tree else {
         if diagnostics.is_empty() {
             diagnostics.push(
@@ -413,9 +449,12 @@ pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diag
                     .help("start from the model: `watertight init`"),
             );
         }
-        return Err(diagnostic::finish(diagnostics, source));
+        return Err(diagnostic::finish(diagnostics, &files));
     };
-    let stored = stored::masked(&tree, &source.text);
+    let stored = match files.imported().next() {
+        None => stored::masked(&tree, &source.text),
+        Some(_) => stored::inlined(&tree, &files),
+    };
     let secrets = RefCell::new(Vec::new());
     let recording = |name: &str| {
         let value = environment(name);
@@ -424,11 +463,12 @@ pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diag
         }
         value
     };
-    environment::expand(&mut tree, &recording, &source.text, &mut diagnostics);
+    environment::expand(&mut tree, &recording, &files.joined.text, &mut diagnostics);
     let mut reader = Reader {
-        source,
+        source: &files.joined,
+        files: &files,
         diagnostics,
-        digests: vec![(source.name.clone(), stored::sha256(source.text.as_bytes()))],
+        digests: digests(source, &files),
         ghosts: HashSet::new(),
     };
     let mut plan = read_file(&mut reader, &tree, stored);
@@ -440,11 +480,17 @@ pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diag
         diagnostics.extend(compile::lower(plan).1);
     }
     forget_followers(&mut diagnostics);
-    let diagnostics = diagnostic::finish(diagnostics, source);
+    let diagnostics = diagnostic::finish(diagnostics, &files);
     match plan {
         Some(plan) if !diagnostics.iter().any(Diagnostic::is_error) => Ok((plan, diagnostics)),
         _ => Err(diagnostics),
     }
+}
+
+/// The files of the scenario themselves, the main one first.
+fn digests(source: &Source, files: &Files) -> Vec<(String, String)> {
+    let all = std::iter::once(source).chain(files.imported());
+    all.map(|s| (s.name.clone(), stored::sha256(s.text.as_bytes()))).collect()
 }
 
 /// A misspelt section is one mistake: that the section is missing says nothing more.
@@ -484,6 +530,7 @@ fn read_file(reader: &mut Reader<'_>, tree: &Node, stored: String) -> Option<Pla
     Some(Plan {
         name,
         source: reader.source.clone(),
+        files: reader.files.clone(),
         targets,
         roles,
         data,

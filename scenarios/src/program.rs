@@ -224,6 +224,12 @@ pub enum Op {
     End,
     /// Something with the user's WebSocket.
     Socket(SocketOp),
+    /// From now on data of this audience may reach the account.
+    Join(Template),
+    /// From now on it may not.
+    Leave(Template),
+    /// Log out, take the role's next free account, log in.
+    SwitchAccount,
 }
 
 /// A time drawn when it is needed.

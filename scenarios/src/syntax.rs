@@ -44,6 +44,24 @@ impl Node {
         }
     }
 
+    /// Moves every span with the text that the tree stands in.
+    pub fn shift(&mut self, by: usize) {
+        match self {
+            Self::Scalar(scalar) => scalar.shift(by),
+            Self::List(items, span) => {
+                *span = span.shifted(by);
+                items.iter_mut().for_each(|item| item.shift(by));
+            }
+            Self::Map(entries, span) => {
+                *span = span.shifted(by);
+                for entry in entries {
+                    entry.key.shift(by);
+                    entry.value.shift(by);
+                }
+            }
+        }
+    }
+
     /// Whether nothing is written here, or `null`.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Scalar(s) if s.is_null())

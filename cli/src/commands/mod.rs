@@ -6,8 +6,10 @@ mod demo;
 mod hit;
 mod init;
 mod load;
+mod moments;
 mod play;
 mod practice;
+mod replay;
 mod report;
 mod rounds;
 mod run;
@@ -29,6 +31,7 @@ pub fn dispatch(args: Args) -> Result<u8, Problem> {
         Command::Check(args) => check::check(&args),
         Command::Trace(args) => trace::trace(&args),
         Command::Hit(args) => hit::hit(&args),
+        Command::Replay(args) => replay::replay(&args),
         Command::Report(args) => report::report(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Practice(args) => practice::practice(&args),

@@ -2,6 +2,7 @@
 
 use super::capacity;
 use super::load::Loaded;
+use super::moments::Moments;
 use super::rounds;
 use super::suite::{self, Ask};
 use crate::args::How;
@@ -17,7 +18,7 @@ use scenarios::program::Profile;
 use scenarios::{Program, Shape};
 use std::collections::BTreeMap;
 use std::io::stdout;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What is to be played.
@@ -50,8 +51,11 @@ pub(super) struct Table {
     pub program: Arc<Program>,
     pub facts: HeaderFacts,
     stored_text: String,
+    /// Where commands of the scenario are started.
+    folder: PathBuf,
     pub how: How,
-    seed: u64,
+    /// Of the next run.
+    pub seed: u64,
     key: [u8; 32],
     pub stop: Arc<Stop>,
 }
@@ -64,9 +68,23 @@ pub fn play(loaded: Loaded, game: Game) -> Result<u8, Problem> {
     let first = game.profiles.first().ok_or_else(|| Problem::usage("there is no profile to run"))?;
     let label = if game.profiles.len() == 1 { first.as_str() } else { "suite" };
     let folder = results::folder(game.how.out.as_deref(), &loaded.program.name, label);
+    let (rounds, ask, is_one) = (game.rounds, game.suite.clone(), game.profiles.len() == 1);
+    let table = table(loaded, game);
+    if let Some(schedule) = rounds {
+        return rounds::play(&table, schedule, &folder);
+    }
+    if is_one {
+        return play_one(&table, 0, &folder).map(|played| played.cause.code());
+    }
+    suite::play(&table, ask, &folder)
+}
+
+/// What the runs of an invocation share; from here on a signal stops them.
+pub(super) fn table(loaded: Loaded, game: Game) -> Table {
     let table = Table {
         facts: facts(&loaded, &game),
         stored_text: loaded.plan.stored_text(),
+        folder: loaded.source.folder.clone(),
         program: Arc::new(loaded.program),
         seed: game.how.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
         key: rand::random(),
@@ -74,13 +92,7 @@ pub fn play(loaded: Loaded, game: Game) -> Result<u8, Problem> {
         how: game.how,
     };
     signals::watch(Arc::clone(&table.stop));
-    if let Some(schedule) = game.rounds {
-        return rounds::play(&table, schedule, &folder);
-    }
-    if game.profiles.len() == 1 {
-        return play_one(&table, 0, &folder).map(|played| played.cause.code());
-    }
-    suite::play(&table, game.suite, &folder)
+    table
 }
 
 fn facts(loaded: &Loaded, game: &Game) -> HeaderFacts {
@@ -160,8 +172,17 @@ pub fn play_run(table: &Table, index: usize, profile: Profile, folder: &Path) ->
         health_requests,
     };
     let mut display = Display::new(program, &profile, &table.how, Arc::clone(&table.stop));
-    let finished = engine::run_profile(program, profile, setup, &mut display).map_err(Problem::run)?;
+    let moments = Moments::start(program, &profile, &table.folder);
+    let finished = engine::run_profile(program, profile, setup, &mut display);
+    let commands = moments.end(finished.as_ref().map_or(0, |f| f.result.header.started_unix_ns));
     display.finish();
+    let mut finished = finished.map_err(Problem::run)?;
+    if !commands.is_empty() {
+        finished.result.header.commands = commands;
+        if let Err(error) = engine::rewrite_header(folder, &finished.result.header) {
+            finished.store_error.get_or_insert_with(|| format!("what the commands came to: {error}"));
+        }
+    }
     Ok(finished)
 }
 

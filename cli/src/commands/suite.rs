@@ -16,7 +16,7 @@ use std::path::Path;
 pub(super) const SIGNOFFS: &str = "signoffs.jsonl";
 
 /// What the command line says of a suite besides its profiles.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ask {
     /// Profiles of the file that are not played.
     pub others: Vec<String>,

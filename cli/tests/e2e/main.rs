@@ -4,6 +4,7 @@
 
 mod binary;
 mod laws;
+mod replay;
 mod scenario;
 mod server;
 

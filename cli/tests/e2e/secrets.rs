@@ -102,3 +102,28 @@ fn the_demos_passwords_and_tokens_stay_inside() {
         assert!(!text.contains("\"token\":\"") || text.contains("\"token\":\"***"), "{} holds a token", path.display());
     }
 }
+
+/// Commands at moments of the run are noted in the result, without the secrets that they were given or print.
+#[test]
+fn a_command_at_a_moment_is_noted_and_gives_nothing_away() {
+    let _processors = shared();
+    let desk = Desk::new();
+    let target = crate::server::good();
+    let text = scenario::notes(&target.url, "{ errors: < 50% }");
+    let at = text.find("profiles:").expect("there are profiles");
+    let moments = "at: { 100ms: { mark: roll, run: [sh, say.sh, \"${ROLL_KEY}\"] }, 200ms: { mark: gone, run: ./gone.sh }, 9h: { mark: never, run: [sh, say.sh] } }";
+    let users = at + text[at..].find("users:").expect("a closed profile");
+    desk.write("s.yaml", &format!("{}{moments}, {}", &text[..users], &text[users..]));
+    desk.write("say.sh", "echo first\necho \"done with $1\"\nexit 7\n");
+    let ended = desk.run(&["run", "s.yaml", "--for", "1s", "--out", "r", "--env", "ROLL_KEY=roll-9876543210"]);
+    let result = desk.result("r");
+    let marks = result["marks"].as_array().unwrap_or_else(|| panic!("{ended}"));
+    assert_eq!(marks.iter().map(|m| m["mark"].as_str().unwrap()).collect::<Vec<_>>(), ["roll", "gone"], "{ended}");
+    assert_eq!(marks[0]["command"]["exit_code"], 7, "{ended}");
+    assert_eq!(marks[0]["command"]["last_line"], "done with ***");
+    assert!(marks[1]["command"]["outcome"].as_str().unwrap().starts_with("could not be started"), "{result}");
+    assert!(ended.out.contains("roll at "), "{ended}");
+    assert_nowhere(&desk, &ended, &["roll-9876543210"]);
+    let again = desk.run(&["report", "r"]);
+    assert_eq!(desk.result("r")["marks"], result["marks"], "{again}");
+}

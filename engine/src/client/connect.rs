@@ -2,6 +2,7 @@
 //! In: a target. Out: an open [`Connection`] that its user polls itself.
 
 use super::exchange::Wire;
+use super::network::Throttle;
 use super::reach::{Socket, reach};
 use super::slow::{MOUTHFUL, Pause, Slowness};
 use super::tls;
@@ -200,7 +201,14 @@ async fn bytes_to(
     let socket = reach(wire, index).await?;
     let local_port = socket.local_port();
     let traffic = Arc::new(Traffic::default());
-    let plain = Counted { socket, traffic: Arc::clone(&traffic), clock: wire.clock, pause: Pause::default() };
+    let line = match wire.network.get() {
+        None => None,
+        Some(network) => {
+            tokio::time::sleep(Duration::from_nanos(network.delay_ns)).await;
+            Some(Box::new(Throttle::new(network, wire.clock)))
+        }
+    };
+    let plain = Counted { socket, traffic: Arc::clone(&traffic), clock: wire.clock, pause: Pause::default(), line };
     let stream = match tls {
         None => Stream::Plain(plain),
         Some(config) => {
@@ -291,10 +299,15 @@ pub struct Counted {
     traffic: Arc<Traffic>,
     clock: Clock,
     pause: Pause,
+    /// The users' network, if it is not the machine's own.
+    line: Option<Box<Throttle>>,
 }
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.line.is_some() {
+            return self.read_line(cx, buf);
+        }
         let this = &mut *self;
         std::task::ready!(this.pause.poll(&this.traffic.slowness, &this.clock, cx));
         if this.traffic.slowness.is_on() {
@@ -315,6 +328,38 @@ impl AsyncRead for Counted {
 }
 
 impl Counted {
+    /// Reads as much as the line lets through, slowly besides if that is asked for.
+    fn read_line(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(self.pause.poll(&self.traffic.slowness, &self.clock, cx));
+        let Some(line) = &mut self.line else { return Poll::Pending };
+        std::task::ready!(self.socket.poll_read_ready(cx))?;
+        let mut most = std::task::ready!(line.may_read(cx)).min(buf.remaining());
+        let is_slow = self.traffic.slowness.is_on();
+        if is_slow {
+            most = most.min(MOUTHFUL);
+        }
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+        std::task::ready!(Pin::new(&mut self.socket).poll_read(cx, &mut part))?;
+        let read = part.filled().len();
+        buf.advance(read);
+        line.read(read);
+        if is_slow {
+            self.pause.eaten(read);
+        }
+        self.traffic.read.fetch_add(read as u64, Relaxed);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes as much as the line lets through.
+    fn write_line(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(line) = &mut self.line else { return Poll::Pending };
+        let most = std::task::ready!(line.may_write(cx)).min(bytes.len());
+        let written = std::task::ready!(Pin::new(&mut self.socket).poll_write(cx, &bytes[..most]))?;
+        line.wrote(written);
+        self.traffic.written.fetch_add(written as u64, Relaxed);
+        Poll::Ready(Ok(written))
+    }
+
     fn count_written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(n)) = result {
             self.traffic.written.fetch_add(n as u64, Relaxed);
@@ -325,6 +370,9 @@ impl Counted {
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.line.is_some() {
+            return self.write_line(cx, buf);
+        }
         let result = Pin::new(&mut self.socket).poll_write(cx, buf);
         self.count_written(result)
     }
@@ -334,6 +382,10 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.line.is_some() {
+            let first = bufs.iter().find(|b| !b.is_empty()).map_or(&[][..], |b| &**b);
+            return self.write_line(cx, first);
+        }
         let result = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
         self.count_written(result)
     }

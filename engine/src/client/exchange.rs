@@ -23,6 +23,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use scenarios::conditions::Network;
 use scenarios::faults::GiveUp;
 use scenarios::program::Target;
 use scenarios::streams::Events;
@@ -81,6 +82,8 @@ pub struct Wire {
     pub targets: Vec<Endpoint>,
     /// Set when the run's end cuts what is still going on; every waiting task is woken then.
     pub cut: Rc<Cell<bool>>,
+    /// The users' network, if it is not the machine's own.
+    pub network: Cell<Option<Network>>,
     /// The worker's timer, by which requests are given up to the microsecond; without it none is given up.
     pub timer: OnceCell<Timer>,
     /// What is counted of connections.
@@ -105,6 +108,7 @@ impl Wire {
             clock,
             targets,
             cut: Rc::default(),
+            network: Cell::new(None),
             elsewhere: RefCell::default(),
             timer: OnceCell::new(),
             facts: Facts::default(),

@@ -35,6 +35,15 @@ impl Socket {
         }
     }
 
+    /// Whether there is something to read.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => tcp.poll_read_ready(cx),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.poll_read_ready(cx),
+        }
+    }
+
     /// The other side gets a RST instead of a polite end.
     pub fn end_by_reset(&self) {
         if let Self::Tcp(tcp) = self {

@@ -25,6 +25,8 @@ struct Account {
     recent: [AtomicU64; REMEMBERED],
     /// Its latest request: `step + 1 (16 bits) | time in ms (48 bits)`.
     latest: AtomicU64,
+    /// Virtual users that play it or are to play it.
+    players: AtomicU32,
 }
 
 impl Accounts {
@@ -40,6 +42,24 @@ impl Accounts {
         };
         row.user.store(user + 1, Relaxed);
         !row.seen.swap(true, Relaxed)
+    }
+
+    /// One more virtual user plays the account, or is to play it.
+    pub fn occupy(&self, account: u32) {
+        if let Some(row) = self.rows.get(account as usize) {
+            row.players.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// From `account` to the next one of `range` that nobody plays, which is taken; `None` where there is none.
+    pub fn switch(&self, account: u32, range: std::ops::Range<u32>) -> Option<u32> {
+        let after = account.saturating_add(1).clamp(range.start, range.end);
+        let next = (after..range.end).chain(range.start..after).find(|next| {
+            let row = self.rows.get(*next as usize);
+            row.is_some_and(|row| row.players.compare_exchange(0, 1, Relaxed, Relaxed).is_ok())
+        })?;
+        self.rows.get(account as usize)?.players.fetch_sub(1, Relaxed);
+        Some(next)
     }
 
     /// The virtual user that plays the account.
@@ -95,6 +115,18 @@ mod tests {
         assert_eq!(accounts.written_ms(1, 11), None);
         assert_eq!(accounts.written_ms(0, 0), None);
         assert_eq!(accounts.written_ms(9, 0), None);
+    }
+
+    #[test]
+    fn a_switch_takes_what_nobody_plays_and_gives_back_what_it_had() {
+        let accounts = Accounts::new(6);
+        (1..4).for_each(|account| accounts.occupy(account));
+        assert_eq!(accounts.switch(1, 1..5), Some(4));
+        assert_eq!(accounts.switch(2, 1..5), Some(1), "round the end, never into another role");
+        assert_eq!(accounts.switch(3, 1..5), Some(2));
+        assert_eq!(accounts.switch(1, 1..2), None);
+        let empty = Accounts::new(0);
+        assert_eq!(empty.switch(0, 0..0), None);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Entitlement: who may see whose data, by the two account rows alone.
 //! In: `may_see` conditions of the roles. Out: yes or no for a reader and an owner.
 
+use super::audiences::GRACE;
+use crate::clock::SECOND;
 use scenarios::expr::{EvalError, Place, Scope};
-use scenarios::program::Program;
+use scenarios::program::{Op, Program};
 use scenarios::value::Value;
 
 /// Whether account `reader` may legitimately receive data of account `owner`.
@@ -26,15 +28,27 @@ pub fn may_see(program: &Program, reader: u32, owner: u32) -> bool {
 
 /// The exemptions of a program in words, for the report.
 pub fn exemptions(program: &Program) -> Vec<String> {
-    program
-        .roles
-        .iter()
-        .flat_map(|role| {
-            role.may_see.iter().map(|(owner, _)| {
-                format!("{} may see {} where its `may_see` condition holds", role.name, program.roles[*owner].name)
-            })
-        })
-        .collect()
+    let mut words = Vec::new();
+    for role in &program.roles {
+        for (owner, _) in &role.may_see {
+            let owner = &program.roles[*owner].name;
+            words.push(format!("{} may see {owner} where its `may_see` condition holds", role.name));
+        }
+        if role.wrap {
+            words.push(format!("users of {} that share a row (`reuse: wrap`) are one owner", role.name));
+        }
+    }
+    let ops = || program.journeys.iter().flat_map(|journey| &journey.ops);
+    if ops().any(|op| matches!(op, Op::Join(_) | Op::Leave(_))) {
+        words.push(format!(
+            "data of an audience may reach whoever joined it until {} s after `leave`, and whoever wrote to it",
+            GRACE / SECOND
+        ));
+    }
+    if program.journeys.iter().any(|journey| journey.role.is_none() && journey.weight > 0) {
+        words.push("users without a role have no account: their markers at others are suspect, never proven".into());
+    }
+    words
 }
 
 /// A scope that knows the two rows and nothing else.

@@ -2,6 +2,7 @@
 //! In: answers. Out: findings with their evidence, and counts that say what a silence is worth.
 
 pub mod accounts;
+pub mod audiences;
 pub mod calibration;
 pub mod credentials;
 pub mod entitlement;

@@ -217,6 +217,8 @@ impl Fold {
         self.isolation.probes_skipped += seen.probes_skipped;
         self.isolation.credential_evictions += seen.credential_evictions;
         self.isolation.repeats_public += seen.repeats_public;
+        self.isolation.audience_unclear += seen.audience_unclear;
+        self.isolation.switches_skipped += seen.switches_skipped;
         self.isolation.injected += seen.injected;
         self.isolation.found += seen.found;
         self.shared_target_seconds += interval.shared_targets;

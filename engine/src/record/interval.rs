@@ -88,6 +88,10 @@ pub struct IsolationInterval {
     pub credential_evictions: u64,
     /// Answers to a revoked credential that come without any credential as well: public, no finding.
     pub repeats_public: u64,
+    /// Markers of an audience that overlapped with a join or a leave: counted, no alarm.
+    pub audience_unclear: u64,
+    /// Switches of account that found no free one.
+    pub switches_skipped: u64,
     /// Calibration: put in.
     pub injected: u64,
     /// Calibration: found.
@@ -290,6 +294,8 @@ impl IsolationInterval {
         self.probes_skipped += other.probes_skipped;
         self.credential_evictions += other.credential_evictions;
         self.repeats_public += other.repeats_public;
+        self.audience_unclear += other.audience_unclear;
+        self.switches_skipped += other.switches_skipped;
         self.injected += other.injected;
         self.found += other.found;
     }

@@ -42,7 +42,12 @@ impl VirtualUser {
 
 /// Whether the answer says that it comes from a cache.
 pub(super) fn is_cached(answer: &Answer<'_>) -> bool {
-    kept(answer.headers).is_some()
+    is_kept(answer.headers)
+}
+
+/// Whether these headers say so.
+pub(super) fn is_kept(headers: &HeaderMap) -> bool {
+    kept(headers).is_some()
 }
 
 /// Whether a cache says that it had this answer already.

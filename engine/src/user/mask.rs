@@ -35,7 +35,7 @@ impl VirtualUser {
     pub(super) fn mask_with(&self, text: &str, other: Option<u32>) -> String {
         let program = &self.run.program;
         let mut masked = text.to_owned();
-        for account in std::iter::once(self.account).chain(other) {
+        for account in std::iter::once(self.account).chain(self.switch.former()).chain(other) {
             if let Some((role, row)) = program.account(account as usize) {
                 let secret = row.iter().zip(&program.roles[role].secret).filter(|(_, secret)| **secret);
                 secret.for_each(|(value, _)| hide(&mut masked, value));

@@ -15,6 +15,7 @@ mod redirects;
 mod render;
 mod scope;
 mod socket;
+mod switch;
 mod trail;
 
 pub use render::Prepared;
@@ -23,10 +24,11 @@ use crate::client::answer::{Answer, Ending, Outgoing};
 use crate::client::socket::{Message, News, SocketOrder};
 use crate::clock::{Nanos, SECOND};
 use crate::failure::Failure;
+use crate::isolation::audiences::Audience;
 use crate::record::{Class, Recorder, Sample};
 use crate::run::Run;
 use crate::run_result::FailureRecord;
-use isolation::{echo, stale, writes};
+use isolation::{contamination, echo, stale, writes};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, Normal};
 use rand_pcg::Pcg64;
@@ -133,6 +135,11 @@ pub struct VirtualUser {
     writes: writes::Writes,
     /// Its last answer with an own marker, to be asked for again once the credential is revoked.
     stale: stale::Stale,
+    /// Audiences whose markers it plants, at hand.
+    audiences: Vec<Arc<Audience>>,
+    contamination: contamination::Contamination,
+    /// The change of account under way, and what was before it.
+    switch: switch::Switch,
     /// The step that is rendered, for markers.
     outgoing_step: u16,
     /// What a traced user remembers; `None` in a run.
@@ -179,6 +186,9 @@ impl VirtualUser {
             echoes: echo::Echoes::default(),
             writes: writes::Writes::default(),
             stale: stale::Stale::new(&run.program, journey),
+            audiences: Vec::new(),
+            contamination: contamination::Contamination::default(),
+            switch: switch::Switch::default(),
             outgoing_step: 0,
             trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
@@ -224,7 +234,7 @@ impl VirtualUser {
     /// The run ended in the middle of an iteration.
     pub fn cut(&mut self, recorder: &mut Recorder) {
         self.cut_conversation(recorder);
-        if matches!(self.section, Section::Before | Section::Steps) && recorder.is_measured(self.iteration_due) {
+        if self.is_in_iteration() && recorder.is_measured(self.iteration_due) {
             recorder.interval().iterations.cut += 1;
         }
         self.leave();
@@ -232,10 +242,10 @@ impl VirtualUser {
 
     /// The run ended while a request was in flight: it counts as unfinished, what came of it is scanned.
     pub fn cut_in_flight(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) {
-        let section = self.section;
+        let was_in_iteration = self.is_in_iteration();
         let due = self.iteration_due;
         self.answered(answer, recorder);
-        if matches!(section, Section::Before | Section::Steps) && recorder.is_measured(due) {
+        if was_in_iteration && recorder.is_measured(due) {
             recorder.interval().iterations.cut += 1;
         }
         self.leave();
@@ -373,6 +383,19 @@ impl VirtualUser {
                     recorder.group(*group, start, self.due);
                 }
             }
+            Op::Join(name) => {
+                let name = name.eval(&mut self.scope(now, None, recorder))?.to_string();
+                if let Some(audience) = self.audience(&name) {
+                    audience.join(self.account, now);
+                }
+            }
+            Op::Leave(name) => {
+                let name = name.eval(&mut self.scope(now, None, recorder))?.to_string();
+                if let Some(audience) = self.audience(&name) {
+                    audience.leave(self.account, now);
+                }
+            }
+            Op::SwitchAccount => self.log_out_to_switch(),
             Op::End => return Ok(self.section_over(recorder)),
             Op::Socket(op) => return self.operate_socket(op, now, recorder),
         }
@@ -384,7 +407,7 @@ impl VirtualUser {
             Section::Before => {
                 self.ready = true;
                 self.section = Section::Steps;
-                self.pc = self.plan().steps;
+                self.pc = self.switch.back().unwrap_or(self.plan().steps);
                 None
             }
             Section::Steps => {
@@ -395,6 +418,12 @@ impl VirtualUser {
                 self.iteration += 1;
                 self.section = Section::Idle;
                 Some(Effect::IterationOver(self.due))
+            }
+            Section::After if self.switch.is_under_way() => {
+                self.change_account(recorder);
+                self.section = Section::Before;
+                self.pc = self.plan().before;
+                None
             }
             Section::After | Section::Idle => {
                 self.leave();
@@ -510,10 +539,15 @@ impl VirtualUser {
     /// A step failed: the user gives up this iteration, as a person would, and waits before the next.
     fn give_up(&mut self, now: Nanos, recorder: &mut Recorder) -> Effect {
         self.conversation = None;
-        if self.section == Section::After {
+        if self.section == Section::After && !self.switch.is_under_way() {
             self.leave();
             return Effect::Gone;
         }
+        if self.section == Section::After {
+            // The log-out failed: the next person sits down all the same.
+            self.change_account(recorder);
+        }
+        self.switch.back();
         if recorder.is_measured(self.iteration_due) {
             let iterations = &mut recorder.interval().iterations;
             iterations.gave_up += 1;

@@ -4,7 +4,8 @@ use super::VirtualUser;
 use super::last;
 use crate::client::answer::Answer;
 use crate::clock::Nanos;
-use crate::isolation::marker::{Kind, LENGTH, MOST_OWNERS};
+use crate::isolation::audiences::Audiences;
+use crate::isolation::marker::{Kind, LENGTH};
 use crate::isolation::words;
 use crate::record::Recorder;
 use scenarios::expr::{Last, Place, Scope};
@@ -75,14 +76,16 @@ impl Scope for UserScope<'_> {
     fn marker(&mut self, audience: Option<&str>) -> String {
         let user = &mut *self.user;
         let step = user.outgoing_step;
-        let count = user.run.accounts.count_marker(user.account, self.now);
-        if audience.is_none() {
-            user.writes.planted(count);
-        }
         let word: [u8; LENGTH] = match audience {
-            None => user.run.mint.marker(&user.head, step, count),
+            None => {
+                let count = user.run.accounts.count_marker(user.account, self.now);
+                user.writes.planted(count);
+                user.run.mint.marker(&user.head, step, count)
+            }
             Some(name) => {
-                let number = (user.run.mint.digest(name.as_bytes()) as u32) % MOST_OWNERS;
+                let audience = user.audience(name);
+                let number = audience.as_ref().map_or_else(|| Audiences::number(name, &user.run.mint), |a| a.number);
+                let count = audience.map_or(0, |audience| audience.count_marker(user.account, self.now));
                 user.run.mint.marker(&user.run.mint.head(Kind::Audience, number), step, count)
             }
         };

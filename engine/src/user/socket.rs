@@ -517,6 +517,7 @@ impl VirtualUser {
         let origin = Origin {
             step: heard.plan.step,
             is_probe: false,
+            from: heard.at,
             at: heard.at,
             via,
             codings: &[],

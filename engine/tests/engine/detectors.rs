@@ -303,3 +303,275 @@ fn what_only_looks_like_stale_access_is_none() {
         }
     }
 }
+
+const ROOMS: &str = "watertight: 1
+name: rooms
+targets: { t: 'http://127.0.0.1:1' }
+roles: { u: { accounts: { count: 12, values: { id: 'u-{{ index }}', room: 'room-{{ index % 4 < 2 ? 0 : 1 }}' } } } }
+journeys:
+  talk:
+    as: u
+    target: t
+    headers: { x-user: '{{ account.id }}', x-room: '{{ account.room }}' }
+    steps:
+      - POST /messages: { json: { text: '{{ marker(account.room) }}' } }
+      - GET /messages
+      - think: 400ms
+  read:
+    as: u
+    target: t
+    headers: { x-user: '{{ account.id }}', x-room: '{{ account.room }}' }
+    steps:
+      - join: '{{ account.room }}'
+      - POST /join
+      - GET /messages
+      - think: 1s
+      - POST /leave
+      - leave: '{{ account.room }}'
+      - GET /messages?when=at-once
+      - think: 5s
+      - GET /messages?when=later
+profiles: { p: { users: USERS, for: 30s } }
+";
+
+/// A target with rooms.
+fn rooms(defect: &'static str, users: &str) -> RunResult {
+    let mut messages: HashMap<String, Vec<String>> = HashMap::new();
+    let mut left: HashMap<String, usize> = HashMap::new();
+    let result = play(&ROOMS.replace("USERS", users), 1, move |request: &Outgoing, _: Nanos| {
+        let mut reply = private(Reply::ok(10 * MILLISECOND));
+        let (user, room) = (header(request, "x-user").to_owned(), header(request, "x-room").to_owned());
+        let query = request.uri.query().unwrap_or_default();
+        let list = messages.entry(room.clone()).or_default();
+        match request.uri.path() {
+            "/join" => drop(left.remove(&user)),
+            "/leave" => drop(left.insert(user, list.len())),
+            _ if request.method == "POST" => list.push(String::from_utf8_lossy(&request.body).into_owned()),
+            _ => {
+                let until = match (defect, left.get(&user)) {
+                    // An archive of what was said while the reader was there is no leak.
+                    ("keeps", _) | (_, None) => list.len(),
+                    (_, Some(until)) => *until,
+                };
+                let other = if room == "room-0" { "room-1" } else { "room-0" };
+                let shown = match defect {
+                    "wrong-room" => messages.get(other).map(Vec::as_slice).unwrap_or_default(),
+                    // Nobody is told on the spot that the reader has gone.
+                    "slow" if query == "when=at-once" => &list[..],
+                    _ => &list[..until],
+                };
+                reply.body = shown.join(",").into_bytes();
+            }
+        }
+        reply
+    });
+    assert_laws(&result);
+    result
+}
+
+#[test]
+fn data_of_an_audience_at_a_non_member_is_a_wrong_recipient() {
+    let result = rooms("wrong-room", "8");
+    assert!(found(&result).iter().all(|f| *f == ("wrong-recipient", Tier::Proven)), "{:?}", found(&result));
+    let example = &result.isolation.groups[0].examples[0];
+    assert_eq!((example.owner.kind.as_str(), &example.owner.account[..5]), ("audience", "room-"));
+    assert!(example.why.contains("never joined `room-"), "{}", example.why);
+    assert!(example.owner.request.contains("wrote marker"), "{}", example.owner.request);
+}
+
+#[test]
+fn newer_data_of_an_audience_at_one_that_left_is_stale_access() {
+    let result = rooms("keeps", "8");
+    assert_eq!(found(&result), [("stale-access", Tier::Proven)]);
+    let group = &result.isolation.groups[0];
+    assert_eq!(result.header.steps[group.key.step].name, "GET /messages?when=later");
+    assert!(group.examples[0].why.contains("had left `room-"), "{}", group.examples[0].why);
+}
+
+#[test]
+fn members_writers_archives_and_what_is_on_its_way_raise_nothing() {
+    for (honest, users) in [("none", "8"), ("slow", "8"), ("none", "1"), ("wrong-room", "1")] {
+        let result = rooms(honest, users);
+        assert_eq!(found(&result), [], "{honest}");
+        assert!(result.isolation.planted > 10);
+    }
+    assert!(rooms("none", "8").isolation.audience_unclear > 0);
+    assert!(rooms("none", "8").header.exemptions[0].contains("2 s after `leave`"));
+}
+
+const SWITCHING: &str = "watertight: 1
+name: switching
+targets: { t: 'http://127.0.0.1:1' }
+roles: { u: { accounts: { count: ROWS, values: { id: 'u-{{ index }}' } } } }
+journeys:
+  j:
+    as: u
+    target: t
+    before:
+      - POST /login: { json: { id: '{{ account.id }}', seat: '{{ user.index }}' }, save: { token: { json: $.token, credential: true } } }
+    headers: { authorization: '{{ token }}', x-seat: '{{ user.index }}' }
+    steps:
+      - set: { mine: 'a variable of before' }
+      - POST /notes: { json: { note: '{{ marker }}' } }
+      - GET /notes: { expect: { marker: own } }
+      - switch_account: next
+      - GET /notes?after: { query: { mine: '{{ mine }}' } }
+      - think: 1s
+    after: [ POST /logout ]
+profiles: { p: { users: USERS, for: 20s } }
+";
+
+/// A target with sessions.
+fn switching(defect: &'static str, users: &str, rows: &str) -> RunResult {
+    let text = SWITCHING.replace("USERS", users).replace("ROWS", rows);
+    let mut sessions: HashMap<String, String> = HashMap::new();
+    let mut notes: HashMap<String, String> = HashMap::new();
+    let mut first_on_seat: HashMap<String, String> = HashMap::new();
+    let mut count = 0;
+    let result = play(&text, 1, move |request: &Outgoing, _: Nanos| {
+        let mut reply = private(Reply::ok(MILLISECOND));
+        let token = header(request, "authorization").to_owned();
+        let seat = header(request, "x-seat").to_owned();
+        let mut who = sessions.get(&token).cloned().unwrap_or_default();
+        if defect == "context-survives" && !who.is_empty() {
+            who = first_on_seat.entry(seat).or_insert(who).clone();
+        }
+        let text = match request.uri.path() {
+            "/login" => {
+                count += 1;
+                let json: serde_json::Value = serde_json::from_slice(&request.body).expect("we sent JSON");
+                let token = match defect {
+                    "fixed" => format!("session-of-seat-{}", json["seat"]),
+                    _ => format!("session-{count:05}"),
+                };
+                sessions.insert(token.clone(), json["id"].as_str().unwrap_or_default().to_owned());
+                format!("{{\"token\":\"{token}\"}}")
+            }
+            "/logout" => {
+                if defect == "no-log-out" {
+                    reply.status = 500;
+                }
+                sessions.remove(&token);
+                "{}".into()
+            }
+            _ if who.is_empty() => {
+                reply.status = 401;
+                "{}".into()
+            }
+            _ if request.method == "POST" => {
+                notes.insert(who, String::from_utf8_lossy(&request.body).into_owned());
+                "{}".into()
+            }
+            _ => notes.get(&who).cloned().unwrap_or_default(),
+        };
+        reply.body = text.into_bytes();
+        reply
+    });
+    assert_laws(&result);
+    result
+}
+
+#[test]
+fn what_survives_a_switch_of_account_is_found_with_one_user_and_with_many() {
+    for (users, rows) in [("1", "2"), ("3", "7")] {
+        let result = switching("context-survives", users, rows);
+        let found = found(&result);
+        assert_eq!(found, [("foreign-marker", Tier::Proven)], "{users}");
+        let group = &result.isolation.groups[0];
+        assert_eq!(result.header.steps[group.key.step].name, "GET /notes?after");
+        assert_ne!(group.examples[0].reader.account, group.examples[0].owner.account);
+        assert!(result.faults.switch_account > 10);
+        assert_eq!(found.len(), 1);
+    }
+    let fixed = switching("fixed", "3", "7");
+    assert_eq!(found(&fixed), [("session-fixation", Tier::Suspect)]);
+    assert!(!fixed.isolation.groups[0].examples[0].why.contains("session-of-seat"));
+}
+
+#[test]
+fn an_honest_switch_of_account_raises_nothing() {
+    for (users, rows) in [("1", "2"), ("3", "4"), ("3", "9")] {
+        let result = switching("none", users, rows);
+        assert_eq!(found(&result), [], "{users} of {rows}");
+        assert_eq!(result.totals().failed, 0, "{:?}", result.errors);
+        assert_eq!(
+            result.isolation.accounts as usize,
+            rows.parse::<usize>().expect("a number"),
+            "every row was played"
+        );
+        assert_eq!(result.isolation.switches_skipped, 0);
+        assert!(result.iterations.completed > 10);
+    }
+    let result = switching("no-log-out", "2", "4");
+    assert_eq!(found(&result), []);
+    assert!(result.iterations.gave_up > 3 && result.iterations.completed == 0, "{:?}", result.iterations);
+}
+
+const STORED: &str = "watertight: 1
+name: stored
+targets: { t: 'http://127.0.0.1:1' }
+roles: { u: { accounts: { count: 4, values: { id: 'u-{{ index }}' } } } }
+journeys:
+  j:
+    as: u
+    target: t
+    steps:
+      - POST /notes/{{ account.id }}: { json: { note: '{{ marker }}' } }
+      - GET /notes/{{ account.id }}: { expect: { marker: own } }
+      - think: 1s
+profiles: { p: { users: 3, for: 10s } }
+";
+
+#[test]
+fn a_foreign_marker_that_comes_again_in_my_object_is_stored_there() {
+    let mut notes: HashMap<String, Vec<String>> = HashMap::new();
+    let mut writes = 0;
+    let result = play(STORED, 1, move |request: &Outgoing, _: Nanos| {
+        let mut reply = private(Reply::ok(MILLISECOND));
+        let path = request.uri.path().to_owned();
+        if request.method == "POST" {
+            writes += 1;
+            let text = String::from_utf8_lossy(&request.body).into_owned();
+            if writes == 5 {
+                notes.entry("/notes/u-0".into()).or_default().push(text.clone());
+            }
+            notes.entry(path).or_default().push(text);
+        } else {
+            reply.body = notes.get(&path).map(|list| list.join(",")).unwrap_or_default().into_bytes();
+        }
+        reply
+    });
+    let mut found = found(&result);
+    found.sort_unstable();
+    assert_eq!(found, [("foreign-marker", Tier::Proven), ("write-contamination", Tier::Proven)]);
+    let count = |detector: &str| {
+        result.isolation.groups.iter().find(|g| g.key.detector == detector).map(|g| g.count).unwrap_or_default()
+    };
+    assert_eq!(count("foreign-marker"), 1);
+    assert!(count("write-contamination") > 3);
+    let stored = result.isolation.groups.iter().find(|g| g.key.detector == "write-contamination").expect("found");
+    assert!(stored.examples[0].hint.starts_with("stored contamination"), "{}", stored.examples[0].hint);
+}
+
+#[test]
+fn a_value_that_says_there_is_no_credential_is_issued_to_nobody() {
+    for nothing in ["null", "\"\"", "\"deleted\"", "false"] {
+        let result = play(
+            "watertight: 1
+name: nothing
+targets: { t: 'http://127.0.0.1:1' }
+roles: { u: { accounts: { count: 3, values: { id: 'u-{{ index }}' } } } }
+journeys: { j: { as: u, target: t, steps: [ POST /login: { save: { t: { json: $.t, credential: true } } }, think: 1s ] } }
+profiles: { p: { users: 3, for: 5s } }
+",
+            1,
+            move |_: &Outgoing, _: Nanos| {
+                let mut reply = private(Reply::ok(MILLISECOND));
+                reply.body = format!("{{\"t\":{nothing}}}").into_bytes();
+                reply
+            },
+        );
+        assert_eq!(found(&result), [], "{nothing}");
+        assert!(result.totals().ok > 6, "{:?}", result.errors);
+    }
+}

@@ -310,3 +310,23 @@ fn each_iteration_may_be_a_new_visitor_or_a_new_connection() {
     assert_ok(&run(&text, 2), 3);
     assert_eq!((cookies(&fresh), fresh.connections()), (vec![false, true, true], 2));
 }
+
+/// The median of a step's times in ms.
+fn median_ms(result: &RunResult, step: usize) -> f64 {
+    result.steps[step].response.percentile_ns(50.0).unwrap_or(0) as f64 / 1e6
+}
+
+#[test]
+fn the_users_network_is_felt_in_every_response() {
+    let target = Server::start(|_, _| ok("", &"x".repeat(40_000)));
+    let text = file(target.port, "", "      - GET /a\n");
+    let slow = text.replace("for: 20s", "for: 20s, network: { delay: 20ms, rate: 400kB/s }");
+    let (near, far) = (run(&text, 5), run(&slow, 5));
+    assert_ok(&near, 5);
+    assert_ok(&far, 5);
+    // Twice 20 ms of delay, and 40 kB of which 20 kB go at once: 50 ms for the rest.
+    let least = 2.0 * 20.0 + 0.9 * 50.0;
+    assert!(median_ms(&far, 0) >= least, "{} ms", median_ms(&far, 0));
+    assert!(far.header.notes.iter().any(|n| n.contains("20ms of delay each way, 400 kB/s")), "{:?}", far.header.notes);
+    assert!(near.header.notes.is_empty());
+}

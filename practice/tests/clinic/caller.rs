@@ -6,7 +6,7 @@ use hyper::{
     Method, Request, StatusCode,
     body::Bytes,
     client::conn::http1::{SendRequest, handshake},
-    header::{AUTHORIZATION, HOST, HeaderMap},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap},
 };
 use hyper_util::rt::TokioIo;
 use practice::{Clinic, Defect, Options, Port};
@@ -83,7 +83,11 @@ impl Caller {
     }
 
     pub async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header(HOST, "clinic");
+        self.send_as(method, path, "application/json", body).await
+    }
+
+    pub async fn send_as(&mut self, method: Method, path: &str, kind: &str, body: Bytes) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header(HOST, "clinic").header(CONTENT_TYPE, kind);
         if !self.token.is_empty() {
             request = request.header(AUTHORIZATION, format!("Bearer {}", self.token));
         }

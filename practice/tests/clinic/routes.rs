@@ -227,3 +227,53 @@ async fn operators_find_health_and_every_metric() {
         assert!(found, "{name} is not in\n{}", metrics.text);
     }
 }
+
+#[tokio::test]
+async fn a_file_is_its_owners_and_the_export_holds_what_was_written() {
+    let clinic = clinic(&[]);
+    let mut patient = Caller::log_in(&clinic, "patient-7").await;
+    let form = "--x\r\ncontent-disposition: form-data; name=\"note\"\r\n\r\nmine\r\n\
+        --x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nseven \"words\"\r\n--x--\r\n";
+    let kind = "multipart/form-data; boundary=x";
+    let stored = patient.send_as(Method::POST, "/files", kind, form.into()).await;
+    assert_eq!(stored.status, 201, "{}", stored.text);
+    let told = stored.json();
+    assert_eq!((&told["account_id"], &told["note"], &told["name"]), (&json!("p-7"), &json!("mine"), &json!("a.txt")));
+    assert_eq!(told["bytes"], json!(13));
+
+    let path = format!("/files/{}", stored.field("file_id"));
+    assert_eq!(patient.get(&path).await.text, "seven \"words\"");
+    let mut other = Caller::log_in(&clinic, "patient-8").await;
+    assert_eq!(other.get(&path).await.status, 403);
+    assert_eq!(other.get("/files/f-0").await.status, 404);
+    assert_eq!(other.send_as(Method::POST, "/files", kind, "--x--".into()).await.status, 400);
+    assert_eq!(other.send(Method::POST, "/files", Bytes::new()).await.status, 400);
+
+    patient.post("/patients/p-7/mood", json!({"mood": 3, "note": "a \"low\" one"})).await;
+    let table = patient.get("/export").await;
+    assert_eq!(table.text, "account,note\np-7,\"a \"\"low\"\" one\"\n");
+    assert_eq!(table.header("cache-control"), "private, no-store");
+    // Only the newest files are kept.
+    for _ in 0..5 {
+        patient.send_as(Method::POST, "/files", kind, form.into()).await;
+    }
+    assert_eq!(patient.get(&path).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_tariff_is_limited_for_each_user() {
+    let clinic = clinic(&[]);
+    let mut patient = Caller::log_in(&clinic, "patient-7").await;
+    let mut refused = None;
+    for _ in 0..200 {
+        let answer = patient.get("/tariff").await;
+        if answer.status == 429 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    assert_eq!(refused.expect("two hundred at once are too many").header("retry-after"), "1");
+    let mut other = Caller::log_in(&clinic, "patient-8").await;
+    assert_eq!(other.get("/tariff").await.status, 200);
+    assert!(other.get("/").await.text.contains("form-token"));
+}

@@ -125,6 +125,8 @@ fn facts(result: &RunResult, verdict: &Verdict) -> Vec<(&'static str, String)> {
         ("Probes skipped for want of a control", seen.probes_skipped),
         ("Credentials no longer remembered", seen.credential_evictions),
         ("Answers to a revoked credential that anybody gets", seen.repeats_public),
+        ("Markers of an audience that came round a join or a leave", seen.audience_unclear),
+        ("Switches of account that found none free", seen.switches_skipped),
     ] {
         if n > 0 {
             facts.push((what, count(n)));

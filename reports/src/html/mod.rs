@@ -103,7 +103,7 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
             format!("This run was scaled by {f}: it is quicker than the profile as written, and satisfies no gate.")
         }),
         ending: ending(&result.ending),
-        notes: header.notes.iter().map(|n| plain(n)).collect(),
+        notes: header.notes.iter().chain(&crate::moments::lines(result)).map(|n| plain(n)).collect(),
         stressors: crate::rows::stressors(result).iter().map(|s| plain(s)).collect(),
         facts: facts(result),
         deciding: tables::deciding(verdict, DECIDING),

@@ -60,7 +60,7 @@ pub fn charts(result: &RunResult, verdict: &Verdict) -> Vec<ChartView> {
         return Vec::new();
     };
     let columns = columns(&result.timeline);
-    let span = (first.t_s, last.t_s + last.every_s);
+    let span = &Span { from: first.t_s, to: last.t_s + last.every_s, marks: crate::moments::times_s(result) };
     let mut charts =
         vec![rates(&columns, span), users(&columns, span), responses(&columns, span, verdict), errors(&columns, span)];
     if columns.iter().any(|c| c.provoked > 0.0) {
@@ -77,11 +77,22 @@ fn top(columns: &[Column], of: fn(&Column) -> f64) -> f64 {
     columns.iter().map(of).fold(0.0, f64::max)
 }
 
-fn panel(description: &str, span: (f64, f64), y: Axis, series: Vec<Series>) -> Panel {
+/// The time that all panels show, and the moments that divide it.
+struct Span {
+    from: f64,
+    to: f64,
+    marks: Vec<f64>,
+}
+
+fn panel(description: &str, span: &Span, y: Axis, series: Vec<Series>) -> Panel {
+    let upright =
+        |at: &f64| Series { ink: Ink::Limit, points: vec![(*at, Some(y.range.start)), (*at, Some(y.range.end))] };
+    let inside = span.marks.iter().filter(|at| (span.from..=span.to).contains(*at));
+    let series = series.into_iter().chain(inside.map(upright)).collect();
     Panel {
         description: description.into(),
         height: 330,
-        x: time_axis(span.0, span.1),
+        x: time_axis(span.from, span.to),
         y,
         series,
         limits: Vec::new(),
@@ -98,7 +109,7 @@ fn number(v: f64) -> String {
     }
 }
 
-fn rates(columns: &[Column], span: (f64, f64)) -> ChartView {
+fn rates(columns: &[Column], span: &Span) -> ChartView {
     let top = top(columns, |c| c.asked.max(c.done));
     let series = vec![line(columns, Ink::Behind, |c| Some(c.asked)), line(columns, Ink::First, |c| Some(c.done))];
     ChartView {
@@ -109,7 +120,7 @@ fn rates(columns: &[Column], span: (f64, f64)) -> ChartView {
     }
 }
 
-fn users(columns: &[Column], span: (f64, f64)) -> ChartView {
+fn users(columns: &[Column], span: &Span) -> ChartView {
     let top = top(columns, |c| c.users.max(c.in_flight));
     let series = vec![line(columns, Ink::First, |c| Some(c.users)), line(columns, Ink::Second, |c| Some(c.in_flight))];
     ChartView {
@@ -121,7 +132,7 @@ fn users(columns: &[Column], span: (f64, f64)) -> ChartView {
 }
 
 /// Faults provoked on purpose, with the leaks beside them: whether the one brings the other.
-fn provoked(columns: &[Column], span: (f64, f64)) -> ChartView {
+fn provoked(columns: &[Column], span: &Span) -> ChartView {
     let axis = linear_axis(top(columns, |c| c.provoked), number);
     let series = vec![line(columns, Ink::First, |c| Some(c.provoked))];
     let mut panel = panel("Faults provoked on purpose a second, over time", span, axis, series);
@@ -145,7 +156,7 @@ pub fn log_ms(v: f64) -> String {
     }
 }
 
-fn responses(columns: &[Column], span: (f64, f64), verdict: &Verdict) -> ChartView {
+fn responses(columns: &[Column], span: &Span, verdict: &Verdict) -> ChartView {
     let values = || columns.iter().filter_map(|c| c.response_ms);
     let low = values().map(|r| r[0]).fold(f64::INFINITY, f64::min);
     let mut high = values().map(|r| r[2]).fold(0.0, f64::max);
@@ -156,7 +167,7 @@ fn responses(columns: &[Column], span: (f64, f64), verdict: &Verdict) -> ChartVi
             let ms = o.limit.value / 1e6;
             high = high.max(ms);
             limits.push(LimitLine {
-                until: span.1,
+                until: span.to,
                 at: ms.max(1e-9).log10(),
                 label: format!("{} {}", o.stat.word(), o.limit.text),
             });
@@ -185,7 +196,7 @@ fn responses(columns: &[Column], span: (f64, f64), verdict: &Verdict) -> ChartVi
     }
 }
 
-fn errors(columns: &[Column], span: (f64, f64)) -> ChartView {
+fn errors(columns: &[Column], span: &Span) -> ChartView {
     let top = top(columns, |c| c.failed.max(c.timed_out).max(c.dropped));
     let mut keys = vec![
         Key::new(Ink::Bad, "failed"),

@@ -2,9 +2,11 @@
 //! In: [`RequestPlan`]. Out: [`Guard`].
 
 use super::journeys::Builder;
+use super::names::{Role, Visible};
+use super::requests::Section;
 use super::unknown;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::expr::Slot;
+use crate::expr::{Slot, Template};
 use crate::guard::{Echo, EchoFrom, Guard};
 use crate::plan::{BodyPlan, ExpectPlan, GuardPlan, RequestPlan};
 use crate::program::Control;
@@ -18,6 +20,27 @@ impl Builder<'_, '_> {
             repeats: None,
             reads_own: self.reads_own(plan),
         }
+    }
+
+    /// The name of an audience.
+    pub(super) fn audience(&mut self, name: &Scalar) -> Template {
+        let names = Visible::journey(self.lowering.plan, self.played_by, None, &self.slots);
+        self.lowering.text(name, &names)
+    }
+
+    /// Whether accounts can be switched here: in `steps`, by a role.
+    pub(super) fn may_switch(&mut self, span: Span) -> bool {
+        let mistake = if matches!(self.played_by, Role::Nobody) {
+            let message = "there is no account to switch: this journey has no `as: ROLE`";
+            Diagnostic::error("no-role", span, message).help("say who plays it, such as `as: patient`")
+        } else if self.section != Section::Steps {
+            let message = "`switch_account` stands in `steps`: it plays `after` and `before` itself";
+            Diagnostic::error("bad-step", span, message).help("move it to `steps`, where the account is to change")
+        } else {
+            return true;
+        };
+        self.lowering.push(mistake);
+        false
     }
 
     fn echo(&mut self, plan: &RequestPlan, send: &Scalar, read: &Scalar) -> Option<Echo> {

@@ -126,7 +126,13 @@ impl Variables {
                 }
                 StepKind::Websocket { steps, .. } => waiting.extend(steps.iter().rev()),
                 StepKind::Receive(receive) => receive.saves.iter().for_each(|save| self.add(&save.name.text)),
-                StepKind::Probe { .. } | StepKind::Think(_) | StepKind::Send(_) | StepKind::Close(_) => {}
+                StepKind::Probe { .. }
+                | StepKind::Send(_)
+                | StepKind::Close(_)
+                | StepKind::Join(_)
+                | StepKind::Leave(_)
+                | StepKind::SwitchAccount
+                | StepKind::Think(_) => {}
             }
         }
     }
@@ -239,6 +245,19 @@ impl<'p> Builder<'_, 'p> {
             StepKind::Send(payload) => self.send(payload, step.span),
             StepKind::Receive(receive) => self.receive(receive, step.span),
             StepKind::Close(code) => self.close(*code, step.span),
+            StepKind::Join(name) => {
+                let name = self.audience(name);
+                self.emit(Op::Join(name));
+            }
+            StepKind::Leave(name) => {
+                let name = self.audience(name);
+                self.emit(Op::Leave(name));
+            }
+            StepKind::SwitchAccount => {
+                if self.may_switch(step.span) {
+                    self.emit(Op::SwitchAccount);
+                }
+            }
         }
     }
 

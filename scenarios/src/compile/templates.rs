@@ -23,14 +23,6 @@ impl Lowering<'_> {
         if scalar.broken || !text.contains("{{") {
             return Template::constant(Value::text(text));
         }
-        if let Some(at) = audience_marker(text) {
-            let span = scalar.locate(&self.plan.source.text, at + offset..at + offset + 6);
-            self.push(
-                Diagnostic::error("not-yet", span, "`marker(AUDIENCE)` is part of the language but not built yet")
-                    .help("use `marker`, which belongs to the account"),
-            );
-            return Template::constant(Value::Null);
-        }
         match Template::compile(text, names) {
             Ok(template) => {
                 self.note(&template);
@@ -169,25 +161,6 @@ impl Lowering<'_> {
             }
         }
     }
-}
-
-/// Where `marker(` stands inside a template.
-fn audience_marker(text: &str) -> Option<usize> {
-    let mut done = 0;
-    while let Some(open) = text[done..].find("{{") {
-        let from = done + open;
-        let to = text[from..].find("}}").map_or(text.len(), |i| from + i);
-        let inside = &text[from..to];
-        if let Some(at) = inside.find("marker") {
-            let before = inside[..at].chars().next_back();
-            let whole = !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '\'' | '"'));
-            if whole && inside[at + 6..].trim_start().starts_with('(') {
-                return Some(from + at);
-            }
-        }
-        done = to;
-    }
-    None
 }
 
 fn first_template(node: &Node) -> Option<&Scalar> {

@@ -3,6 +3,7 @@
 
 mod capacity;
 mod conditions;
+mod extends;
 mod ladder;
 
 use super::ProfilePlan;
@@ -34,8 +35,11 @@ const PROFILE: Spec = Spec {
         "faults",
         "cookies",
         "connections",
+        "network",
+        "at",
+        "extends",
     ],
-    not_yet: &["hold", "cool_down", "network", "at", "share_connections", "extends", "new"],
+    not_yet: &["hold", "cool_down", "share_connections", "new"],
 };
 
 const STAGE: Spec = Spec { what: "a stage", keys: &["users", "arrivals", "for", "ramp"], not_yet: &[] };
@@ -88,8 +92,10 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> (Vec<ProfilePla
     if entries.is_some_and(<[Entry]>::is_empty) {
         reader.bad_value(entry.key.span, "there is no profile to run");
     }
-    for entry in entries.unwrap_or_default() {
-        match profile(reader, entry) {
+    let all = entries.unwrap_or_default();
+    for entry in all {
+        let whole = extends::resolve(reader, entry, all).map(|value| Entry { key: entry.key.clone(), value });
+        match whole.and_then(|entry| profile(reader, &entry)) {
             Some(profile) => profiles.push(profile),
             None => broken.push(entry.key.text.clone()),
         }
@@ -413,4 +419,5 @@ fn open_options(reader: &mut Reader<'_>, fields: Fields<'_>) -> impl Fn(Vec<Stag
 }
 
 /// The tables of keys of this file, for the schema.
-pub(super) const SPECS: &[(&str, &Spec)] = &[("profile", &PROFILE), ("stage", &STAGE)];
+pub(super) const SPECS: &[(&str, &Spec)] =
+    &[("profile", &PROFILE), ("stage", &STAGE), ("network", &conditions::NETWORK), ("moment", &conditions::MOMENT)];

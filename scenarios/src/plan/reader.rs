@@ -2,6 +2,7 @@
 //! In: nodes. Out: values, or nothing and a diagnostic; reading always goes on.
 
 use crate::diagnostic::{Diagnostic, Span, did_you_mean, suggestion};
+use crate::imports::Files;
 use crate::source::Source;
 use crate::syntax::{Entry, Node, Scalar, Style};
 use crate::units;
@@ -21,6 +22,7 @@ pub(super) struct Spec {
 /// What all parts of the plan are read with.
 pub(super) struct Reader<'a> {
     pub source: &'a Source,
+    pub files: &'a Files,
     pub diagnostics: Vec<Diagnostic>,
     /// Data files with their SHA-256, in the order in which they were read.
     pub digests: Vec<(String, String)>,
@@ -110,7 +112,7 @@ impl Reader<'_> {
 
     /// Where a file named in the scenario stands: relative to the file that names it.
     pub fn path(&self, name: &Scalar) -> std::path::PathBuf {
-        self.source.folder.join(&name.text)
+        self.files.folder(name.span.start).join(&name.text)
     }
 
     /// A missing key.

@@ -8,11 +8,11 @@ use crate::syntax::{Entry, Node, Scalar};
 use crate::units;
 
 /// Steps that work, besides requests.
-const WORDS: &[&str] = &["think", "repeat", "while", "if", "choose", "set", "group", "probe", "call"];
+const WORDS: &[&str] =
+    &["think", "repeat", "while", "if", "choose", "set", "group", "probe", "call", "join", "leave", "switch_account"];
 
 /// Steps that the language names and that are not built yet.
-const NOT_YET: &[&str] =
-    &["parallel", "poll", "for_each", "pace", "join", "leave", "rendezvous", "switch_account", "log", "stop"];
+const NOT_YET: &[&str] = &["parallel", "poll", "for_each", "pace", "rendezvous", "log", "stop"];
 
 /// Rounds of a `while` without `max`.
 const WHILE_MAX: u64 = 1_000;
@@ -31,6 +31,9 @@ step_spec!(BRANCH, "a branch of `choose`", "weight", "steps");
 step_spec!(SET, "a `set` step", "set");
 step_spec!(GROUP, "a `group` step", "group", "steps");
 step_spec!(CALL, "a `call` step", "call");
+step_spec!(JOIN, "a `join` step", "join");
+step_spec!(LEAVE, "a `leave` step", "leave");
+step_spec!(SWITCH, "a `switch_account` step", "switch_account");
 step_spec!(PROBE, "a `probe` step", "probe");
 step_spec!(PROBE_FORM, "a probe", "request", "stranger");
 
@@ -188,6 +191,19 @@ fn keyword_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<S
             let steps = nested(reader, fields, "steps", "a `group` step");
             Some(StepKind::Group { name: name?, steps })
         }
+        "join" => {
+            let fields = reader.fields(node, at, &JOIN)?;
+            Some(StepKind::Join(reader.text_at(fields, "join")?.clone()))
+        }
+        "leave" => {
+            let fields = reader.fields(node, at, &LEAVE)?;
+            Some(StepKind::Leave(reader.text_at(fields, "leave")?.clone()))
+        }
+        "switch_account" => {
+            let fields = reader.fields(node, at, &SWITCH)?;
+            reader.word_at(fields, "switch_account", &["next"], &[])?;
+            Some(StepKind::SwitchAccount)
+        }
         "call" => {
             let fields = reader.fields(node, at, &CALL)?;
             Some(StepKind::Call(reader.text_at(fields, "call")?.clone()))
@@ -307,5 +323,8 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("step_group", &GROUP),
     ("step_call", &CALL),
     ("step_probe", &PROBE),
+    ("step_join", &JOIN),
+    ("step_leave", &LEAVE),
+    ("step_switch_account", &SWITCH),
     ("probe_form", &PROBE_FORM),
 ];

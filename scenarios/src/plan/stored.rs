@@ -2,6 +2,8 @@
 //! In: the tree before `${}` is replaced. Out: text, and SHA-256 in hex.
 
 use crate::diagnostic::Span;
+use crate::imports::Files;
+use crate::inlined;
 use crate::syntax::{Entry, Node, Scalar, Style};
 use crate::value::Value;
 use sha2::{Digest, Sha256};
@@ -38,6 +40,24 @@ pub(super) fn masked(tree: &Node, text: &str) -> String {
     out
 }
 
+/// A scenario with imports as one file: comments go, everything else stays, secrets masked as in [`masked`].
+pub(super) fn inlined(tree: &Node, files: &Files) -> String {
+    let names: Vec<&str> = files.imported().map(|s| s.name.as_str()).collect();
+    let mask = |scalar: &Scalar| mask(scalar).map(|(_, shown)| shown);
+    let yaml = inlined::yaml(tree, &mask, &|entry| (!is_passed_over(entry)).then(|| is_secret(entry)));
+    format!("# With what it imports: {}\n{yaml}", names.join(", ").replace(['\n', '\r'], " "))
+}
+
+/// Under `save` the keys are names of variables and the values say where to look.
+fn is_passed_over(entry: &Entry) -> bool {
+    matches!(entry.key.text.as_str(), "save" | "columns" | "token_url")
+}
+
+fn is_secret(entry: &Entry) -> bool {
+    // A proxy's address may hold a password.
+    is_secret_name(&entry.key.text) || is_auth(entry) || entry.key.text == "proxy"
+}
+
 fn collect(node: &Node, secret: bool, spans: &mut Vec<(Span, String)>) {
     match node {
         Node::Scalar(scalar) if secret => spans.extend(mask(scalar)),
@@ -45,14 +65,9 @@ fn collect(node: &Node, secret: bool, spans: &mut Vec<(Span, String)>) {
         Node::List(items, _) => items.iter().for_each(|n| collect(n, secret, spans)),
         Node::Map(entries, _) => {
             for entry in entries {
-                // Under `save` the keys are names of variables and the values say where to look.
-                if matches!(entry.key.text.as_str(), "save" | "columns" | "token_url") {
-                    continue;
+                if !is_passed_over(entry) {
+                    collect(&entry.value, secret || is_secret(entry), spans);
                 }
-                // A proxy's address may hold a password.
-                let own = is_secret_name(&entry.key.text) || is_auth(entry) || entry.key.text == "proxy";
-                let inner = secret || own;
-                collect(&entry.value, inner, spans);
             }
         }
     }
@@ -76,7 +91,10 @@ fn mask(scalar: &Scalar) -> Option<(Span, String)> {
         // The variable's name may be seen, its default may not.
         let name = &scalar.text[at..];
         let end = name.find([':', '}']).unwrap_or(name.len());
-        let bare = at == 0 && name[end..] == *"}";
+        // The name of a scheme is no secret; without it the copy could not be played again.
+        let scheme = scalar.text[..at].trim_end();
+        let is_scheme = ["", "Bearer", "Basic", "Token"].iter().any(|s| s.eq_ignore_ascii_case(scheme));
+        let bare = is_scheme && name[end..] == *"}";
         if bare {
             return None;
         }

@@ -80,6 +80,12 @@ impl Scalar {
         }
     }
 
+    /// Moves it with the text it stands in.
+    pub fn shift(&mut self, by: usize) {
+        self.span = self.span.shifted(by);
+        self.exact = self.exact.map(|at| at + by);
+    }
+
     /// What messages show.
     pub fn shown(&self) -> &str {
         self.written.as_deref().unwrap_or(&self.text)

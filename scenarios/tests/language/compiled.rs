@@ -27,6 +27,9 @@ fn listing(program: &Program, journey: &Journey) -> String {
             Op::GroupEnd(g) => format!("end of {}", program.groups[*g].name),
             Op::End => "end".into(),
             Op::Socket(op) => format!("{op:?}"),
+            Op::Join(name) => format!("join {}", name.written()),
+            Op::Leave(name) => format!("leave {}", name.written()),
+            Op::SwitchAccount => "switch account".into(),
         };
         out.push_str(&format!("{pc:3} {text}\n"));
     }

@@ -8,6 +8,7 @@ mod explained;
 mod faults;
 mod file;
 mod gates;
+mod imports;
 mod mistakes;
 mod objectives;
 mod overrides;

@@ -50,6 +50,10 @@ const CASES: &[Case] = &[
     case("- think: 1s..4s", "- websocket /ws: { steps: [ { receive: {}, save: { x: { header: a } } } ] }", "34:60 bad-value", "save from a message by JSONPath"),
     case("- think: 1s..4s", "- poll: GET /x\n          until: last.status == 200\n          save: { zz: $.a }\n        - set: { q: \"{{ zz }}\" }", "34:11 not-yet", "`poll` is part of the language but not built yet"),
     case("- think: 1s..4s", "- pace: 10s", "34:11 not-yet", "`pace` is part of the language but not built yet"),
+    case("- think: 1s..4s", "- join: \"{{ rom }}\"", "34:21 unknown-variable", "no step of this journey saves or sets it"),
+    case("- think: 1s..4s", "- leave: [a]", "34:18 wrong-type", "`leave` is text"),
+    case("- think: 1s..4s", "- switch_account: back", "34:27 bad-value", "next"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, faults: { switch_account: 5% }", "44:47 not-yet", "`switch_account` is part of the language but not built yet"),
     case("- think: 1s..4s", "- call: log_on", "34:17 unknown-name", "did you mean `log_in`"),
     case("- think: 1s..4s", "- get /a", "34:11 bad-step", "GET"),
     case("- think: 1s..4s", "- GET a", "34:11 bad-step", "GET /a"),
@@ -156,7 +160,19 @@ const CASES: &[Case] = &[
     case("errors: < 1%", "errors: < 150%", "47:15 bad-limit", "write for example `errors: < 1%`"),
     case("errors: < 1%", "errors: \"> 1%\"", "47:15 odd-direction", "<"),
     case("errors: < 1% }", "errors: < 1%, in: [sustaned] }", "47:26 unknown-name", "sustained"),
-    case("sla:", "import: [ a.yaml ]\nsla:", "45:1 not-yet", "`import` is part of the language but not built yet"),
+    case("sla:", "import: [ gone.yaml ]\nsla:", "45:11 no-file", "the folder of the file that imports"),
+    case("sla:", "import: { a: b }\nsla:", "45:1 wrong-type", "import: [common.yaml]"),
+    case("users: 10, for: 10m", "extends: sustaned", "44:25 unknown-name", "there is no profile `sustaned`"),
+    case("users: 10, for: 10m", "extends: sustained", "44:25 cycle", "`sustained` → `sustained`"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, network: {}", "44:37 missing-key", "delay: 50ms"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, network: { delay: 2m }", "44:55 bad-value", "at most 60s"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, network: { rate: 1MB }", "44:54 bad-value", "1MB/s"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, network: { rate: 10B/s }", "44:54 bad-value", "at least 1kB/s"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, network: { dely: 1ms, rate: 1MB/s }", "44:48 unknown-key", "did you mean `delay`"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, at: { soon: restart }", "44:43 bad-value", "2m: { mark: restart }"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, at: { 2m: { run: ./x.sh } }", "44:43 missing-key", "mark: restart"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, at: { 2m: { mark: a, run: ./x.sh > log } }", "44:63 no-shell", "[sh, -c"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, at: { 2m: { mark: a, run: [] } }", "44:58 bad-value", "names no program"),
     case("    as: patient", "\tas: patient", "23:1 tab", "spaces"),
     case("name: Model", "name: Model\nname: Other", "3:1 duplicate-key", "remove one, or rename it"),
     case("name: Model", "name: {{ x }}", "2:7 template-quotes", "quotes"),
@@ -369,14 +385,10 @@ const LATER_STEPS: &[&str] = &[
     "poll: GET /a",
     "for_each: panel",
     "pace: 10s",
-    "join: room",
-    "leave: room",
     "rendezvous: { name: a }",
-    "switch_account: next",
     "log: \"x\"",
     "stop: iteration",
     "GET /a: { retry: { times: 2 } }",
-    "\"GET /{{ marker('room') }}\"",
 ];
 
 /// What is replaced, and by what comes later.
@@ -385,10 +397,6 @@ const LATER: &[(&str, &str)] = &[
     ("timeout: 10s", "watch: /metrics"),
     ("mix:", "setup: []\nmix:"),
     ("mix:", "teardown: []\nmix:"),
-    ("mix:", "import: []\nmix:"),
-    ("for: 10m", "for: 10m, network: { delay: 1ms }"),
-    ("for: 10m", "for: 10m, at: {}"),
-    ("for: 10m", "for: 10m, extends: x"),
     ("for: 10m", "for: 10m, cool_down: 10s"),
     ("for: 10m", "for: 10m, faults: { same_url_burst: 5% }"),
     ("users: 10, for: 10m", "preset: canary"),
@@ -410,4 +418,31 @@ fn what_the_language_names_and_cannot_do_yet_is_refused_by_name() {
             assert!(one.message.ends_with("is part of the language but not built yet"), "{}", one.message);
         }
     }
+}
+
+#[test]
+fn whoever_switches_needs_a_free_row_a_role_and_a_place_in_the_steps() {
+    let only = |from: &str, to: &str| {
+        let text = FILE.replacen(from, to, 1);
+        let found = file::diagnostics(&text);
+        assert_eq!(found.len(), 1, "{}", file::rendered(&text));
+        (found[0].code, found[0].message.clone())
+    };
+    let switch = "- think: 1s..4s\n        - switch_account: next";
+    let text = FILE.replacen("- think: 1s..4s", switch, 1);
+    assert!(file::diagnostics(&text).is_empty(), "{}", file::rendered(&text));
+    let all = text.replacen("users: 10", "users: 50", 1);
+    let found = file::diagnostics(&all);
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].message.contains("needs 51 accounts") && found[0].message.contains("there are 50"),
+        "{}",
+        found[0].message
+    );
+    assert_eq!(
+        only("before: [ { call: log_in } ]", "before: [ { call: log_in }, switch_account: next ]").0,
+        "bad-step"
+    );
+    let (code, message) = only("as: patient\n", "as: patient\n    after: [ switch_account: next ]\n");
+    assert_eq!(code, "bad-step", "{message}");
 }

@@ -8,6 +8,7 @@ use crate::record::Recorder;
 use crate::run_result::Tier;
 use crate::user::VirtualUser;
 use scenarios::program::Request;
+use scenarios::value::Value;
 
 impl VirtualUser {
     /// Declared credentials: never issued to two accounts.
@@ -15,10 +16,14 @@ impl VirtualUser {
         for save in plan.saves.iter().filter(|s| s.credential) {
             let value = &self.slots[usize::from(save.slot)];
             let text = value.to_string();
-            if text.is_empty() || save.default.as_ref() == Some(value) {
+            if is_no_credential(value, &text) || save.default.as_ref() == Some(value) {
                 continue;
             }
             let digest = self.run.mint.digest(text.as_bytes());
+            if self.switch.held(digest) {
+                self.report_fixation(plan, &save.name, answer, recorder);
+                continue;
+            }
             let before = self.run.credentials.evictions();
             let issue = Issue { account: self.account, step: plan.step, at: answer.times.done };
             let Some(earlier) = self.run.credentials.issue(digest, issue) else {
@@ -49,4 +54,27 @@ impl VirtualUser {
             });
         }
     }
+
+    /// A value that this user held as another account lives on: whoever planted it before the log-in is in.
+    fn report_fixation(&self, plan: &Request, name: &str, answer: &Answer<'_>, recorder: &mut Recorder) {
+        let spot = Spot::one("body", b"");
+        let key = self.key("session-fixation", Tier::Suspect, plan.step, spot.kind);
+        recorder.leak(key.clone(), || {
+            let owner = self.switch.former().map_or_else(Default::default, |account| self.party(account, None));
+            let why = format!(
+                "`{name}` is the same as before the switch of account, when it belonged to {}",
+                if owner.account.is_empty() { "another account" } else { &owner.account }
+            );
+            let hint = "a session that outlives its user: the log-in does not make a new one";
+            self.evidence(&key, &Origin::of(plan, answer), spot, (0, 0), owner, &why, hint)
+        });
+    }
+}
+
+/// What a target says when it issues nothing, or takes something back.
+fn is_no_credential(value: &Value, text: &str) -> bool {
+    let text = text.trim();
+    matches!(value, Value::Null | Value::Bool(_))
+        || text.is_empty()
+        || ["null", "none", "undefined", "deleted", "expired"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }

@@ -22,6 +22,7 @@ impl VirtualUser {
         let program = &self.run.program;
         let mut party = Party {
             user: self.run.accounts.user_of(account).map(u64::from),
+            number: Some(account),
             account: self.name(account),
             kind: program.account(account as usize).map_or("user", |(role, _)| &program.roles[role].name).to_owned(),
             ..Party::default()
@@ -94,8 +95,7 @@ impl VirtualUser {
             ..self.party(self.account, None)
         };
         // What leaked is the owner's, and a password may be part of it.
-        let seat = owner.user.and_then(|user| self.run.seats.get(usize::try_from(user).ok()?));
-        let owner_account = seat.map(|seat| seat.account);
+        let owner_account = owner.number;
         let via = origin.via;
         LeakRecord {
             detector: key.detector.clone(),

@@ -3,6 +3,8 @@
 //! In: an answer, a message or an event. Out: leaks with their evidence to the recorder, and whether a permitted
 //! marker was seen.
 
+mod audiences;
+pub(super) mod contamination;
 mod coverage;
 mod credentials;
 pub(super) mod echo;
@@ -40,6 +42,8 @@ pub(super) struct Origin<'a> {
     pub step: usize,
     /// Whether the step is a probe.
     pub is_probe: bool,
+    /// When it was asked for; for a message when it came.
+    pub from: Nanos,
     /// When it was there, t_c.
     pub at: Nanos,
     /// On which connection.
@@ -62,6 +66,7 @@ impl<'a> Origin<'a> {
         Self {
             step: plan.step,
             is_probe: plan.probe.is_some(),
+            from: answer.times.sent.unwrap_or(answer.times.done),
             at: answer.times.done,
             via: answer.via,
             codings: answer.codings,

@@ -1,6 +1,7 @@
 //! Markers in what arrived: own, permitted, foreign.
 //! In: spots. Out: which kinds of marker were there; leaks of foreign ones.
 
+use super::audiences::AudienceFinds;
 use super::{Foreign, Origin, Seen, Spot};
 use crate::client::answer::{Answer, Ending};
 use crate::isolation::entitlement::may_see;
@@ -21,6 +22,7 @@ struct Finds<'a> {
     seen: Seen,
     foreign: Vec<Foreign<'a>>,
     residue: u64,
+    audiences: AudienceFinds<'a>,
 }
 
 impl VirtualUser {
@@ -37,6 +39,7 @@ impl VirtualUser {
         for spot in layers::spots(answer) {
             self.scan_spot(&origin, spot, &mut finds);
         }
+        finds.seen.permitted |= finds.audiences.permitted;
         self.report(&origin, &finds, recorder);
         if plan.probe.is_some() {
             self.judge_probe(plan, answer, &finds.foreign, recorder);
@@ -57,6 +60,7 @@ impl VirtualUser {
         for spot in spots {
             self.scan_spot(origin, *spot, &mut finds);
         }
+        finds.seen.permitted |= finds.audiences.permitted;
         self.report(origin, &finds, recorder);
         finds.seen
     }
@@ -73,15 +77,25 @@ impl VirtualUser {
             Decoded::Fragment { kind: Kind::Account, owner } if owner != self.account => {
                 self.sort_hit(origin, owner, None, spot, hit, finds);
             }
+            Decoded::Authentic(marker) => {
+                self.sort_audience(origin, (marker.owner, Some(marker)), spot, hit, &mut finds.audiences);
+            }
+            Decoded::Fragment { kind: Kind::Audience, owner } => {
+                self.sort_audience(origin, (owner, None), spot, hit, &mut finds.audiences);
+            }
             Decoded::Residue => finds.residue += 1,
             _ => {}
         });
     }
 
-    fn report(&self, origin: &Origin<'_>, finds: &Finds<'_>, recorder: &mut Recorder) {
+    fn report(&mut self, origin: &Origin<'_>, finds: &Finds<'_>, recorder: &mut Recorder) {
         recorder.interval().isolation.residue += finds.residue;
+        recorder.interval().isolation.audience_unclear += finds.audiences.unclear;
+        for found in &finds.audiences.misdirected {
+            self.report_misdirected(origin, found, recorder);
+        }
         for leak in &finds.foreign {
-            self.report_foreign(origin, leak, recorder);
+            self.report_foreign(origin, leak, finds.seen, recorder);
         }
     }
 
@@ -99,7 +113,7 @@ impl VirtualUser {
             finds.seen.latest |= marker.is_some_and(|m| self.writes.is_latest(m.count));
         } else if may_see(&self.run.program, self.account, owner) {
             finds.seen.permitted |= marker.is_some();
-        } else if !self.sent_myself(origin, owner, marker) {
+        } else if !self.sent_myself(origin, owner, marker) && !self.was_mine(owner, origin) {
             let foreign = &mut finds.foreign;
             let found = Foreign { owner, marker, spot, offset: hit.offset, form: hit.form };
             // One finding per owner, and a proof is worth more than any number of damaged markers.
@@ -115,7 +129,7 @@ impl VirtualUser {
     }
 
     /// What I sent myself and get back (reflected in an error, say) is no leak, in whatever form it went and came.
-    fn sent_myself(&self, origin: &Origin<'_>, owner: u32, marker: Option<Marker>) -> bool {
+    pub(super) fn sent_myself(&self, origin: &Origin<'_>, owner: u32, marker: Option<Marker>) -> bool {
         let holds = |text: &[u8]| {
             let mut holds = false;
             self.run.scanner.scan(text, |hit| {
@@ -133,13 +147,15 @@ impl VirtualUser {
             || self.outgoing.sent_headers.iter().any(|value| holds(value.as_bytes()))
     }
 
-    fn report_foreign(&self, origin: &Origin<'_>, leak: &Foreign<'_>, recorder: &mut Recorder) {
+    fn report_foreign(&mut self, origin: &Origin<'_>, leak: &Foreign<'_>, seen: Seen, recorder: &mut Recorder) {
+        let is_stored = self.is_stored(origin, leak, seen);
         let is_probed = self.stranger == Some(leak.owner) && origin.is_probe;
         // Users without a role have no account: nobody could say in the file whose data they may see.
         let is_anonymous = leak.owner as usize >= self.run.program.account_count();
         let (detector, tier) = match (leak.marker.is_some(), is_probed) {
             (true, _) if is_anonymous => ("foreign-marker", Tier::Suspect),
             (true, true) => ("probe", Tier::Proven),
+            (true, false) if is_stored => ("write-contamination", Tier::Proven),
             (true, false) => ("foreign-marker", Tier::Proven),
             (false, _) => ("fragment", Tier::Suspect),
         };
@@ -149,7 +165,11 @@ impl VirtualUser {
             let why = format!("no `may_see` condition lets {} see data of {}", self.name(self.account), owner.account);
             let why =
                 if is_probed { format!("a forbidden read was answered with the stranger's data; {why}") } else { why };
-            let hint = if is_probed { "access control hole" } else { super::evidence::hint(origin) };
+            let hint = match (is_probed, is_stored) {
+                (true, _) => "access control hole",
+                (_, true) => "stored contamination: it stands in the object itself, read after read",
+                _ => super::evidence::hint(origin),
+            };
             let mut record = self.evidence(&key, origin, leak.spot, (leak.offset, 38), owner, &why, hint);
             record.decode.extend(leak.form.decoder().map(str::to_owned));
             record.place = leak.spot.words();

@@ -7,9 +7,9 @@ use crate::plan::reader::{Fields, Reader, Spec};
 use crate::syntax::{Entry, Node};
 use crate::units;
 
-const NETWORK: Spec = Spec { what: "`network`", keys: &["delay", "rate"], not_yet: &[] };
+pub(super) const NETWORK: Spec = Spec { what: "`network`", keys: &["delay", "rate"], not_yet: &[] };
 
-const MOMENT: Spec = Spec { what: "a moment of `at`", keys: &["mark", "run"], not_yet: &[] };
+pub(super) const MOMENT: Spec = Spec { what: "a moment of `at`", keys: &["mark", "run"], not_yet: &[] };
 
 /// The longest delay that is still a network.
 const MAX_DELAY_NS: u64 = 60_000_000_000;

@@ -5,9 +5,9 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::plan::reader::{Fields, Reader, Spec};
 use crate::syntax::{Node, Scalar};
 
-const AUTH: Spec = Spec { what: "`auth`", keys: &["basic", "bearer", "oauth2"], not_yet: &[] };
+pub(super) const AUTH: Spec = Spec { what: "`auth`", keys: &["basic", "bearer", "oauth2"], not_yet: &[] };
 
-const OAUTH2: Spec = Spec {
+pub(super) const OAUTH2: Spec = Spec {
     what: "`oauth2`",
     keys: &[
         "token_url",

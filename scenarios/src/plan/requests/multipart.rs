@@ -12,13 +12,16 @@ use std::sync::Arc;
 /// Largest file that a request may carry.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
-const PART: Spec =
+pub(super) const PART: Spec =
     Spec { what: "a part of `multipart`", keys: &["text", "file", "base64", "filename", "type"], not_yet: &[] };
 
-const NAMED: Spec =
-    Spec { what: "a part of `multipart`", keys: &["name", "text", "file", "base64", "filename", "type"], not_yet: &[] };
+pub(super) const NAMED: Spec = Spec {
+    what: "a part in the list of `multipart`",
+    keys: &["name", "text", "file", "base64", "filename", "type"],
+    not_yet: &[],
+};
 
-const FILE: Spec = Spec { what: "`body`", keys: &["file", "type"], not_yet: &[] };
+pub(super) const FILE: Spec = Spec { what: "`body` with a file", keys: &["file", "type"], not_yet: &[] };
 
 /// The parts, of a map by name or of a list.
 pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry) -> BodyPlan {

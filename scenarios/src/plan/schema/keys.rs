@@ -26,6 +26,13 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
     ("tls", TLS),
     ("limits", LIMITS),
     ("role", ROLE),
+    ("auth", AUTH),
+    ("oauth2", OAUTH2),
+    ("part", PART),
+    ("named_part", NAMED_PART),
+    ("file_body", FILE_BODY),
+    ("network", NETWORK),
+    ("moment", MOMENT),
     ("accounts", ACCOUNTS),
     ("column", COLUMN),
     ("data_table", DATA),
@@ -296,7 +303,7 @@ const JOURNEY: &[Key] = keys! {
     "after_failure": delay, "First and longest wait after a failed iteration, doubling in between. Default `1s..30s`.";
     "cookies": cookies, "`per_user`: kept as in a browser; `per_iteration`: each iteration is a new visitor. Default `per_user`.";
     "extends": text, "Another journey that this one changes.";
-    "auth": any, "How requests say who sends them: `basic`, `bearer` or `oauth2`.";
+    "auth": auth, "How requests say who sends them: `basic`, `bearer` or `oauth2`.";
     "retry": map, "When and how often a request is sent again.";
     "connections": connections, "`per_user`: kept; `per_iteration`: made anew for each iteration. Default `per_user`.";
     "share_connections": whole, "So many connections for all users.";
@@ -332,9 +339,9 @@ const REQUEST: &[Key] = keys! {
     "query": text_map, "Query parameters, percent-encoded.";
     "json": any, "A JSON body. Strings may hold templates; one that is exactly one `{{ }}` keeps its type.";
     "form": text_map, "A form body, `application/x-www-form-urlencoded`.";
-    "body": text, "A body as it is, `text/plain` unless a header says otherwise.";
-    "multipart": any, "A body of several parts, `multipart/form-data`.";
-    "auth": any, "How this request says who sends it.";
+    "body": body, "A body as it is, or `{ file: … }`; `text/plain` unless a header says otherwise.";
+    "multipart": multipart, "A body of several parts, `multipart/form-data`.";
+    "auth": auth, "How this request says who sends it.";
     "timeout": duration, "The longest time for this request. At least 1ms; default: the target's.";
     "redirects": whole, "Redirects that are followed at most, 0 to 50. Default: the target's.";
     "retry": map, "When and how often it is sent again; every attempt is its own sample.";
@@ -363,6 +370,56 @@ const SOCKET: &[Key] = keys! {
     "on_failure": on_failure, "What a failure means: of the upgrade, of a message, of the connection. Default: the journey's.";
     "heartbeat": duration, "A ping so often. Default: none.";
     "steps": steps, "What is done while it is open: `send`, `receive`, `close`, and any other step.";
+};
+
+const AUTH: &[Key] = keys! {
+    "basic": pair, "User and password, sent in base64.";
+    "bearer": text, "A token.";
+    "oauth2": oauth2, "A token that is fetched in `before` and renewed when it is due; each request for it is a step.";
+};
+
+const OAUTH2: &[Key] = keys! {
+    "token_url": text, "Where tokens come from: a whole URL, or a path of the journey's target.";
+    "grant": grant, "`client_credentials` or `password` (with a refresh token if one is given). Default `client_credentials`.";
+    "client_id": text, "The client's id.";
+    "client_secret": text, "The client's secret.";
+    "client_in": client_in, "Where id and secret stand: `form`, or `header` (basic auth). Default `form`.";
+    "scope": text, "What is asked for.";
+    "audience": text, "Whom the token is for.";
+    "username": text, "With `grant: password`: whose token.";
+    "password": text, "With `grant: password`: the password.";
+};
+
+const PART: &[Key] = keys! {
+    "text": text, "Text; may hold templates.";
+    "file": text, "A file, read once, at most 16 MiB.";
+    "base64": text, "Bytes in base64.";
+    "filename": text, "The name that is sent. Default: the file's.";
+    "type": text, "The content type. Default: by the file's name.";
+};
+
+const NAMED_PART: &[Key] = keys! {
+    "name": text, "The name of the part.";
+    "text": text, "Text; may hold templates.";
+    "file": text, "A file, read once, at most 16 MiB.";
+    "base64": text, "Bytes in base64.";
+    "filename": text, "The name that is sent. Default: the file's.";
+    "type": text, "The content type. Default: by the file's name.";
+};
+
+const FILE_BODY: &[Key] = keys! {
+    "file": text, "A file, read once, at most 16 MiB.";
+    "type": text, "The content type. Default: by the file's name.";
+};
+
+const NETWORK: &[Key] = keys! {
+    "delay": duration, "Added when connecting and to the first byte of each direction of a request. At most 60s.";
+    "rate": text, "Most bytes a second in each direction of a connection, such as `1MB/s`. At least 1kB/s.";
+};
+
+const MOMENT: &[Key] = keys! {
+    "mark": text, "What the timeline says.";
+    "run": texts, "A command, started without a shell in the scenario's folder; text is split at blanks, a list is taken as it is.";
 };
 
 const ECHO: &[Key] = keys! {
@@ -411,10 +468,11 @@ const PROFILE: &[Key] = keys! {
     "cool_down": duration, "A pause after the profile.";
     "isolation": isolation, "`required`: unproven isolation makes the verdict INCONCLUSIVE. Default `report`.";
     "faults": faults, "What is provoked on purpose. All off by default.";
-    "network": map, "A slower network: `{ delay: 50ms, rate: 1MB/s }`.";
-    "connections": connections, "Whether connections are kept.";
+    "network": network, "A slower network: `{ delay: 50ms, rate: 1MB/s }`. Its time is part of every response time.";
+    "cookies": cookies, "As in a journey, for all of them.";
+    "connections": connections, "As in a journey, for all of them.";
     "share_connections": whole, "So many connections for all users.";
-    "at": map, "Moments on the timeline: `{ 2m: { mark: restart } }`.";
+    "at": moments, "Moments on the timeline: `{ 2m: { mark: restart } }`.";
     "extends": text, "Another profile that this one changes.";
     "new": any, "The addresses of the new version, for `preset: canary`.";
 };

@@ -123,6 +123,8 @@ words!(
     reuse: ["wrap"],
     resolve: ["once", "per_connection"],
     order: ["in_order", "random"],
+    grant: ["client_credentials", "password"],
+    client_in: ["form", "header"],
     version: [1],
     what_stops: ["iteration", "user", "run"],
     marker: ["own", "permitted", "latest"],
@@ -132,6 +134,42 @@ words!(
 /// Anything: the place is checked by the parser alone.
 pub(super) fn any() -> Json {
     json!({})
+}
+
+/// `auth:`, or `none` for without the journey's.
+pub(super) fn auth() -> Json {
+    json!({ "anyOf": [{ "enum": ["none"] }, refer("auth")] })
+}
+
+/// `oauth2:`.
+pub(super) fn oauth2() -> Json {
+    refer("oauth2")
+}
+
+/// Two texts.
+pub(super) fn pair() -> Json {
+    json!({ "type": "array", "items": refer("text") })
+}
+
+/// A body as it is, or a file.
+pub(super) fn body() -> Json {
+    json!({ "anyOf": [refer("text"), refer("file_body")] })
+}
+
+/// Parts by name, or a list of parts.
+pub(super) fn multipart() -> Json {
+    let by_name = json!({ "type": "object", "additionalProperties": { "anyOf": [refer("text"), refer("part")] } });
+    json!({ "anyOf": [by_name, { "type": "array", "items": refer("named_part") }] })
+}
+
+/// `network:`.
+pub(super) fn network() -> Json {
+    refer("network")
+}
+
+/// Moments by their time.
+pub(super) fn moments() -> Json {
+    json!({ "type": "object", "additionalProperties": { "anyOf": [refer("text"), refer("moment")] } })
 }
 
 /// A map of any kind.

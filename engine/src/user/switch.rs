@@ -1,0 +1,110 @@
+//! `switch_account: next`: log out, go on as another account on the same connections, with the same cookies. What was
+//! the account's own is a stranger's from then on: that is what shows a back end which keeps the user of before.
+//! In: the step. Out: the user as another account; a credential that survives is told apart.
+
+use super::isolation::Origin;
+use super::{Section, VirtualUser};
+use crate::clock::Nanos;
+use crate::isolation::marker::Kind;
+use crate::record::Recorder;
+use scenarios::program::Pc;
+use scenarios::value::Value;
+
+/// Credentials of former accounts remembered per user.
+const REMEMBERED: usize = 32;
+
+/// What a user knows of its changes of account.
+#[derive(Debug, Default)]
+pub(super) struct Switch {
+    /// Where the journey goes on once the new account is logged in.
+    back: Option<Pc>,
+    /// The account of before, and when it went.
+    former: Option<(u32, Nanos)>,
+    /// Digests of the credentials that this user held as other accounts.
+    held: Vec<u128>,
+}
+
+impl Switch {
+    pub(super) fn is_under_way(&self) -> bool {
+        self.back.is_some()
+    }
+
+    /// The change is over, one way or the other; answers where to go on.
+    pub(super) fn back(&mut self) -> Option<Pc> {
+        self.back.take()
+    }
+
+    /// The account of before.
+    pub(super) fn former(&self) -> Option<u32> {
+        self.former.map(|(account, _)| account)
+    }
+
+    /// Whether the user held this credential as another account.
+    pub(super) fn held(&self, digest: u128) -> bool {
+        self.held.contains(&digest)
+    }
+}
+
+impl VirtualUser {
+    /// Whether an iteration is under way, a change of account in its middle included.
+    pub(super) fn is_in_iteration(&self) -> bool {
+        matches!(self.section, Section::Before | Section::Steps) || self.switch.is_under_way()
+    }
+
+    /// Goes to `after`, which logs out.
+    pub(super) fn log_out_to_switch(&mut self) {
+        self.switch.back = Some(self.pc);
+        self.section = Section::After;
+        self.pc = self.plan().after;
+    }
+
+    /// Takes the next account of the role that nobody plays. Where there is none the user logs in as itself again.
+    pub(super) fn change_account(&mut self, recorder: &mut Recorder) {
+        let run = std::sync::Arc::clone(&self.run);
+        self.remember_credentials();
+        self.ready = false;
+        self.slots.fill(Value::Null);
+        self.writes.forget();
+        self.stale.forget();
+        let next = run.program.account(self.account as usize).and_then(|(role, _)| {
+            let first = run.program.first_account(role) as u32;
+            run.accounts.switch(self.account, first..first + run.program.roles[role].accounts.len() as u32)
+        });
+        let Some(next) = next else {
+            recorder.interval().isolation.switches_skipped += 1;
+            return;
+        };
+        self.count_fault(recorder, |c| c.switch_account += 1);
+        self.switch.former = Some((self.account, self.due));
+        self.account = next;
+        self.head = run.mint.head(Kind::Account, next);
+        self.controls.fill(false);
+        if run.accounts.appear(next, self.index) {
+            recorder.interval().isolation.new_accounts += 1;
+        }
+    }
+
+    fn remember_credentials(&mut self) {
+        let run = std::sync::Arc::clone(&self.run);
+        let mine = |step: usize| run.program.steps[step].journey == self.journey;
+        let saves = run.program.requests.iter().filter(|r| mine(r.step)).flat_map(|r| &r.saves);
+        for save in saves.filter(|save| save.credential) {
+            let text = match &self.slots[usize::from(save.slot)] {
+                Value::Null => continue,
+                value => value.to_string(),
+            };
+            let digest = run.mint.digest(text.as_bytes());
+            if !text.is_empty() && !self.switch.held.contains(&digest) {
+                if self.switch.held.len() == REMEMBERED {
+                    self.switch.held.remove(0);
+                }
+                self.switch.held.push(digest);
+            }
+        }
+    }
+
+    /// Whether `owner` was this user itself when the answer was asked for.
+    pub(super) fn was_mine(&self, owner: u32, origin: &Origin<'_>) -> bool {
+        self.switch.former.is_some_and(|(former, at)| former == owner && origin.from < at)
+    }
+}
