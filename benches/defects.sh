@@ -21,8 +21,10 @@ first() { sed -n 's/.*"t_s":\([0-9.]*\).*/\1/p' "$1/leaks.jsonl" | sort -n | hea
 row() { printf '%-18s %-10s %8s %10s  %s\n' "$@"; }
 
 row defect users leaks 'first, s' ''
-for defect in shared-cache session-mixup broken-access crossed-replies context-bleed write-mixup; do
+for defect in shared-cache session-mixup broken-access crossed-replies context-bleed write-mixup stale-session; do
     for users in 20 1; do
+        # One's own token that outlives the log-out is found by one user as well.
+        [ "$defect-$users" != stale-session-1 ] || continue
         out=$folder/$defect-$users
         "$binary" demo --quiet --no-tui --defect "$defect" --users "$users" --for "${seconds}s" --out "$out" >/dev/null 2>&1 || true
         found=$(leaks "$out") word=right

@@ -503,6 +503,10 @@ pub struct Isolation {
     pub audience_unclear: u64,
     /// Switches of account that found no free one.
     pub switches_skipped: u64,
+    /// Connections that a target closed with a 408 because they were idle.
+    pub idle_timeouts: u64,
+    /// Line ends behind an answer, and nothing else.
+    pub stray_line_ends: u64,
     /// Known foreign markers put through the scanner.
     pub injected: u64,
     /// Of those: found.

@@ -320,7 +320,15 @@ async fn leave(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient) {
         let effect = desk.step(user, Input::Leave);
         perform(desk, user, client, effect).await;
     }
+    hear(desk, user, client);
     client.reset();
+}
+
+/// Tells of bytes that came without having been asked for.
+fn hear(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient) {
+    for stray in client.strays.drain(..) {
+        user.hear(desk.run.clock.now(), &stray, &mut desk.recorder.borrow_mut());
+    }
 }
 
 /// Does what the user wants done until its iteration is over or it is gone; `None` when the run was cut.
@@ -337,6 +345,7 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                     user.cut(&mut desk.recorder.borrow_mut());
                     return None;
                 }
+                hear(desk, user, client);
                 desk.step(user, Input::Wake)
             }
             Effect::Send(due) => {
@@ -347,6 +356,7 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                     None => client.exchange(&desk.wire, &mut user.outgoing, due).await,
                     Some(heartbeat) => Box::pin(client.open(&desk.wire, &mut user.outgoing, due, heartbeat)).await,
                 };
+                hear(desk, user, client);
                 let is_cut = received.answer().ending == Ending::Cut;
                 let next = if is_cut {
                     user.cut_in_flight(&received.answer(), &mut desk.recorder.borrow_mut());

@@ -369,6 +369,8 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "repeats_public": seen.repeats_public,
         "audience_unclear": seen.audience_unclear,
         "switches_skipped": seen.switches_skipped,
+        "idle_timeouts": seen.idle_timeouts,
+        "stray_line_ends": seen.stray_line_ends,
         "target_minutes": seen.target_minutes,
         "exemptions": result.header.exemptions,
     })

@@ -62,6 +62,10 @@ pub struct Connection {
     pub line: Line,
     /// The driver has ended; it must not be polled again.
     pub ended: bool,
+    /// It ended because of bytes that nobody had asked for.
+    pub is_unasked: bool,
+    /// The last request on it: index into `Program::requests`, and what it asked for.
+    pub last: Option<(usize, http::Uri)>,
     /// HTTP/2: the present request had to wait for a stream.
     pub waited_for_stream: bool,
     /// Bytes over it.
@@ -89,7 +93,7 @@ impl Connection {
             return;
         }
         self.ended = match &mut self.line {
-            Line::One { driver, .. } => driver.as_mut().poll(cx).is_ready(),
+            Line::One { driver, .. } => super::framing::has_ended(driver.as_mut().poll(cx), &mut self.is_unasked),
             Line::Two(two) => two.poll(cx).is_ready(),
         };
         if self.rest.is_some() {
@@ -108,8 +112,8 @@ impl Connection {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(None | Some(Err(_))) => self.rest = None,
             }
-            if !self.ended && driver.as_mut().poll(cx).is_ready() {
-                self.ended = true;
+            if !self.ended {
+                self.ended = super::framing::has_ended(driver.as_mut().poll(cx), &mut self.is_unasked);
             }
         }
         // It goes on and on: whoever has heard the last event hangs up.
@@ -134,7 +138,18 @@ impl Connection {
 
     fn new(wire: &Wire, line: Line, traffic: Arc<Traffic>, local_port: u16) -> Self {
         let since = wire.clock.now();
-        Self { line, ended: false, waited_for_stream: false, traffic, ordinal: 0, since, local_port, rest: None }
+        Self {
+            line,
+            ended: false,
+            is_unasked: false,
+            last: None,
+            waited_for_stream: false,
+            traffic,
+            ordinal: 0,
+            since,
+            local_port,
+            rest: None,
+        }
     }
 
     /// Whether a request can be sent on it.

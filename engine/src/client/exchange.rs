@@ -8,6 +8,7 @@ use super::decode::{self, Coding};
 use super::elsewhere::Elsewhere;
 use super::events::{LARGEST_EVENT, Listener};
 use super::facts::Facts;
+use super::framing::{self, Stray};
 use super::reach::{self, Turn};
 use super::socket::Socket;
 use super::stranger::Strangers;
@@ -325,6 +326,8 @@ pub struct UserClient {
     /// By target, where TLS has been needed: the configuration with the user's own sessions.
     sessions: Vec<Option<Arc<ClientConfig>>>,
     jar: Jar,
+    /// What came without having been asked for, not yet told.
+    pub strays: Vec<Stray>,
     reminder: Reminder,
     /// For whole URLs that lead to none of the targets.
     pub(super) elsewhere: Option<Box<Elsewhere>>,
@@ -338,6 +341,7 @@ impl UserClient {
             connections: (0..targets).map(|_| None).collect(),
             sessions: Vec::new(),
             jar: Jar::default(),
+            strays: Vec::new(),
             reminder: Reminder::default(),
             elsewhere: None,
             socket: None,
@@ -374,7 +378,7 @@ impl UserClient {
             if let Some(connection) = slot {
                 connection.drive(cx);
                 if connection.ended {
-                    *slot = None;
+                    self.strays.extend(slot.take().and_then(framing::last_bytes));
                 }
             }
         }
@@ -437,6 +441,8 @@ impl UserClient {
                 let how = orders.abandon.map(|leaving| leaving.how);
                 if received.ending == Ending::Abandoned && how == Some(GiveUp::Reset) {
                     connection.into_iter().for_each(Connection::reset);
+                } else {
+                    self.strays.extend(connection.and_then(framing::last_bytes));
                 }
             }
         }
@@ -492,7 +498,7 @@ impl UserClient {
         received: &mut Received,
     ) -> Attempt {
         let target = out.target;
-        self.connections[target] = None;
+        self.strays.extend(self.connections[target].take().and_then(framing::last_bytes));
         // The totals of the connection before are no baseline for this one.
         (received.bytes_received, received.bytes_sent) = (0, 0);
         let start = wire.clock.now();
@@ -581,6 +587,7 @@ async fn send(
     out: &Outgoing,
     received: &mut Received,
 ) -> Attempt {
+    connection.last = Some((out.request, out.uri.clone()));
     let endpoint = &wire.targets[out.target];
     if out.orders.slow_reader {
         connection.traffic.slowness.begin(out.timeout_ns);
@@ -634,7 +641,7 @@ async fn talk(
     let mut head = pin!(sender.try_send_request(request));
     let head = poll_fn(|cx| {
         // The head first: when the driver ends it has already handed over what it knows.
-        if !connection.ended && driver.as_mut().poll(cx).is_ready() {
+        if !connection.ended && framing::has_ended(driver.as_mut().poll(cx), &mut connection.is_unasked) {
             connection.ended = true;
         }
         head.as_mut().poll(cx)
@@ -658,6 +665,11 @@ async fn talk(
             Attempt::Over(collect(wire, connection, body, received, endpoint.limits.body_bytes).await)
         }
         Err(mut error) => match error.take_message() {
+            Some(request) if framing::is_of_unasked_bytes(error.error()) => {
+                connection.is_unasked = true;
+                received.times.sent = None;
+                Attempt::NeverSent(Box::new(request))
+            }
             Some(request) if connection.traffic.so_far().1 == received.bytes_sent => {
                 received.times.sent = None;
                 Attempt::NeverSent(Box::new(request))

@@ -9,6 +9,7 @@ pub mod elsewhere;
 pub mod events;
 pub mod exchange;
 pub mod facts;
+pub mod framing;
 pub mod network;
 pub mod reach;
 pub mod slow;

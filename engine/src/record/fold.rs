@@ -219,6 +219,8 @@ impl Fold {
         self.isolation.repeats_public += seen.repeats_public;
         self.isolation.audience_unclear += seen.audience_unclear;
         self.isolation.switches_skipped += seen.switches_skipped;
+        self.isolation.idle_timeouts += seen.idle_timeouts;
+        self.isolation.stray_line_ends += seen.stray_line_ends;
         self.isolation.injected += seen.injected;
         self.isolation.found += seen.found;
         self.shared_target_seconds += interval.shared_targets;

@@ -92,6 +92,10 @@ pub struct IsolationInterval {
     pub audience_unclear: u64,
     /// Switches of account that found no free one.
     pub switches_skipped: u64,
+    /// Connections that a target closed with a 408 because they were idle.
+    pub idle_timeouts: u64,
+    /// Line ends behind an answer, and nothing else.
+    pub stray_line_ends: u64,
     /// Calibration: put in.
     pub injected: u64,
     /// Calibration: found.
@@ -296,6 +300,8 @@ impl IsolationInterval {
         self.repeats_public += other.repeats_public;
         self.audience_unclear += other.audience_unclear;
         self.switches_skipped += other.switches_skipped;
+        self.idle_timeouts += other.idle_timeouts;
+        self.stray_line_ends += other.stray_line_ends;
         self.injected += other.injected;
         self.found += other.found;
     }

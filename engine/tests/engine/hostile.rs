@@ -155,3 +155,55 @@ fn nobody_there_is_counted_and_not_delivered() {
     assert_eq!(totals.not_delivered, totals.sent());
     assert!(result.errors.iter().all(|e| e.kind == "connection refused"), "{:?}", result.errors);
 }
+
+/// What the isolation check makes of bytes that follow a whole answer.
+fn strays(behave: fn(&mut TcpStream)) -> (Vec<(String, engine::run_result::Tier)>, RunResult) {
+    let result = run(server(behave), "", "GET /x, think: 20ms");
+    let groups = result.isolation.groups.iter().filter(|g| g.key.detector != "cache-lint");
+    (groups.map(|g| (g.key.detector.clone(), g.key.tier)).collect(), result)
+}
+
+#[test]
+fn bytes_that_nobody_asked_for_are_a_fault_of_the_protocol() {
+    use engine::run_result::Tier::{Proven, Suspect};
+    let too_long: fn(&mut TcpStream) = |s| say(s, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokand more");
+    let second: fn(&mut TcpStream) = |s| {
+        say(s, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno");
+    };
+    let goodbye: fn(&mut TcpStream) = |s| {
+        say(s, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    };
+    for (behave, tier, excerpt) in
+        [(too_long, Proven, "and more"), (second, Proven, "200 OK"), (goodbye, Suspect, "400")]
+    {
+        let (found, result) = strays(behave);
+        assert_eq!(found, [("framing".to_owned(), tier)], "{excerpt}");
+        let group = &result.isolation.groups[0];
+        assert!(group.count > 1 && group.examples[0].excerpt.contains(excerpt), "{:?}", group.examples[0]);
+        assert!(group.examples[0].reader.request.starts_with("GET /x, the last"), "{:?}", group.examples[0].reader);
+        assert_eq!(result.totals().failed, 0, "the answers themselves were whole: {:?}", result.errors);
+    }
+}
+
+#[test]
+fn honest_ends_of_a_connection_are_no_findings() {
+    let closed: fn(&mut TcpStream) = |s| {
+        say(s, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        close(s);
+    };
+    let timed_out: fn(&mut TcpStream) = |s| {
+        say(
+            s,
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n",
+        );
+    };
+    let line_end: fn(&mut TcpStream) = |s| say(s, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok\r\n");
+    let good: fn(&mut TcpStream) = |s| say(s, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    for behave in [closed, timed_out, line_end, good] {
+        let (found, result) = strays(behave);
+        assert_eq!(found, []);
+        assert!(result.totals().ok > 2, "{:?}", result.errors);
+    }
+    assert!(strays(timed_out).1.isolation.idle_timeouts > 0);
+    assert!(strays(line_end).1.isolation.stray_line_ends > 0);
+}

@@ -2,9 +2,11 @@
 //! by arithmetic, and a few on loopback.
 
 mod aborts;
+mod answers;
 mod detectors;
 mod faults;
 mod hostile;
+mod hostile_bodies;
 mod http2;
 mod isolation;
 mod laws;

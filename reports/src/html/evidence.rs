@@ -127,6 +127,8 @@ fn facts(result: &RunResult, verdict: &Verdict) -> Vec<(&'static str, String)> {
         ("Answers to a revoked credential that anybody gets", seen.repeats_public),
         ("Markers of an audience that came round a join or a leave", seen.audience_unclear),
         ("Switches of account that found none free", seen.switches_skipped),
+        ("Idle connections closed with a 408: no finding", seen.idle_timeouts),
+        ("Line ends behind an answer: no finding", seen.stray_line_ends),
     ] {
         if n > 0 {
             facts.push((what, count(n)));

@@ -295,6 +295,10 @@ pub(super) fn base(url: &Url) -> Result<String, String> {
         return Err(format!("`{}` is no address for HTTP", url.scheme()));
     }
     let host = url.host_str().ok_or("the address has no host")?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    if host.is_empty() || !host.chars().all(is_plain) {
+        return Err(format!("`{}` is no host", host.escape_debug()));
+    }
     let port = url.port().map_or(String::new(), |port| format!(":{port}"));
     Ok(format!("{}://{host}{port}", url.scheme()))
 }

@@ -149,9 +149,19 @@ impl Reader<'_> {
     /// `/pets/{petId}` as `/pets/{{ petId }}`, with an example for the variable.
     fn path(&mut self, path: &str, parameters: &[&Json]) -> String {
         let mut out = String::new();
-        let mut rest = path;
+        // A parameter may stand in the path alone, whatever the description says.
+        let path = match path.split_once('?') {
+            Some((_, query)) if query.contains('{') => path.replace('?', "%3F"),
+            _ => path.to_owned(),
+        };
+        let mut rest = path.as_str();
         while let Some((plain, after)) = rest.split_once('{') {
             out.push_str(plain);
+            if out.ends_with('$') {
+                // Before a template it would be read as the start of a variable of the environment.
+                out.truncate(out.len() - 1);
+                out.push_str("%24");
+            }
             let Some((name, tail)) = after.split_once('}') else { break };
             let variable = words::variable_name(name);
             let parameter = parameters.iter().find(|p| p["name"] == name && p["in"] == "path");

@@ -9,6 +9,7 @@ mod coverage;
 mod credentials;
 pub(super) mod echo;
 mod evidence;
+mod framing;
 mod identity;
 mod probe;
 mod scan;

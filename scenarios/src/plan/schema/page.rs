@@ -39,10 +39,12 @@ fn table<'a>(page: &'a str, name: &str) -> Option<&'a str> {
 fn every_key_is_named_in_the_reference() {
     let mut page = fs::read_to_string(docs("language.md")).expect("the page is there");
     if std::env::var_os("WATERTIGHT_LANGUAGE_PAGE").is_some() {
-        let steps: Vec<_> =
-            tables().into_iter().filter(|(n, _)| !page.contains(&format!("<!-- keys: {n} -->"))).collect();
-        let missing: String = steps.iter().map(|(name, keys)| rows(name, keys) + "\n").collect();
-        page = page.replace("STEPS\n", &missing);
+        for (name, keys) in tables() {
+            if !page.contains(&format!("<!-- keys: {name} -->")) {
+                let before = if name.starts_with("step_") { "## Profiles\n" } else { "## Gate and waivers\n" };
+                page = page.replacen(before, &format!("{}\n{before}", rows(name, &keys)), 1);
+            }
+        }
         for (name, keys) in tables() {
             if let Some(old) = table(&page, name) {
                 page = page.replace(&old.to_owned(), rows(name, &keys).trim_end());

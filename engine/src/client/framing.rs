@@ -1,0 +1,55 @@
+//! Bytes that nobody asked for: what a target sends on an idle HTTP/1.1 connection, or behind the declared length of an
+//! answer. The library ends such a connection; here its last bytes are kept for the report.
+//! In: how a connection ended. Out: [`Stray`].
+
+use super::answer::Via;
+use super::connect::{Connection, Line};
+use http::Uri;
+use std::pin::Pin;
+use std::task::Poll;
+
+/// What came without having been asked for.
+#[derive(Debug)]
+pub struct Stray {
+    /// The bytes that the parser had not used.
+    pub bytes: Vec<u8>,
+    /// Index into `Program::requests` of the last request on the connection, and what it asked for.
+    pub last: (usize, Uri),
+    /// The connection.
+    pub via: Via,
+}
+
+/// Whether the driver has ended; `is_unasked` says whether because of such bytes.
+pub fn has_ended(driver: Poll<hyper::Result<()>>, is_unasked: &mut bool) -> bool {
+    match driver {
+        Poll::Pending => false,
+        Poll::Ready(end) => {
+            *is_unasked |= end.is_err_and(|error| is_of_unasked_bytes(&error));
+            true
+        }
+    }
+}
+
+/// The library tells of this case in words only; where a request was waiting it is the cause of the cancelling.
+pub fn is_of_unasked_bytes(error: &hyper::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("unexpected message from connection") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The bytes with which a connection ended, if it ended because of them.
+pub fn last_bytes(connection: Connection) -> Option<Stray> {
+    if !connection.is_unasked {
+        return None;
+    }
+    let last = connection.last?;
+    let via = Via { local_port: connection.local_port, ordinal: connection.ordinal, since: connection.since };
+    let Line::One { driver, .. } = connection.line else { return None };
+    let bytes = Pin::into_inner(driver).into_parts().read_buf.to_vec();
+    (!bytes.is_empty()).then_some(Stray { bytes, last, via })
+}

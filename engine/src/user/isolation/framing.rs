@@ -1,0 +1,68 @@
+//! Framing: bytes on an idle connection, behind the declared length, an answer without a request.
+//! In: what came. Out: a proven fault of the protocol with its evidence, and whose markers were in it. A target that says
+//! 408 before it closes an idle connection, and line ends behind an answer, are counted and no findings.
+
+use super::{Origin, Spot};
+use crate::client::framing::Stray;
+use crate::clock::Nanos;
+use crate::record::Recorder;
+use crate::run_result::{Party, Tier};
+use crate::user::VirtualUser;
+use memchr::memmem::find;
+
+impl VirtualUser {
+    /// Takes in what came without having been asked for.
+    pub fn hear(&mut self, now: Nanos, stray: &Stray, recorder: &mut Recorder) {
+        let bytes = &stray.bytes[..];
+        let counts = &mut recorder.interval().isolation;
+        if bytes.iter().all(|b| matches!(b, b'\r' | b'\n')) {
+            counts.stray_line_ends += 1;
+            return;
+        }
+        if status(bytes) == Some(408) {
+            counts.idle_timeouts += 1;
+            return;
+        }
+        let tier = if is_goodbye(bytes) { Tier::Suspect } else { Tier::Proven };
+        let step = self.run.program.requests[stray.last.0].step;
+        let spot = Spot::one("connection", bytes);
+        let origin = Origin {
+            step,
+            is_probe: false,
+            from: now,
+            at: now,
+            via: stray.via,
+            codings: &[],
+            headers: None,
+            is_whole: true,
+            what: &"no answer",
+            sent: &[],
+        };
+        let key = self.key("framing", tier, step, spot.kind);
+        recorder.leak(key.clone(), || {
+            let what = match status(bytes) {
+                Some(status) => format!("an answer without a request, status {status}"),
+                None => format!("{} bytes that belong to no answer", bytes.len()),
+            };
+            let why = format!("{what}, came after the last answer on this connection was complete");
+            let hint = "a wrong length, or an answer of somebody else: whoever reads on takes it for its own";
+            let mut record = self.evidence(&key, &origin, spot, (0, 0), Party::default(), &why, hint);
+            let method = &self.run.program.requests[stray.last.0].method;
+            record.reader.request = self.mask(&format!("{method} {}, the last on this connection", stray.last.1));
+            record
+        });
+        self.scan_message(&origin, &[spot], recorder);
+    }
+}
+
+/// The status of an answer that starts here.
+fn status(bytes: &[u8]) -> Option<u16> {
+    let rest = bytes.strip_prefix(b"HTTP/1.1 ").or_else(|| bytes.strip_prefix(b"HTTP/1.0 "))?;
+    std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok()
+}
+
+/// An error that a target says before it closes: wrong without a request, but of nobody's data.
+fn is_goodbye(bytes: &[u8]) -> bool {
+    let is_error = status(bytes).is_some_and(|status| (400..600).contains(&status));
+    is_error && find(&bytes.to_ascii_lowercase(), b"connection: close").is_some()
+}
