@@ -70,6 +70,7 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
             .collect(),
         ladder: profile.shape == Shape::Ladder,
         capacity: None,
+        watched: crate::scrape::expressions(program, profile),
         marks: marks(profile),
         commands: Vec::new(),
     }

@@ -13,6 +13,7 @@ pub mod preflight;
 pub mod record;
 pub mod run;
 pub mod run_result;
+pub mod scrape;
 pub mod simulate;
 mod timer;
 pub mod trace;
@@ -37,6 +38,7 @@ use record::journal::Journal;
 use run::Run;
 use run_result::{Ending, RunHeader, RunResult};
 use scenarios::program::{Load, Profile, Program};
+use scrape::{Beside, Scraper};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -154,6 +156,9 @@ fn conduct(
     (most, tracer): (Option<u64>, Option<trace::Tracer>),
     observer: &mut dyn Observer,
 ) -> Result<Finished, RunError> {
+    // One user step by step is no run whose series anybody judges.
+    let scraper = if tracer.is_some() { None } else { Scraper::new(program, &profile).map_err(RunError::Setup)? };
+    let watching = scraper.map(|mut scraper| (scraper.before(Clock::starting_in(Duration::ZERO)), scraper));
     let clock = Clock::starting_in(READY);
     let workers = workers(program, &profile.load, setup.workers);
     let header = header::header(program, &profile, &setup, &clock, workers);
@@ -170,13 +175,24 @@ fn conduct(
     raise_descriptor_limit();
     let (handover, messages) = queue();
     let threads = start_workers(&run, &header, workers, &setup.stop, &handover)?;
-    drop(handover);
     let mut fold = Fold::new(header);
     store_aside(&run, setup.health_requests, &mut fold, &mut journal);
+    let beside = match watching {
+        None => None,
+        Some((first, scraper)) => {
+            store(&first, &mut fold, &mut journal);
+            Some(Beside::start(scraper, clock, handover.of(workers)).map_err(RunError::Worker)?)
+        }
+    };
+    drop(handover);
     let guard = Guard::new(program, &run.profile);
     let mut guarded = Guarded { guard, stop: &setup.stop, observer };
     fold = collect(&messages, workers, fold, &mut journal, &mut guarded);
     store_aside(&run, 0, &mut fold, &mut journal);
+    if let Some(mut scraper) = beside.and_then(Beside::finish) {
+        setup.stop.wait(Duration::from_nanos(run.profile.cool_down_ns));
+        store(&scraper.after(clock, fold.latest_second()), &mut fold, &mut journal);
+    }
     let failed = threads.into_iter().find_map(|t| {
         // A worker that panicked took its counts with it: what is left is no measurement.
         t.join().unwrap_or_else(|_| Err(std::io::Error::other("it died of an error of its own"))).err()
@@ -250,8 +266,12 @@ fn store_aside(run: &Run, health: u64, fold: &mut Fold, journal: &mut Journal) {
     aside.isolation.injected = calibration.injected;
     aside.isolation.found = calibration.found;
     aside.overhead.health = health;
-    journal.interval(&aside);
-    fold.add(&aside);
+    store(&aside, fold, journal);
+}
+
+fn store(part: &Interval, fold: &mut Fold, journal: &mut Journal) {
+    journal.interval(part);
+    fold.add(part);
 }
 
 /// Many users need many descriptors; a limit that cannot be raised shows up as generator errors.

@@ -5,11 +5,13 @@
 mod capacity;
 mod messages;
 mod phase;
+mod watched;
 mod windows;
 
 pub use capacity::{Capacity, Trial, TrialOutcome};
 pub use messages::Messages;
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
+pub use watched::WatchedSeries;
 pub use windows::{About, Beat, BeatSeries, Window, WindowSeries};
 
 pub use crate::client::facts::TransportFacts;
@@ -93,6 +95,9 @@ pub struct RunHeader {
     /// Moments from which on the target has to recover.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<MarkHeader>,
+    /// The watched series: expressions, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<String>,
     /// Commands that were run at marks, and what came of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<MarkCommand>,
@@ -686,6 +691,8 @@ pub struct RunResult {
     pub windows: Vec<WindowSeries>,
     /// Of the objectives that ask when it was up.
     pub beats: Vec<BeatSeries>,
+    /// What the targets told about themselves.
+    pub watched: Vec<WatchedSeries>,
 }
 
 impl RunResult {

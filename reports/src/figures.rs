@@ -92,12 +92,31 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
+/// A number of unknown unit: `0.042`, `12.5`, `734,003,200`.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    let sign = if value < 0.0 { "-" } else { "" };
+    if size >= 1e15 {
+        format!("{value:.3e}")
+    } else if size >= 999.5 {
+        format!("{sign}{}", count(size.round() as u64))
+    } else if size == 0.0 {
+        "0".into()
+    } else {
+        let digits = (3 - size.log10().floor() as i32 - 1).clamp(0, 9) as usize;
+        let text = format!("{size:.digits$}");
+        let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+        format!("{sign}{text}")
+    }
+}
+
 /// A figure of `stat` given in its base unit.
 pub fn of_stat(stat: Stat, value: f64) -> String {
     match stat.unit() {
         Unit::Time => time(value),
         Unit::Rate => rate(value),
         Unit::Share => share(value),
+        Unit::Plain => number(value),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod streams;
 pub mod suite;
 mod summary;
 mod terminal;
+mod trend;
 pub mod verdict;
 mod write;
 

@@ -9,7 +9,7 @@ use crate::phases::{self, PhaseRow};
 use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
 use crate::streams;
 use crate::verdict::{JudgedObjective, JudgedRung, JudgedWindow, JudgedWindows, ObjectiveOutcome, Verdict};
-use engine::run_result::{Capacity, Counts, Ending, Point, RunResult, StepTotals, Times, Trial};
+use engine::run_result::{Capacity, Counts, Ending, Point, RunResult, StepTotals, Times, Trial, WatchedSeries};
 use scenarios::objective::{Selection, Stat, Unit};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -38,8 +38,8 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "isolation": isolation(result, verdict),
         "faults": faults(result),
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
+        "watched": result.watched.iter().map(watched).collect::<Vec<_>>(),
         "marks": crate::moments::json(result),
-        "watched": [],
     });
     let mut text = serde_json::to_string_pretty(&document).expect("a JSON value always serialises");
     text.push('\n');
@@ -85,6 +85,7 @@ fn unit(stat: Stat) -> (fn(f64) -> f64, &'static str) {
         Unit::Time => (ms, "ms"),
         Unit::Rate => (|v| v, "/s"),
         Unit::Share => (|v| v, "share"),
+        Unit::Plain => (|v| v, ""),
     }
 }
 
@@ -144,6 +145,15 @@ fn windows_of(windows: &JudgedWindows, convert: fn(f64) -> f64) -> Value {
         "worst": windows.worst.as_ref().map(window),
         "not_held": listed.map(window).collect::<Vec<_>>(),
     })
+}
+
+/// Points of a series at most.
+const MOST_POINTS: usize = 3600;
+
+fn watched(series: &WatchedSeries) -> Value {
+    let every = series.points.len().div_ceil(MOST_POINTS).max(1);
+    let points: Vec<_> = series.points.iter().step_by(every).map(|(t, v)| json!([t, v])).collect();
+    json!({"series": series.series, "points": points, "problem": series.problem})
 }
 
 fn capacity(c: &Capacity) -> Value {

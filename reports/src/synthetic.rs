@@ -268,6 +268,7 @@ pub fn empty() -> RunResult {
             ladder: false,
             capacity: None,
             marks: Vec::new(),
+            watched: Vec::new(),
             commands: Vec::new(),
         },
         ending: Ending::Finished,
@@ -298,6 +299,7 @@ pub fn empty() -> RunResult {
         phases: Vec::new(),
         windows: Vec::new(),
         beats: Vec::new(),
+        watched: Vec::new(),
     }
 }
 
@@ -339,6 +341,7 @@ pub fn objective(stat: Stat, text: &str) -> Objective {
         line: 12,
         waiver: None,
         each: None,
+        watch: None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! In: built by [`judge`](crate::judge::judge). Out: read by every renderer and by the exit-code table.
 
 use scenarios::gate::Waiver;
-use scenarios::objective::{Each, Limit, Objective, Selection, Stat};
+use scenarios::objective::{Each, Limit, Objective, Selection, Stat, Watch};
 use std::collections::BTreeMap;
 
 /// The answer to "go or no-go?".
@@ -133,6 +133,8 @@ pub struct JudgedObjective {
     pub waiver: Option<Waiver>,
     /// It has to hold in every window of this length.
     pub each: Option<Each>,
+    /// The watched series that it is about.
+    pub watch: Option<Watch>,
     /// What was found in each window; `None` for what is judged on the whole.
     pub windows: Option<JudgedWindows>,
 }
@@ -200,6 +202,7 @@ impl JudgedObjective {
             line: self.line,
             waiver: self.waiver.clone(),
             each: self.each.clone(),
+            watch: self.watch.clone(),
         }
     }
 
@@ -215,6 +218,9 @@ impl JudgedObjective {
             if !names.is_empty() {
                 parts.push(format!("{word} {}", names.join(" or ")));
             }
+        }
+        if let Some(watch) = &self.watch {
+            parts.push(watch.text.clone());
         }
         if parts.is_empty() { "everything".into() } else { parts.join(", ") }
     }

@@ -277,6 +277,7 @@ fn targets<'a>(plans: impl Iterator<Item = &'a TargetPlan>) -> Vec<Target> {
             health: t.health.clone(),
             insecure: t.insecure,
             ca: t.ca.clone(),
+            watch: t.watch.clone(),
             transport: t.transport.clone(),
         })
         .collect()
@@ -309,6 +310,7 @@ fn profiles(plan: &Plan) -> Vec<Profile> {
             graceful_stop_ns: p.graceful_stop_ns,
             isolation_required: p.isolation_required,
             faults: p.faults.clone(),
+            cool_down_ns: p.cool_down_ns,
             fresh: p.fresh,
             network: p.network,
             moments: p.moments.clone(),

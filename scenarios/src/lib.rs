@@ -31,6 +31,7 @@ pub mod syntax;
 pub mod transport;
 pub mod units;
 pub mod value;
+pub mod watched;
 
 pub use compile::compile;
 pub use dealing::{deal_users, needed_accounts};

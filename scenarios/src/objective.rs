@@ -30,6 +30,40 @@ pub struct Objective {
     /// Has to hold in every window of this length, not only on the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<Each>,
+    /// The watched series that it is about; `None` for what the tester itself measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
+}
+
+/// A watched series.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// The expression as written; also the name of the series in results.
+    pub text: String,
+    /// Over which time a growth is told, ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_ns: Option<u64>,
+    /// `for:`, only what lasts so long is a miss, ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_ns: Option<u64>,
+}
+
+/// What of a watched series is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeriesStat {
+    /// The largest value.
+    Max,
+    /// The smallest value.
+    Min,
+    /// The mean.
+    Mean,
+    /// Coefficient of variation: standard deviation / mean.
+    Variation,
+    /// Growth over a length of time, as a share of the level at the start.
+    Growth,
+    /// Distance of the level after the run from that before it, as a share of the latter.
+    Returns,
 }
 
 /// `each: 10s`, `share: 99%`.
@@ -140,6 +174,8 @@ pub enum Stat {
     Recovery,
     /// 429 with Retry-After comes above this rate per user, and only above it.
     RateLimit,
+    /// Of a watched series.
+    Watched(SeriesStat),
 }
 
 /// What a statistic's figure is measured in.
@@ -151,6 +187,8 @@ pub enum Unit {
     Share,
     /// Per second.
     Rate,
+    /// Whatever the target says.
+    Plain,
 }
 
 impl Stat {
@@ -169,6 +207,7 @@ impl Stat {
         match self {
             Self::Rate | Self::Capacity | Self::Iterations | Self::RateLimit => Unit::Rate,
             Self::LongestOutage | Self::Recovery => Unit::Time,
+            Self::Watched(SeriesStat::Max | SeriesStat::Min | SeriesStat::Mean) => Unit::Plain,
             _ if self.is_time() => Unit::Time,
             _ => Unit::Share,
         }
@@ -176,7 +215,7 @@ impl Stat {
 
     /// Whether the figure can be told of a window of the run.
     pub fn has_windows(self) -> bool {
-        !matches!(self, Self::Capacity | Self::RateLimit) && !self.is_of_outages()
+        !matches!(self, Self::Capacity | Self::RateLimit | Self::Watched(_)) && !self.is_of_outages()
     }
 
     /// Whether the figure follows from when it was up and when down.
@@ -220,6 +259,15 @@ impl Stat {
             Self::LongestOutage => "longest_outage".into(),
             Self::Recovery => "recovery".into(),
             Self::RateLimit => "rate_limit".into(),
+            Self::Watched(stat) => match stat {
+                SeriesStat::Max => "max",
+                SeriesStat::Min => "min",
+                SeriesStat::Mean => "mean",
+                SeriesStat::Variation => "variation",
+                SeriesStat::Growth => "growth",
+                SeriesStat::Returns => "returns",
+            }
+            .into(),
         }
     }
 }

@@ -67,7 +67,12 @@ impl Program {
             .iter_mut()
             .find(|t| t.name == name)
             .ok_or_else(|| format!("there is no target `{name}`, there are {}", names.join(", ")))?;
-        target.url = check_url(url).map_err(|why| format!("target `{name}`: {why}"))?;
+        let before =
+            std::mem::replace(&mut target.url, check_url(url).map_err(|why| format!("target `{name}`: {why}"))?);
+        // What is watched at its own address moves with it.
+        if let Some(watch) = target.watch.as_mut().filter(|watch| watch.url == before) {
+            watch.url.clone_from(&target.url);
+        }
         Ok(())
     }
 }
@@ -77,6 +82,7 @@ impl Profile {
     pub fn scale_time(&mut self, factor: f64) {
         let scale = |ns: u64| (ns as f64 * factor).round() as u64;
         self.warm_up_ns = scale(self.warm_up_ns);
+        self.cool_down_ns = scale(self.cool_down_ns);
         let (Load::Closed(stages) | Load::Open { stages, .. }) = &mut self.load;
         for stage in stages {
             stage.duration_ns = scale(stage.duration_ns).max(1_000_000);

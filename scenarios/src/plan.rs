@@ -106,6 +106,7 @@ pub(crate) struct TargetPlan {
     pub health: Option<String>,
     pub insecure: bool,
     pub ca: Option<String>,
+    pub watch: Option<crate::program::Scrape>,
     pub transport: crate::transport::Transport,
 }
 
@@ -393,6 +394,7 @@ pub(crate) struct ProfilePlan {
     pub graceful_stop_ns: u64,
     pub isolation_required: bool,
     pub faults: Faults,
+    pub cool_down_ns: u64,
     pub fresh: Fresh,
     pub network: Option<Network>,
     pub moments: Vec<Moment>,
@@ -408,6 +410,8 @@ pub(crate) struct ObjectivePlan {
     pub must: bool,
     pub name: Option<Scalar>,
     pub each: Option<crate::objective::Each>,
+    /// The watched series, and where it stands in the file.
+    pub watch: Option<(crate::objective::Watch, Scalar)>,
 }
 
 /// An abort rule as written: a condition that says what is too much, and over which time.

@@ -105,6 +105,19 @@ pub struct Target {
     pub ca: Option<String>,
     /// How it is reached besides.
     pub transport: Transport,
+    /// Where it tells about itself in Prometheus' text.
+    pub watch: Option<Scrape>,
+}
+
+/// How a target is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scrape {
+    /// Base URL, without a trailing slash.
+    pub url: String,
+    /// Path and query.
+    pub path: String,
+    /// From one scrape to the next, ns; at least 1 s.
+    pub every_ns: u64,
 }
 
 /// A role: who plays, and whose data they may see.
@@ -490,6 +503,8 @@ pub struct Profile {
     pub isolation_required: bool,
     /// What is provoked on purpose.
     pub faults: Faults,
+    /// How long the target rests after the load before its watched series are read for the last time, ns.
+    pub cool_down_ns: u64,
     /// What each iteration of every journey starts without.
     pub fresh: Fresh,
     /// The users' network, if it is not to be the machine's own.

@@ -125,6 +125,7 @@ fn profile(think: bool) -> Profile {
         shape: Shape::Plain,
         warm_up_ns: 0,
         graceful_stop_ns: GRACE_NS,
+        cool_down_ns: 0,
         isolation_required: false,
         faults: Faults { think_zero: if think { 0.0 } else { 1.0 }, ..Faults::default() },
         fresh: scenarios::conditions::Fresh::default(),

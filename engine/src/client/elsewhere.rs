@@ -32,6 +32,7 @@ impl Wire {
             health: None,
             insecure: false,
             ca: None,
+            watch: None,
             transport: Transport { limits: self.targets[like].limits, ..Transport::default() },
         };
         let targets = [target];

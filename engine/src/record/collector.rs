@@ -100,7 +100,10 @@ pub fn collect(
         let Ok((worker, message)) = messages.recv() else { break };
         match message {
             Message::Interval(part) => {
-                delivered[worker] = delivered[worker].max(part.second + 1);
+                // The watched series come from beside the workers: nothing waits for them.
+                if let Some(next) = delivered.get_mut(worker) {
+                    *next = (*next).max(part.second + 1);
+                }
                 // What comes too late counts with the second that is open now: nothing is lost, nothing comes twice.
                 let second = part.second.max(closed);
                 match open.entry(second) {
@@ -129,7 +132,11 @@ pub fn collect(
                     journal.failure(&record);
                 }
             }
-            Message::Done => delivered[worker] = u64::MAX,
+            Message::Done => {
+                if let Some(next) = delivered.get_mut(worker) {
+                    *next = u64::MAX;
+                }
+            }
         }
         // A second is complete when each worker still at work has delivered it, or when one lags two seconds behind.
         while let Some((&second, _)) = open.first_key_value() {

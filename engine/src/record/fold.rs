@@ -9,7 +9,7 @@ use crate::clock::SECOND;
 use crate::faults::FaultCounts;
 use crate::run_result::{
     Counts, Ending, ErrorCount, GroupTotals, Health, Isolation, IsolationStep, Iterations, LeakGroup, LeakKey,
-    LeakRecord, Overhead, Point, PointStep, RunHeader, RunResult, StepTotals, Tier, Times, WorkerHealth,
+    LeakRecord, Overhead, Point, PointStep, RunHeader, RunResult, StepTotals, Tier, Times, WatchedSeries, WorkerHealth,
 };
 
 /// Points of a timeline at most.
@@ -40,6 +40,7 @@ pub struct Fold {
     phases: Phases,
     windows: Windows,
     beats: Beats,
+    watched: Vec<WatchedSeries>,
 }
 
 impl Fold {
@@ -70,6 +71,11 @@ impl Fold {
             phases: Phases::new(&header.phases, steps.len()),
             windows: Windows::new(&header),
             beats: Beats::new(&header),
+            watched: header
+                .watched
+                .iter()
+                .map(|text| WatchedSeries { series: text.clone(), ..WatchedSeries::default() })
+                .collect(),
             steps,
             header,
         }
@@ -115,6 +121,17 @@ impl Fold {
         self.phases.add(interval);
         self.windows.add(interval);
         self.beats.add(interval);
+        for &(index, t_s, value) in &interval.watched {
+            // A stored line may have been written by anybody.
+            if let (Some(series), true) = (self.watched.get_mut(index), t_s.is_finite() && value.is_finite()) {
+                series.push(t_s - self.header.warm_up_ns as f64 / SECOND as f64, value);
+            }
+        }
+        for (index, why) in &interval.unwatched {
+            if let Some(series) = self.watched.get_mut(*index) {
+                series.problem = Some(why.clone());
+            }
+        }
     }
 
     /// Adds the evidence of one leak.
@@ -163,6 +180,7 @@ impl Fold {
             phases: self.phases.finish(),
             windows: self.windows.finish(reached),
             beats: self.beats.finish(),
+            watched: self.watched,
             header: self.header,
         }
     }

@@ -68,6 +68,12 @@ pub struct Interval {
     pub targets: Vec<TargetUse>,
     /// Targets that at least two accounts used in this second.
     pub shared_targets: u64,
+    /// Readings of watched series: index, seconds since the start of the load (negative before it), value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<(usize, f64, f64)>,
+    /// Watched series that have no value, and why; told when it changes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unwatched: Vec<(usize, String)>,
 }
 
 /// Isolation counters of a second that belong to no step.
@@ -261,6 +267,8 @@ impl Interval {
             }
         }
         self.isolation.add(&other.isolation);
+        self.watched.extend_from_slice(&other.watched);
+        self.unwatched.extend_from_slice(&other.unwatched);
         for (mine, theirs) in self.targets.iter_mut().zip(&other.targets) {
             match theirs {
                 TargetUse::Nobody => {}

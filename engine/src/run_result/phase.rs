@@ -98,6 +98,7 @@ impl RunResult {
             phases: Vec::new(),
             windows: Vec::new(),
             beats: Vec::new(),
+            watched: Vec::new(),
         })
     }
 

@@ -169,6 +169,7 @@ fn files_that_do_not_fit_are_refused_before_the_start() {
         health: None,
         insecure: true,
         ca: None,
+        watch: None,
         transport: scenarios::transport::Transport {
             cert: Some(cert.display().to_string()),
             key: Some(key.display().to_string()),

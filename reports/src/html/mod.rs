@@ -12,6 +12,7 @@ mod streams;
 pub(crate) mod tables;
 mod timeline;
 mod trials;
+mod watched;
 mod windows;
 
 use crate::figures::{self, plain};
@@ -83,6 +84,7 @@ struct Page {
     health: HealthView,
     provenance: ProvenanceView,
     windows: Vec<WindowsView>,
+    watched: Vec<ChartView>,
 }
 
 /// Renders `report.html`.
@@ -124,6 +126,7 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
         health: HealthView::new(result, verdict),
         provenance: ProvenanceView::new(result),
         windows: windows::windows(verdict),
+        watched: watched::charts(result, verdict),
     };
     page.render().expect("the template writes into memory, and its parts cannot fail")
 }

@@ -57,6 +57,7 @@ fn scale(unit: Unit) -> (f64, fn(f64) -> String) {
         Unit::Time => (1e6, |v| figures::time(v * 1e6)),
         Unit::Share => (0.01, |v| format!("{}%", tick(v))),
         Unit::Rate => (1.0, |v| format!("{}/s", tick(v))),
+        Unit::Plain => (1.0, figures::number),
     }
 }
 

@@ -10,6 +10,7 @@ mod rungs;
 mod shares;
 pub(crate) mod times;
 mod validity;
+pub(crate) mod watched;
 pub(crate) mod windows;
 
 pub(crate) use objectives::outcome_at;

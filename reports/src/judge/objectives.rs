@@ -2,7 +2,7 @@
 //! In: run result, objectives. Out: judged objectives.
 
 use super::claim::Assessment;
-use super::{outages, rungs, shares, times, windows};
+use super::{outages, rungs, shares, times, watched, windows};
 use crate::capacity;
 use crate::verdict::{JudgedObjective, ObjectiveOutcome};
 use engine::run_result::RunResult;
@@ -75,7 +75,7 @@ fn judge_one(result: &RunResult, rungs: &[(String, RunResult)], objective: &Obje
         stat: objective.stat,
         limit: objective.limit.clone(),
         warn: objective.warn.clone(),
-        must: objective.must,
+        must: objective.must && !watched::is_undecidable(result, objective),
         line: objective.line,
         measured: found.measured,
         is_at_least: found.is_at_least,
@@ -86,6 +86,7 @@ fn judge_one(result: &RunResult, rungs: &[(String, RunResult)], objective: &Obje
         rungs: judged_rungs,
         waiver: objective.waiver.clone(),
         each: objective.each.clone(),
+        watch: objective.watch.clone(),
         windows: judged_windows,
     }
 }
@@ -131,7 +132,7 @@ fn missed_warning(objective: &Objective, against: impl Fn(&Limit) -> Assessment)
 }
 
 fn assess(result: &RunResult, objective: &Objective, ids: &[usize], limit: &Limit) -> Assessment {
-    if ids.is_empty() && !objective.stat.is_of_iterations() {
+    if ids.is_empty() && !objective.stat.is_of_iterations() && objective.watch.is_none() {
         return Assessment::nothing("no step of this run belongs to it");
     }
     match objective.stat {
@@ -148,6 +149,7 @@ fn assess(result: &RunResult, objective: &Objective, ids: &[usize], limit: &Limi
         Stat::Iterations => shares::iterations(result, &objective.of, limit),
         Stat::ConnectionsOk => shares::connections_ok(result, ids, limit),
         Stat::Uptime | Stat::LongestOutage | Stat::Recovery => outages::assess(result, objective, limit),
+        Stat::Watched(stat) => watched::assess(result, objective, stat, limit),
         Stat::RateLimit => Assessment::nothing("it was not measured"),
     }
 }

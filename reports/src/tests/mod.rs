@@ -8,5 +8,6 @@ mod ladder;
 mod outputs;
 mod statistics;
 mod suites;
+mod watched;
 mod weighing;
 mod windows;

@@ -4,12 +4,13 @@
 use super::unknown;
 use crate::abort::AbortRule;
 use crate::diagnostic::{Diagnostic, position};
-use crate::objective::{Comparison, Limit, Objective, Selection, Stat};
+use crate::objective::{Comparison, Limit, Objective, Selection, Stat, Watch};
 use crate::plan::{Limits, ObjectivePlan, Plan};
 use crate::program::Program;
 use crate::shape::Shape;
 use crate::syntax::Scalar;
 use crate::units::format_duration;
+use crate::watched::WatchExpr;
 
 pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnostic>) -> Vec<Objective> {
     let mut objectives: Vec<Objective> = Vec::new();
@@ -28,6 +29,7 @@ pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnosti
             line: position(&plan.source.text, written.span.start).0,
             waiver: None,
             each: written.each.clone(),
+            watch: watched(plan, written, mistakes),
         });
     }
     objectives.extend(implicit(program, &objectives));
@@ -79,6 +81,7 @@ fn implicit(program: &Program, objectives: &[Objective]) -> Option<Objective> {
         line: 0,
         waiver: None,
         each: None,
+        watch: None,
     })
 }
 
@@ -119,6 +122,21 @@ fn selection(plan: &Plan, program: &Program, written: &ObjectivePlan, mistakes: 
         );
     }
     of
+}
+
+/// The watched series, whose expression is read here for its mistakes.
+fn watched(plan: &Plan, written: &ObjectivePlan, mistakes: &mut Vec<Diagnostic>) -> Option<Watch> {
+    let (watch, place) = written.watch.as_ref()?;
+    let names: Vec<&str> = plan.targets.iter().filter(|t| t.watch.is_some()).map(|t| t.name.text.as_str()).collect();
+    if let Err(error) = WatchExpr::parse(&watch.text, &names) {
+        let shown: String = watch.text.chars().take(80).collect();
+        let message = format!("`{shown}` is no watched series, at its character {}: {}", error.at + 1, error.message);
+        mistakes.push(
+            Diagnostic::error("bad-value", place.span, message)
+                .help("write for example `watch: \"patient.process_resident_memory_bytes\"`"),
+        );
+    }
+    Some(Watch { text: watch.text.trim().to_owned(), ..watch.clone() })
 }
 
 /// A capacity is of the whole system, and somebody has to look for it.
@@ -208,12 +226,18 @@ fn identity(
         return name.text.clone();
     }
     let mut id = written.limits.stat.word();
+    if let Some((watch, _)) = &written.watch {
+        id.push_str(&format!(" of {}", watch.text.trim()));
+    }
     for (kind, names) in [("target", &of.targets), ("journey", &of.journeys), ("step", &of.steps), ("tag", &of.tags)] {
         if !names.is_empty() {
             id.push_str(&format!(" of {kind} {}", names.join(", ")));
         }
     }
     id.push_str(&format!(" {}", written.limits.limit.text));
+    if let Some(hold_ns) = written.watch.as_ref().and_then(|(watch, _)| watch.hold_ns) {
+        id.push_str(&format!(" for {}", format_duration(hold_ns)));
+    }
     if let Some(each) = &written.each {
         id.push_str(&format!(" each {}", format_duration(each.every_ns)));
     }

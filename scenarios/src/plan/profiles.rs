@@ -33,13 +33,14 @@ const PROFILE: Spec = Spec {
         "graceful_stop",
         "isolation",
         "faults",
+        "cool_down",
         "cookies",
         "connections",
         "network",
         "at",
         "extends",
     ],
-    not_yet: &["hold", "cool_down", "share_connections", "new"],
+    not_yet: &["hold", "share_connections", "new"],
 };
 
 const STAGE: Spec = Spec { what: "a stage", keys: &["users", "arrivals", "for", "ramp"], not_yet: &[] };
@@ -122,6 +123,7 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
     let preset = word.filter(|w| !matches!(*w, "ladder" | "capacity")).map(preset);
     let given_ns = reader.duration_at(fields, "warm_up", 0);
     let graceful_stop_ns = reader.duration_at(fields, "graceful_stop", 0);
+    let cool_down_ns = reader.duration_at(fields, "cool_down", 0).unwrap_or(0);
     let isolation = reader.word_at(fields, "isolation", &["required", "report"], &[]);
     let silent = preset.as_ref().map(|p| p.faults.clone()).unwrap_or_default();
     let faults = faults::read(reader, fields, silent);
@@ -147,6 +149,7 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
         graceful_stop_ns: graceful_stop_ns.unwrap_or(30 * SECOND_NS),
         isolation_required: isolation == Some("required"),
         faults,
+        cool_down_ns,
         fresh,
         network,
         moments,

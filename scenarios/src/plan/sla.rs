@@ -1,6 +1,7 @@
 //! `sla:`: the objectives as written.
 //! In: the list. Out: [`ObjectivePlan`]s; names in `of` and `in` are resolved when the program is made.
 
+mod watched;
 mod windows;
 
 use super::abort;
@@ -44,8 +45,10 @@ const STATS: &[&str] = &[
     "recovery",
 ];
 
-const NOT_YET: &[&str] =
-    &["watch", "growth", "regress", "containment", "rate_limit", "min", "variation", "returns", "for"];
+const NOT_YET: &[&str] = &["regress", "containment", "rate_limit"];
+
+/// Keys that only a watched series gives a meaning.
+const OF_SERIES: &[&str] = &["growth", "min", "variation", "returns", "for"];
 
 const NOT_YET_TIMES: &[&str] = &["first_event", "event_gap", "message", "p", "response", "group"];
 
@@ -81,6 +84,7 @@ fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
                 must: true,
                 name: None,
                 each: None,
+                watch: None,
             });
         }
         other => {
@@ -89,6 +93,9 @@ fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
             return None;
         }
     };
+    if watched::is_one(entries) {
+        return watched::read(reader, entries, span);
+    }
     let stats = stat_keys(reader, entries);
     let fields = Fields::new(entries, entries.first().map_or(span, |e| e.key.span));
     let of = selection(reader, fields);
@@ -120,7 +127,7 @@ fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
     let limit = limit_of(reader, entry, stat)?;
     let warn = fields.entry("warn").and_then(|warn| warning(reader, warn, stat, &limit));
     let each = windows::read(reader, fields, stat);
-    Some(ObjectivePlan { span, of, limits: Limits { stat, limit, warn }, profiles, must, name, each })
+    Some(ObjectivePlan { span, of, limits: Limits { stat, limit, warn }, profiles, must, name, each, watch: None })
 }
 
 /// The keys that are statistics; `None` when a key stands for something that is not built yet.
@@ -136,12 +143,19 @@ fn stat_keys<'n>(reader: &mut Reader<'_>, entries: &'n [Entry]) -> Option<Vec<(&
                 known = false;
             }
             None if KEYS.contains(&key) => {}
+            None if OF_SERIES.contains(&key) => {
+                reader.push(
+                    Diagnostic::error("bad-value", entry.key.span, format!("`{key}` is of a watched series"))
+                        .help("say which one: `watch: \"target.series_name\"`"),
+                );
+                known = false;
+            }
             None if is_not_yet(key) => {
                 reader.not_yet(entry.key.span, key);
                 known = false;
             }
             None => {
-                let all = KEYS.iter().chain(STATS).chain(NOT_YET).copied();
+                let all = KEYS.iter().chain(STATS).chain(NOT_YET).chain(&["watch"]).copied();
                 let help = match crate::diagnostic::did_you_mean(key, all) {
                     Some(near) => Some(format!("did you mean `{near}`?")),
                     None => suggestion(key, STATS.iter().copied()),
@@ -273,7 +287,8 @@ pub(super) fn read_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: 
     let read = match stat.unit() {
         Unit::Time => units::parse_duration(value).map(|ns| ns as f64),
         Unit::Rate => units::parse_rate(value),
-        Unit::Share => share(value),
+        // A watched series has limits of its own.
+        Unit::Share | Unit::Plain => share(value),
     };
     let number = match read {
         Ok(number) => number,

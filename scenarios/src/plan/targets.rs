@@ -4,6 +4,7 @@
 use super::reader::{Fields, Reader, Spec};
 use super::{TargetPlan, ways};
 use crate::diagnostic::Diagnostic;
+use crate::program::Scrape;
 use crate::syntax::{Entry, Node, Scalar};
 use crate::transport::Transport;
 
@@ -21,8 +22,9 @@ const TARGET: Spec = Spec {
         "resolve",
         "redirects",
         "limits",
+        "watch",
     ],
-    not_yet: &["watch", "share_connections"],
+    not_yet: &["share_connections"],
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -51,6 +53,7 @@ pub(crate) fn plain(name: Scalar, url: String) -> TargetPlan {
         health: None,
         insecure: false,
         ca: None,
+        watch: None,
         transport: Transport::default(),
     }
 }
@@ -83,7 +86,48 @@ fn target(reader: &mut Reader<'_>, entry: &Entry) -> TargetPlan {
         target.health = Some(path.text.clone());
     }
     ways::read(reader, fields, &mut target);
+    target.watch = watch(reader, fields, &target.url);
     target
+}
+
+/// `watch: /metrics`, a whole URL, or `{ path, every }`.
+fn watch(reader: &mut Reader<'_>, target: Fields<'_>, base: &str) -> Option<Scrape> {
+    const WATCH: Spec = Spec { what: "`watch`", keys: &["path", "every"], not_yet: &[] };
+    let entry = target.entry("watch")?;
+    let (path, every_ns) = match &entry.value {
+        Node::Map(..) => {
+            let fields = reader.fields(&entry.value, entry.key.span, &WATCH)?;
+            let every_ns = reader.duration_at(fields, "every", SECOND_NS);
+            let Some(path) = reader.text_at(fields, "path") else {
+                reader.missing(entry.key.span, "`watch`", "path", "/metrics");
+                return None;
+            };
+            (path.clone(), every_ns.unwrap_or(5 * SECOND_NS))
+        }
+        _ => (reader.text_at(target, "watch")?.clone(), 5 * SECOND_NS),
+    };
+    let (url, path_text) = match path.text.split_once("://") {
+        None => (base.to_owned(), path.text.clone()),
+        Some((_, rest)) => {
+            let end = path.text.len() - rest.len() + rest.find('/').unwrap_or(rest.len());
+            match check_url(&path.text[..end]) {
+                Ok(url) => (url, if end < path.text.len() { path.text[end..].to_owned() } else { "/".into() }),
+                Err(message) => {
+                    reader.push(
+                        Diagnostic::error("bad-url", path.span, message)
+                            .help("write for example `watch: http://127.0.0.1:9100/metrics`"),
+                    );
+                    return None;
+                }
+            }
+        }
+    };
+    let is_plain = path_text.starts_with('/') && path_text.chars().all(|c| c.is_ascii_graphic());
+    if !is_plain || path_text.contains("{{") {
+        reader.bad_value(path.span, "`watch` is a plain path that starts with `/`, or a whole URL");
+        return None;
+    }
+    Some(Scrape { url, path: path_text, every_ns })
 }
 
 fn url(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> String {

@@ -78,6 +78,7 @@ impl Order {
             health: None,
             insecure: args.insecure,
             ca: None,
+            watch: None,
             transport: Transport { http, ..Transport::default() },
         };
         Ok(Self {
@@ -253,6 +254,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         shape: scenarios::Shape::Plain,
         warm_up_ns: 0,
         graceful_stop_ns: GRACE_NS,
+        cool_down_ns: 0,
         isolation_required: false,
         faults: scenarios::faults::Faults::default(),
         fresh: scenarios::conditions::Fresh::default(),
