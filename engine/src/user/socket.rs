@@ -149,7 +149,7 @@ impl VirtualUser {
         let doing = self.conversation.as_ref().map(|c| c.doing)?;
         match news {
             News::Message(at, message) => {
-                self.hear(*at, message, recorder);
+                self.hear_message(*at, message, recorder);
                 self.after_message(doing, *at, message, recorder)
             }
             News::Done(at) => self.done(doing, *at, recorder),
@@ -173,7 +173,7 @@ impl VirtualUser {
     pub(super) fn overhear(&mut self, news: &News, recorder: &mut Recorder) {
         match news {
             News::Message(at, message) => {
-                self.hear(*at, message, recorder);
+                self.hear_message(*at, message, recorder);
                 self.keep(*at, message);
             }
             News::Ended(at, ended) => self.hear_the_end(*at, ended, Doing::Nothing, recorder),
@@ -465,7 +465,7 @@ impl VirtualUser {
     }
 
     /// Every message passes here once, asked for or not.
-    fn hear(&mut self, at: Nanos, message: &Message, recorder: &mut Recorder) {
+    fn hear_message(&mut self, at: Nanos, message: &Message, recorder: &mut Recorder) {
         let Some(conversation) = &self.conversation else {
             return;
         };
