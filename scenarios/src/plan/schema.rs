@@ -79,12 +79,18 @@ fn definition(name: &str, spec: &Spec) -> Json {
     object
 }
 
+/// The keys of an objective that are no percentile.
+fn objective_keys() -> impl Iterator<Item = &'static str> {
+    let is_percentile = |key: &str| key.rsplit('_').next().is_some_and(|p| p.starts_with("p5") || p.starts_with("p9"));
+    sla::OBJECTIVE_KEYS.iter().flat_map(|list| list.iter()).copied().filter(move |key| !is_percentile(key))
+}
+
 /// An objective: the keys that every one has, one statistic, or k6's spelling as text.
 fn objective() -> Json {
     let known = keys::of("objective");
     let mut properties = Map::new();
-    for key in sla::OBJECTIVE_KEYS.iter().flat_map(|list| list.iter()) {
-        properties.insert((*key).to_owned(), known.iter().find(|k| k.name == *key).map_or(json!({}), Key::property));
+    for key in objective_keys() {
+        properties.insert(key.to_owned(), known.iter().find(|k| k.name == key).map_or(json!({}), Key::property));
     }
     let percentile = Key { name: "p95", shape: shapes::limit, about: keys::PERCENTILE }.property();
     json!({

@@ -378,6 +378,6 @@ pub(super) fn selection(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<(&'s
 pub(super) const SPECS: &[(&str, &Spec)] = &[("of", &OF)];
 
 /// The keys of an objective, for the schema.
-pub(super) const OBJECTIVE_KEYS: &[&[&str]] = &[KEYS];
+pub(super) const OBJECTIVE_KEYS: &[&[&str]] = &[KEYS, STATS];
 /// Keys that are percentiles, as a pattern.
-pub(super) const PERCENTILE_KEYS: &str = r"^p(\([0-9.]+\)|[0-9.]+)$";
+pub(super) const PERCENTILE_KEYS: &str = r"^((service|connect)_)?p(\([0-9.]+\)|[0-9.]+)$";

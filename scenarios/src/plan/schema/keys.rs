@@ -515,7 +515,7 @@ const OBJECTIVE: &[Key] = keys! {
     "watch": text, "A series of the target's metrics.";
     "growth": limit, "How much a watched series may grow, `< 5% per 24h`.";
     "regress": limit, "How much worse than the baseline it may be.";
-    "share": any, "The share of requests below a limit.";
+    "share": any, "With `each`: in how many windows it has to hold, `99%`. Default: in all.";
     "containment": any, "How far a fault may spread.";
     "variation": any, "How much a statistic may vary.";
     "returns": any, "Whether a series returns to where it was.";

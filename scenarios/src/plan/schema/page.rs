@@ -1,7 +1,7 @@
 //! The reference page: every key of the parser is named in it, and every example on it is a right scenario.
 //! `WATERTIGHT_LANGUAGE_PAGE=1` writes missing tables into it.
 
-use super::{keys, sla, specs};
+use super::{keys, objective_keys, specs};
 use crate::source::Source;
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ fn docs(file: &str) -> PathBuf {
 /// Definitions with the keys that work today.
 fn tables() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut tables: Vec<_> = specs().into_iter().map(|(name, spec)| (name, spec.keys.to_vec())).collect();
-    tables.push(("objective", sla::OBJECTIVE_KEYS.concat()));
+    tables.push(("objective", objective_keys().collect()));
     tables
 }
 
