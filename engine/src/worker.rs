@@ -3,6 +3,7 @@
 
 use crate::client::answer::Ending;
 use crate::client::exchange::{UserClient, Wire};
+use crate::client::park::WORTH_PARKING;
 use crate::client::socket::News;
 use crate::client::stranger::send_beside;
 use crate::clock::{Clock, MILLISECOND, Nanos, SECOND, thread_cpu_ns, thread_queue_wait_ns};
@@ -63,13 +64,14 @@ impl Desk {
     /// Sleeps until `due`, or until the run is cut; answers whether it was not cut.
     async fn sleep(&self, due: Nanos, client: Option<&mut UserClient>) -> bool {
         let mut client = client;
+        let is_long = self.is_long(due);
         let mut sleep = pin!(self.timer.sleep_until(due));
         poll_fn(|cx| {
             if self.wire.cut.get() {
                 return Poll::Ready(false);
             }
             if let Some(client) = &mut client {
-                client.drive_idle(cx);
+                client.drive_idle(is_long, cx);
             }
             sleep.as_mut().poll(cx).map(|()| true)
         })
@@ -91,14 +93,19 @@ impl Desk {
         }
     }
 
+    fn is_long(&self, until: Nanos) -> bool {
+        until.saturating_sub(self.run.clock.now()) >= WORTH_PARKING
+    }
+
     /// A pause between iterations: ends early when no further iteration will come; answers whether one may.
     async fn pause(&self, until: Nanos, client: &mut UserClient) -> bool {
+        let is_long = self.is_long(until);
         let mut sleep = pin!(self.timer.sleep_until(until));
         poll_fn(|cx| {
             if self.wire.cut.get() || self.stopping.get() {
                 return Poll::Ready(false);
             }
-            client.drive_idle(cx);
+            client.drive_idle(is_long, cx);
             sleep.as_mut().poll(cx).map(|()| true)
         })
         .await
@@ -473,7 +480,7 @@ async fn next_arrival(desk: &Desk, waiting: &Waiting, client: &mut UserClient) -
         if desk.stopping.get() || desk.wire.cut.get() {
             return Poll::Ready(None);
         }
-        client.drive_idle(cx);
+        client.drive_idle(false, cx);
         *waiting.waker.borrow_mut() = Some(cx.waker().clone());
         Poll::Pending
     })

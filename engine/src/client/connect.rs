@@ -1,8 +1,9 @@
 //! Connecting: socket, TLS, the first words of HTTP; failures told apart into the target's and our own.
 //! In: a target. Out: an open [`Connection`] that its user polls itself.
 
-use super::exchange::Wire;
+use super::exchange::{Endpoint, Wire};
 use super::network::Throttle;
+use super::park::Parked;
 use super::reach::{Socket, reach};
 use super::slow::{MOUTHFUL, Pause, Slowness};
 use super::tls;
@@ -54,6 +55,8 @@ pub enum Line {
     },
     /// HTTP/2.
     Two(Box<Two>),
+    /// HTTP/1.1, while nobody speaks.
+    Parked(Box<Parked>),
 }
 
 /// An open connection.
@@ -95,6 +98,11 @@ impl Connection {
         self.ended = match &mut self.line {
             Line::One { driver, .. } => super::framing::has_ended(driver.as_mut().poll(cx), &mut self.is_unasked),
             Line::Two(two) => two.poll(cx).is_ready(),
+            Line::Parked(parked) => {
+                let ended = parked.poll(cx).is_ready();
+                self.is_unasked |= !parked.unasked.is_empty();
+                ended
+            }
         };
         if self.rest.is_some() {
             self.read_away(cx);
@@ -158,7 +166,7 @@ impl Connection {
             && self.rest.is_none()
             && match &self.line {
                 Line::One { sender, .. } => !sender.is_closed(),
-                Line::Two(_) => true,
+                Line::Two(_) | Line::Parked(_) => true,
             }
     }
 
@@ -196,7 +204,7 @@ pub async fn connect_to_upgrade(wire: &Wire, index: usize) -> Result<Connection,
     let limit = Duration::from_nanos(wire.targets[index].connect_timeout_ns);
     let open = async {
         let (stream, traffic, local_port) = stream(wire, index).await?;
-        let line = speak_one(wire, index, stream).await?;
+        let line = speak(stream, &wire.targets[index]).await.map_err(ConnectError::Target)?;
         Ok(Connection::new(wire, line, traffic, local_port))
     };
     tokio::time::timeout(limit, open).await.unwrap_or(Err(ConnectError::Target(Transport::ConnectTimeout)))
@@ -237,6 +245,23 @@ async fn bytes_to(
     Ok((stream, traffic, local_port))
 }
 
+/// HTTP/1.1 on an open stream.
+pub(super) async fn speak(stream: Stream, endpoint: &Endpoint) -> Result<Line, Transport> {
+    let mut builder = http1::Builder::new();
+    // Left alone, the parser keeps its table of headers on the stack; any other limit costs an allocation an answer.
+    if endpoint.limits.headers != USUAL_HEADERS {
+        builder.max_headers(endpoint.limits.headers);
+    }
+    let (sender, driver) = builder
+        // A small request is cheaper copied into one buffer than gathered by the kernel.
+        .writev(false)
+        .max_buf_size(endpoint.limits.head_bytes)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| Transport::Broken)?;
+    Ok(Line::One { sender, driver: Box::pin(driver) })
+}
+
 /// The parser's own limit of headers.
 const USUAL_HEADERS: usize = 100;
 
@@ -252,27 +277,10 @@ async fn open(wire: &Wire, index: usize, sessions: Option<&Arc<ClientConfig>>) -
     } else if endpoint.transport.http == Http::Two {
         return Err(ConnectError::Target(Transport::NoHttp2));
     } else {
-        speak_one(wire, index, stream).await?
+        speak(stream, endpoint).await.map_err(ConnectError::Target)?
     };
     wire.facts.opened(agreed_on_two);
     Ok(Connection::new(wire, line, traffic, local_port))
-}
-
-async fn speak_one(wire: &Wire, index: usize, stream: Stream) -> Result<Line, ConnectError> {
-    let endpoint = &wire.targets[index];
-    let mut builder = http1::Builder::new();
-    // Left alone, the parser keeps its table of headers on the stack; any other limit costs an allocation an answer.
-    if endpoint.limits.headers != USUAL_HEADERS {
-        builder.max_headers(endpoint.limits.headers);
-    }
-    let (sender, driver) = builder
-        // A small request is cheaper copied into one buffer than gathered by the kernel.
-        .writev(false)
-        .max_buf_size(endpoint.limits.head_bytes)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|_| ConnectError::Target(Transport::Broken))?;
-    Ok(Line::One { sender, driver: Box::pin(driver) })
 }
 
 /// What an error of an open connection means.

@@ -12,7 +12,7 @@ use super::framing::{self, Stray};
 use super::reach::{self, Turn};
 use super::socket::Socket;
 use super::stranger::Strangers;
-use super::{tls, two};
+use super::{park, tls, two};
 use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
 use crate::faults::{Leaving, Orders};
@@ -372,9 +372,15 @@ impl UserClient {
         }
     }
 
-    /// Lets idle connections notice that the other side closed them.
-    pub fn drive_idle(&mut self, cx: &mut Context<'_>) {
+    /// Lets idle connections notice that the other side closed them; where they will be idle for long, parks them.
+    pub fn drive_idle(&mut self, is_long: bool, cx: &mut Context<'_>) {
         for slot in &mut self.connections {
+            if let Some(connection) = slot {
+                connection.drive(cx);
+                if is_long && !connection.is_parked() {
+                    *slot = slot.take().map(Connection::park);
+                }
+            }
             if let Some(connection) = slot {
                 connection.drive(cx);
                 if connection.ended {
@@ -481,11 +487,15 @@ impl UserClient {
         if out.orders.reconnect {
             *slot = None;
         }
-        if let Some(connection) = slot {
-            // One that was closed meanwhile hands the request back unsent.
-            if connection.is_usable() {
-                return send(wire, connection, request, out, received).await;
-            }
+        if slot.as_ref().is_some_and(Connection::is_parked) {
+            // Boxed: who never thinks should not make room for it.
+            *slot = Box::pin(park::unpark(slot.take(), &wire.targets[out.target])).await;
+        }
+        // One that was closed meanwhile hands the request back unsent.
+        if let Some(connection) = slot
+            && connection.is_usable()
+        {
+            return send(wire, connection, request, out, received).await;
         }
         self.send_fresh(wire, out, request, received).await
     }

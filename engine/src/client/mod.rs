@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod facts;
 pub mod framing;
 pub mod network;
+pub mod park;
 pub mod reach;
 pub mod slow;
 pub mod socket;

@@ -289,7 +289,7 @@ impl UserClient {
             if time.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(News::Time(wire.clock.now()));
             }
-            self.drive_idle(cx);
+            self.drive_idle(false, cx);
             let Some(socket) = &mut self.socket else {
                 return Poll::Pending;
             };

@@ -228,7 +228,7 @@ async fn collect(
 fn why(connection: &Connection) -> Transport {
     match &connection.line {
         Line::Two(two) => two.why.unwrap_or(Transport::Closed),
-        Line::One { .. } => Transport::Closed,
+        Line::One { .. } | Line::Parked(_) => Transport::Closed,
     }
 }
 

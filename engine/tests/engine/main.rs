@@ -11,6 +11,7 @@ mod http2;
 mod isolation;
 mod laws;
 mod loopback;
+mod parking;
 mod phases;
 mod redirects;
 mod requests;
