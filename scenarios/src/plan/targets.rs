@@ -8,6 +8,8 @@ use crate::program::Scrape;
 use crate::syntax::{Entry, Node, Scalar};
 use crate::transport::Transport;
 
+const WATCH: Spec = Spec { what: "`watch`", keys: &["path", "every"], not_yet: &[] };
+
 const TARGET: Spec = Spec {
     what: "a target",
     keys: &[
@@ -92,7 +94,6 @@ fn target(reader: &mut Reader<'_>, entry: &Entry) -> TargetPlan {
 
 /// `watch: /metrics`, a whole URL, or `{ path, every }`.
 fn watch(reader: &mut Reader<'_>, target: Fields<'_>, base: &str) -> Option<Scrape> {
-    const WATCH: Spec = Spec { what: "`watch`", keys: &["path", "every"], not_yet: &[] };
     let entry = target.entry("watch")?;
     let (path, every_ns) = match &entry.value {
         Node::Map(..) => {
@@ -201,4 +202,4 @@ pub(crate) fn check_url(url: &str) -> Result<String, String> {
 }
 
 /// The tables of keys of this file, for the schema.
-pub(super) const SPECS: &[(&str, &Spec)] = &[("target", &TARGET)];
+pub(super) const SPECS: &[(&str, &Spec)] = &[("target", &TARGET), ("watch", &WATCH)];
