@@ -92,6 +92,8 @@ fn target(reader: &mut Reader<'_>, entry: &Entry) -> TargetPlan {
     target
 }
 
+const WATCH: Spec = Spec { what: "`watch`", keys: &["path", "every"], not_yet: &[] };
+
 /// `watch: /metrics`, a whole URL, or `{ path, every }`.
 fn watch(reader: &mut Reader<'_>, target: Fields<'_>, base: &str) -> Option<Scrape> {
     let entry = target.entry("watch")?;

@@ -23,6 +23,7 @@ pub(super) fn of(definition: &str) -> &'static [Key] {
 pub(super) const TABLES: &[(&str, &[Key])] = &[
     ("file", FILE),
     ("target", TARGET),
+    ("watch", WATCH),
     ("tls", TLS),
     ("limits", LIMITS),
     ("role", ROLE),
@@ -246,11 +247,16 @@ const FILE: &[Key] = keys! {
     "waivers": waivers, "Misses that are let through for a while, with a name and a date.";
 };
 
+const WATCH: &[Key] = keys! {
+    "path": text, "The path, or a whole URL.";
+    "every": duration, "From one reading to the next. At least 1s; default 5s.";
+};
+
 const TARGET: &[Key] = keys! {
     "url": text, "The base address, `http://` or `https://`, or `unix:/path` for a socket of this machine.";
     "timeout": duration, "The longest time for one request, connecting included. At least 1ms; default 30s.";
     "connect_timeout": duration, "The longest time to connect. At least 1ms; default 5s.";
-    "watch": any, "A path with Prometheus text, read during the run.";
+    "watch": watch, "A path or whole URL with Prometheus text, read during the run for the objectives that name a series.";
     "health": text, "A path that must answer 2xx before any load starts.";
     "http": http, "The version of HTTP: 1 (default), 2 (agreed upon in TLS), h2c (2 without TLS), auto (what TLS agrees upon, else 1).";
     "tls": tls, "How TLS is spoken.";
