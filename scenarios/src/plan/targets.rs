@@ -8,8 +8,6 @@ use crate::program::Scrape;
 use crate::syntax::{Entry, Node, Scalar};
 use crate::transport::Transport;
 
-const WATCH: Spec = Spec { what: "`watch`", keys: &["path", "every"], not_yet: &[] };
-
 const TARGET: Spec = Spec {
     what: "a target",
     keys: &[

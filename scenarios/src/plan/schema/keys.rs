@@ -123,13 +123,6 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
     ("payload", keys! { "json": any, "A text message that is JSON."; "base64": text, "A binary message, as base64."; }),
     ("socket", SOCKET),
     (
-        "watch",
-        keys! {
-            "path": text, "The path with Prometheus text.";
-            "every": duration, "How often it is read. At least 1s.";
-        },
-    ),
-    (
         "events",
         keys! {
             "text": text, "JSONPath of the piece of text in each event's data; the pieces are joined before they are scanned.";
