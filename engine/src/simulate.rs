@@ -4,6 +4,7 @@
 
 use crate::Setup;
 use crate::client::answer::{Answer, Ending as Exchange, Outgoing, Times, Via};
+use crate::client::events::Listener;
 use crate::clock::{Clock, Nanos, SECOND};
 use crate::header;
 use crate::load::closed;
@@ -86,6 +87,9 @@ pub fn simulate_profile(
     seed: u64,
     script: &mut dyn Script,
 ) -> Result<RunResult, String> {
+    if !program.sockets.is_empty() {
+        return Err("a simulation plays no WebSocket: its script answers requests only".into());
+    }
     let clock = Clock::simulated();
     let setup = Setup {
         profile: 0,
@@ -106,6 +110,14 @@ pub fn simulate_profile(
     let recorder = Recorder::new(Arc::clone(program), limits, run.profile.warm_up_ns, handover);
     let fold = Fold::new(head);
     Ok(Simulation::new(Arc::new(run), recorder, messages, fold, script).play())
+}
+
+/// A scripted answer read as events, all of which come with its last byte.
+fn heard(request: &Outgoing, reply: &Reply, whole: bool, now: Nanos) -> Option<Listener> {
+    let plan = request.events.as_ref().filter(|_| whole && (200..300).contains(&reply.status))?;
+    let mut listener = Listener::new(plan.clone(), &[], 1 << 20, 16 << 20).ok()?;
+    listener.push(&reply.body, now).ok()?;
+    Some(listener)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,14 +169,24 @@ impl Seat {
     }
 }
 
-/// The answer to a request that was sent at `sent` and ends now.
-fn outcome<'r>(request: &Outgoing, reply: &'r Reply, sent: Nanos, now: Nanos, cut: Option<Exchange>) -> Answer<'r> {
+/// How an exchange ends.
+fn ending(request: &Outgoing, reply: &Reply, cut: Option<Exchange>) -> Exchange {
     let limit = request.timeout_ns;
     let in_time = reply.after.is_some_and(|after| after <= limit);
     let natural = if in_time { reply.ending } else { Exchange::TimedOut };
     let ends = reply.after.map_or(limit, |after| after.min(limit));
     let is_given_up = request.orders.abandon.is_some_and(|leaving| leaving.after < ends);
-    let ending = cut.unwrap_or(if is_given_up { Exchange::Abandoned } else { natural });
+    cut.unwrap_or(if is_given_up { Exchange::Abandoned } else { natural })
+}
+
+/// What comes of a request that was sent at `sent` and ends now.
+fn outcome<'r>(
+    reply: &'r Reply,
+    sent: Nanos,
+    now: Nanos,
+    ending: Exchange,
+    listener: Option<&'r Listener>,
+) -> Answer<'r> {
     let whole = ending == Exchange::Complete;
     Answer {
         ending,
@@ -178,6 +200,7 @@ fn outcome<'r>(request: &Outgoing, reply: &'r Reply, sent: Nanos, now: Nanos, cu
         via: Via::default(),
         bytes_sent: 0,
         bytes_received: reply.body.len() as u64,
+        heard: listener.map(|listener| &listener.heard),
     }
 }
 
@@ -387,6 +410,8 @@ impl<'a> Simulation<'a> {
 
     fn effect(&mut self, user: usize, now: Nanos, effect: Effect) {
         match effect {
+            // A program with WebSockets is refused before it starts.
+            Effect::Socket(_) => {}
             Effect::Wait(until) => self.at(until, Event::Wake(user)),
             Effect::Send(_) => self.send(user, None, now),
             Effect::SendAll(_) => {
@@ -462,7 +487,9 @@ impl<'a> Simulation<'a> {
             None => &seat.user.outgoing,
             Some(branch) => &*seat.user.branch(branch),
         };
-        let answer = outcome(request, &reply, sent, now, cut);
+        let ending = ending(request, &reply, cut);
+        let listener = heard(request, &reply, ending == Exchange::Complete, now);
+        let answer = outcome(&reply, sent, now, ending, listener.as_ref());
         let (seat, recorder) = (&mut self.seats[user].user, &mut self.recorder);
         match (branch, cut) {
             (None, Some(_)) => seat.cut_in_flight(&answer, recorder),

@@ -12,6 +12,7 @@ mod requests;
 mod roles;
 mod schema;
 mod sla;
+mod sockets;
 mod steps;
 mod stored;
 mod targets;
@@ -194,6 +195,14 @@ pub(crate) enum StepKind {
         continue_on_failure: Option<bool>,
     },
     Call(Scalar),
+    Websocket {
+        open: Box<RequestPlan>,
+        heartbeat_ns: Option<u64>,
+        steps: Vec<StepPlan>,
+    },
+    Send(PayloadPlan),
+    Receive(Box<ReceivePlan>),
+    Close(u16),
     /// From now on data of this audience may arrive.
     Join(Scalar),
     /// From now on it may not.
@@ -208,6 +217,43 @@ pub(crate) enum StepKind {
     Log(Scalar),
     Stop(Halt),
     Parallel(Vec<StepPlan>),
+}
+
+/// A message to send, as written.
+#[derive(Clone, Debug)]
+pub(crate) enum PayloadPlan {
+    Text(Scalar),
+    Json(Node),
+    Base64(Scalar),
+}
+
+/// A message to wait for, as written.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceivePlan {
+    pub like: LikePlan,
+    pub within_ns: Option<u64>,
+    pub saves: Vec<SavePlan>,
+}
+
+/// What a message must be like, as written.
+#[derive(Clone, Debug)]
+pub(crate) enum LikePlan {
+    Json(Vec<(Scalar, ConditionPlan)>),
+    Text(Scalar),
+}
+
+/// `events:` as written.
+#[derive(Clone, Debug)]
+pub(crate) struct EventsPlan {
+    pub text: Option<Scalar>,
+    pub until: Option<UntilPlan>,
+}
+
+/// `until:` of `events` as written.
+#[derive(Clone, Debug)]
+pub(crate) enum UntilPlan {
+    Text(Scalar),
+    Json(Vec<(Scalar, ConditionPlan)>),
 }
 
 /// A request as written.
@@ -231,6 +277,7 @@ pub(crate) struct RequestPlan {
     pub identities: Vec<(Scalar, Scalar)>,
     pub tags: Vec<Scalar>,
     pub continue_on_failure: Option<bool>,
+    pub events: Option<EventsPlan>,
     pub auth: Option<AuthPlan>,
     /// A request of the language itself: nothing of the journey's goes with it.
     pub bare: bool,
@@ -266,6 +313,7 @@ impl RequestPlan {
             guard: GuardPlan::default(),
             retry: None,
             poll: None,
+            events: None,
         }
     }
 }
@@ -328,6 +376,9 @@ pub(crate) struct ExpectPlan {
     pub under_ns: Option<u64>,
     pub that: Option<Scalar>,
     pub marker: Option<crate::program::Control>,
+    pub first_event_ns: Option<u64>,
+    pub event_gap_ns: Option<u64>,
+    pub events: Option<ConditionPlan>,
 }
 
 /// A condition as written.

@@ -243,7 +243,7 @@ impl VirtualUser {
         match class {
             Class::Ok => Next::GoOn,
             // As a person reloads: the user goes on, unless later steps need what this answer would have brought.
-            Class::Abandoned if plan.saves.is_empty() => Next::GoOn,
+            Class::Abandoned if plan.saves.is_empty() && !self.is_needed_later(plan) => Next::GoOn,
             _ if plan.continue_on_failure => Next::GoOn,
             _ => Next::GiveUp,
         }

@@ -5,6 +5,7 @@
 mod address;
 mod cache_lint;
 mod checks;
+mod events;
 mod faults;
 mod flow;
 mod isolation;
@@ -14,6 +15,7 @@ mod mask;
 mod redirects;
 mod render;
 mod scope;
+mod socket;
 mod switch;
 mod together;
 mod trail;
@@ -21,6 +23,7 @@ mod trail;
 pub use render::Prepared;
 
 use crate::client::answer::{Answer, Ending, Outgoing};
+use crate::client::socket::{Message, News, SocketOrder};
 use crate::clock::{Nanos, SECOND};
 use crate::failure::Failure;
 use crate::isolation::audiences::Audience;
@@ -56,6 +59,8 @@ pub enum Input<'a> {
     Branch(usize, &'a Answer<'a>),
     /// The time of [`Effect::Again`] has come.
     BranchDue(usize),
+    /// News of the WebSocket that the user is busy with.
+    Socket(&'a News),
 }
 
 /// What a virtual user wants done.
@@ -79,6 +84,8 @@ pub enum Effect {
     Again(Nanos),
     /// Send the branch again, due at the time given.
     Resend(Nanos),
+    /// Do this with the user's WebSocket, and tell how it went; [`VirtualUser::message`] is what is to be said.
+    Socket(SocketOrder),
 }
 
 /// What came of preparing a request.
@@ -167,6 +174,9 @@ pub struct VirtualUser {
     trail: Option<Box<trail::Trail>>,
     /// The request to send, after [`Effect::Send`].
     pub outgoing: Outgoing,
+    /// The message to say, after [`SocketOrder::Say`].
+    pub message: Option<Message>,
+    conversation: Option<Box<socket::Conversation>>,
     flow: Flow,
     together: Together,
 }
@@ -212,6 +222,8 @@ impl VirtualUser {
             outgoing_step: 0,
             trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
+            message: None,
+            conversation: None,
             flow: Flow::new(plan.flow.lists),
             together: Together::default(),
             run,
@@ -247,12 +259,23 @@ impl VirtualUser {
                 self.pc = self.plan().after;
                 self.due = self.due.max(now);
             }
+            Input::Socket(news) => {
+                if let Some(effect) = self.news(news, now, recorder) {
+                    return effect;
+                }
+            }
         }
         self.proceed(now, recorder)
     }
 
+    /// A message that nobody asked for, or the end of the WebSocket, while the user thinks.
+    pub fn hear_unasked(&mut self, news: &News, recorder: &mut Recorder) {
+        self.overhear(news, recorder);
+    }
+
     /// The run ended in the middle of an iteration.
     pub fn cut(&mut self, recorder: &mut Recorder) {
+        self.cut_conversation(recorder);
         if self.is_in_iteration() && recorder.is_measured(self.iteration_due) {
             recorder.interval().iterations.cut += 1;
         }
@@ -280,6 +303,7 @@ impl VirtualUser {
     }
 
     fn leave(&mut self) {
+        self.conversation = None;
         self.section = Section::Idle;
         self.ready = false;
         self.slots.fill(Value::Null);
@@ -414,6 +438,7 @@ impl VirtualUser {
             }
             Op::SwitchAccount => self.log_out_to_switch(),
             Op::End => return Ok(self.section_over(recorder)),
+            Op::Socket(op) => return self.operate_socket(op, now, recorder),
             _ => return self.flow(op, now, recorder),
         }
         Ok(None)
@@ -578,6 +603,8 @@ impl VirtualUser {
             self.note_judged(request, class, failure, &detail);
         }
         recorder.sample(&Sample { step: plan.step, class, due, times, delivered, bytes });
+        self.record_events(plan, answer, due, recorder);
+        self.upgraded(plan, answer, class);
         self.due = done;
         if let Some(kept) = &mut self.kept {
             kept.keep(run.program.journeys[self.journey].keeps, answer);
@@ -597,6 +624,7 @@ impl VirtualUser {
 
     /// A step failed: the user gives up this iteration, as a person would, and waits before the next.
     fn give_up(&mut self, now: Nanos, recorder: &mut Recorder) -> Effect {
+        self.conversation = None;
         if self.section == Section::After && !self.switch.is_under_way() {
             self.leave();
             return Effect::Gone;

@@ -50,6 +50,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         lists: 0,
         items: Vec::new(),
         continues: None,
+        socket: None,
         tokens: Vec::new(),
     };
     let before = builder.section(Section::Before, &plan.before);
@@ -139,11 +140,15 @@ impl Variables {
                         }
                     }
                 }
+                StepKind::Websocket { steps, .. } => waiting.extend(steps.iter().rev()),
+                StepKind::Receive(receive) => receive.saves.iter().for_each(|save| self.add(&save.name.text)),
                 StepKind::Probe { .. }
                 | StepKind::Think(_)
                 | StepKind::Pace(_)
                 | StepKind::Log(_)
                 | StepKind::Stop(_)
+                | StepKind::Send(_)
+                | StepKind::Close(_)
                 | StepKind::Join(_)
                 | StepKind::Leave(_)
                 | StepKind::SwitchAccount => {}
@@ -176,6 +181,8 @@ pub(super) struct Builder<'l, 'p> {
     items: Vec<String>,
     /// What the innermost group that says so wants after a failure.
     pub continues: Option<bool>,
+    /// The WebSocket whose steps are compiled: index into `Lowering::sockets`.
+    pub socket: Option<usize>,
     /// Tokens that some request of the journey needs.
     pub(super) tokens: Vec<Token>,
 }
@@ -217,7 +224,7 @@ impl<'p> Builder<'_, 'p> {
         self.ops.len() - 1
     }
 
-    fn steps(&mut self, steps: &[StepPlan]) {
+    pub(super) fn steps(&mut self, steps: &[StepPlan]) {
         for step in steps {
             if self.full {
                 return;
@@ -281,6 +288,12 @@ impl<'p> Builder<'_, 'p> {
                 self.emit(Op::Stop(*halt));
             }
             StepKind::Call(name) => self.call(name),
+            StepKind::Websocket { open, heartbeat_ns, steps } => {
+                self.websocket(open, *heartbeat_ns, steps, step.span);
+            }
+            StepKind::Send(payload) => self.send(payload, step.span),
+            StepKind::Receive(receive) => self.receive(receive, step.span),
+            StepKind::Close(code) => self.close(*code, step.span),
             StepKind::Join(name) => {
                 let name = self.audience(name);
                 self.emit(Op::Join(name));

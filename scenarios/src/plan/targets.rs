@@ -27,8 +27,6 @@ const TARGET: Spec = Spec {
     not_yet: &["share_connections"],
 };
 
-const WATCH: Spec = Spec { what: "`watch`", keys: &["path", "every"], not_yet: &[] };
-
 const SECOND_NS: u64 = 1_000_000_000;
 
 pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> Vec<TargetPlan> {
@@ -91,6 +89,8 @@ fn target(reader: &mut Reader<'_>, entry: &Entry) -> TargetPlan {
     target.watch = watch(reader, fields, &target.url);
     target
 }
+
+const WATCH: Spec = Spec { what: "`watch`", keys: &["path", "every"], not_yet: &[] };
 
 /// `watch: /metrics`, a whole URL, or `{ path, every }`.
 fn watch(reader: &mut Reader<'_>, target: Fields<'_>, base: &str) -> Option<Scrape> {
@@ -202,4 +202,4 @@ pub(crate) fn check_url(url: &str) -> Result<String, String> {
 }
 
 /// The tables of keys of this file, for the schema.
-pub(super) const SPECS: &[(&str, &Spec)] = &[("watch", &WATCH), ("target", &TARGET)];
+pub(super) const SPECS: &[(&str, &Spec)] = &[("target", &TARGET), ("watch", &WATCH)];

@@ -36,6 +36,7 @@ fn listing(program: &Program, journey: &Journey) -> String {
                 format!("parallel {}", names.collect::<Vec<_>>().join(" and "))
             }
             Op::End => "end".into(),
+            Op::Socket(op) => format!("{op:?}"),
             Op::Join(name) => format!("join {}", name.written()),
             Op::Leave(name) => format!("leave {}", name.written()),
             Op::SwitchAccount => "switch account".into(),

@@ -38,7 +38,6 @@ const CASES: &[Case] = &[
     case("- think: 1s..4s", "- think: 4s..1s", "34:18 bad-value", "`4s..1s` runs backwards: the smaller bound comes first"),
     case("- think: 1s..4s", "- think: soon", "34:18 bad-value", "`soon` does not start with a number"),
     case("- think: 1s..4s", "- think", "34:11 bad-step", "think: "),
-    case("- think: 1s..4s", "- websocket /ws:\n            steps: []", "34:11 not-yet", "`websocket` is part of the language but not built yet"),
     case("- think: 1s..4s", "- pace: 10s", "34:11 bad-step", "move it to the top"),
     case("- POST /sessions:", "- pace: soon\n      - POST /sessions:", "28:15 bad-value", "`soon` does not start with a number"),
     case("- POST /sessions:", "- pace: 1s\n      - pace: 1s\n      - POST /sessions:", "29:9 bad-step", "stands there once"),
@@ -64,6 +63,16 @@ const CASES: &[Case] = &[
     case("- think: 1s..4s", "- stop: users", "34:17 bad-value", "did you mean `user`"),
     case("- think: 1s..4s", "- stop", "34:11 bad-step", "stop: "),
     case("- think: 1s..4s", "- group: a\n          on_failure: go_on\n          steps: [ GET /a ]", "35:23 bad-value", "continue"),
+    case("- think: 1s..4s", "- websocket ws:\n            steps: []", "34:11 bad-step", "write for example `websocket /"),
+    case("- think: 1s..4s", "- websocket /ws:\n            hartbeat: 3s\n            steps: []", "35:13 unknown-key", "did you mean `heartbeat`?"),
+    case("- think: 1s..4s", "- websocket /ws: { heartbeat: 3s }", "34:11 missing-key", "steps"),
+    case("- think: 1s..4s", "- websocket /ws", "34:11 bad-step", "write `websocket /path:` and under it `steps:`"),
+    case("- think: 1s..4s", "- send: hello", "34:11 bad-step", "it stands in the `steps` of a `websocket /path`"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ websocket /b: { steps: [] } ] }", "34:37 bad-step", "a `websocket` cannot stand inside another"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { close: 1005 } ] }", "34:46 bad-value", "1000 is the usual end"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { send: { base64: '###' } } ] }", "34:55 bad-value", "this is no base64"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { receive: {}, within: 1 } ] }", "34:60 bad-value", "`1s`"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { receive: {}, save: { x: { header: a } } } ] }", "34:60 bad-value", "save from a message by JSONPath"),
     case("- think: 1s..4s", "- join: \"{{ rom }}\"", "34:21 unknown-variable", "no step of this journey saves or sets it"),
     case("- think: 1s..4s", "- leave: [a]", "34:18 wrong-type", "`leave` is text"),
     case("- think: 1s..4s", "- switch_account: back", "34:27 bad-value", "next"),
@@ -97,7 +106,10 @@ const CASES: &[Case] = &[
     case("expect: { status: 201 }", "echo: { send: Authorization, read: X-Id }", "30:25 two-meanings", "remove it from `headers`"),
     case("expect: { status: 201 }", "echo: { send: X-Id, read: \"$.id[\" }", "30:37 bad-path", "write for example `$.items[0].id`"),
     case("expect: { status: 201 }", "revokes: tokn", "30:20 unknown-name", "did you mean `token`"),
-    case("expect: { status: 201 }", "expect: { first_event: < 2s }", "30:21 not-yet", "`first_event` is part of the language but not built yet"),
+    case("expect: { status: 201 }", "expect: { first_event: < 2s }", "28:9 missing-key", "add `events: { text: $.text"),
+    case("expect: { status: 201 }", "events: { untill: x }", "30:21 unknown-key", "did you mean `until`?"),
+    case("expect: { status: 201 }", "events: { until: '{{ account.id }}' }", "30:28 template-not-here", ""),
+    case("expect: { status: 201 }", "events: { until: { $.a: '{{ account.id }}' } }", "30:30 template-not-here", "`until` is the same for every request"),
     case("expect: { status: 201 }", "expect: { body: hello }", "30:27 wrong-type", "contains"),
     case("expect: { status: 201 }", "retry: { times: 2 }", "30:11 missing-key", "on: [429, 503]"),
     case("expect: { status: 201 }", "retry: { on: [] }", "30:20 bad-value", "never tries again"),
@@ -406,10 +418,7 @@ fn warnings_do_not_stop_the_file() {
 /// Steps that come later.
 #[rustfmt::skip]
 const LATER_STEPS: &[&str] = &[
-    "websocket /ws: { steps: [] }",
     "rendezvous: { name: a }",
-    "GET /a: { events: { text: x } }",
-    "GET /a: { expect: { event_gap: < 1s } }",
 ];
 
 /// What is replaced, and by what comes later.

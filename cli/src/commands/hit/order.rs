@@ -218,6 +218,8 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         plants_marker: false,
         retry: None,
         poll: None,
+        events: None,
+        upgrade: None,
         guard: scenarios::guard::Guard::default(),
         whole_url: false,
     }
@@ -242,7 +244,15 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         fresh: scenarios::conditions::Fresh::default(),
         keeps: scenarios::conditions::Keeps::default(),
     };
-    let step = Step { journey: 0, name: name.clone(), target: 0, tags: Vec::new(), probe: false, control: None };
+    let step = Step {
+        journey: 0,
+        name: name.clone(),
+        target: 0,
+        tags: Vec::new(),
+        probe: false,
+        control: None,
+        socket: false,
+    };
     let profile = Profile {
         name: "hit".into(),
         load,
@@ -257,6 +267,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         moments: Vec::new(),
     };
     Program {
+        sockets: Vec::new(),
         name,
         targets: vec![target],
         roles: Vec::new(),
