@@ -11,6 +11,7 @@ mod names;
 mod objectives;
 mod requests;
 mod review;
+mod streams;
 mod templates;
 mod trail;
 mod types;
@@ -44,6 +45,7 @@ pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
         routes: Vec::new(),
         probes: Vec::new(),
         called: vec![false; plan.fragments.len()],
+        sockets: Vec::new(),
         foreign: Vec::new(),
         trail: Trail::default(),
         trails: Vec::new(),
@@ -67,6 +69,7 @@ pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
         secrets: plan.secrets.iter().cloned().chain(lowering.secrets).collect(),
         abort_rules: Vec::new(),
         gate: None,
+        sockets: lowering.sockets,
     };
     let mut diagnostics = lowering.diagnostics;
     let trails = lowering.trails;
@@ -114,6 +117,7 @@ struct Lowering<'p> {
     probes: Vec<(usize, Route, Span)>,
     /// Which fragments some journey calls.
     called: Vec<bool>,
+    sockets: Vec<crate::streams::Socket>,
     /// Hosts of whole URLs that are none of the targets; numbered behind them.
     foreign: Vec<TargetPlan>,
     /// What the journey at hand has set and read so far.

@@ -8,7 +8,8 @@
 use super::trail::Read;
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Expr, Slot};
-use crate::program::{Journey, Op, Pc, Request};
+use crate::program::{Journey, Op, Pc, Program, Request};
+use crate::streams::{Socket, SocketOp};
 use crate::value::Value;
 use std::collections::BTreeMap;
 
@@ -67,6 +68,7 @@ impl State {
 struct Flow<'a> {
     journey: &'a Journey,
     requests: &'a [Request],
+    sockets: &'a [Socket],
     reads: BTreeMap<usize, Vec<&'a Read>>,
     states: Vec<Option<State>>,
     waiting: Vec<usize>,
@@ -75,7 +77,8 @@ struct Flow<'a> {
 }
 
 /// What is read before it is set.
-pub(super) fn check(journey: &Journey, requests: &[Request], reads: &[Read]) -> Vec<Diagnostic> {
+pub(super) fn check(journey: &Journey, program: &Program, reads: &[Read]) -> Vec<Diagnostic> {
+    let (requests, sockets) = (&program.requests, &program.sockets);
     let state = State::new(journey.slots);
     if reads.is_empty() || journey.ops.len().saturating_mul(state.ever.0.len()) > MOST_WORDS {
         return Vec::new();
@@ -83,7 +86,7 @@ pub(super) fn check(journey: &Journey, requests: &[Request], reads: &[Read]) -> 
     let mut at: BTreeMap<usize, Vec<&Read>> = BTreeMap::new();
     reads.iter().for_each(|read| at.entry(read.op).or_default().push(read));
     let states = vec![None; journey.ops.len()];
-    let mut flow = Flow { journey, requests, reads: at, states, waiting: Vec::new(), ready: state.clone() };
+    let mut flow = Flow { journey, requests, sockets, reads: at, states, waiting: Vec::new(), ready: state.clone() };
     flow.play(journey.before, state);
     flow.ready = flow.end_of(journey.before, journey.steps).unwrap_or_else(|| State::new(journey.slots));
     let ready = flow.ready.clone();
@@ -155,19 +158,33 @@ impl Flow<'_> {
                     self.arrive(*to, state.clone());
                 }
             }
-            Op::End => {}
+            Op::End | Op::Stop(_) => {}
             Op::SwitchAccount => self.arrive(next, self.ready.clone()),
             Op::Request(number) => {
                 self.save(*number, &mut state);
+                self.arrive(next, state);
+            }
+            Op::Parallel(numbers) => {
+                numbers.iter().for_each(|number| self.save(*number, &mut state));
                 self.arrive(next, state);
             }
             Op::Set { slot, .. } => {
                 state.add(*slot);
                 self.arrive(next, state);
             }
-            Op::Think(_) | Op::GroupStart(_) | Op::GroupEnd(_) | Op::Join(_) | Op::Leave(_) => {
+            Op::Next { slot, done, .. } => {
+                self.arrive(*done, state.clone());
+                state.add(*slot);
                 self.arrive(next, state);
             }
+            Op::Socket(op) => self.socket(op, next, state),
+            Op::Think(_)
+            | Op::GroupStart(_)
+            | Op::GroupEnd(_)
+            | Op::Each { .. }
+            | Op::Log(_)
+            | Op::Join(_)
+            | Op::Leave(_) => self.arrive(next, state),
         }
     }
 
@@ -180,6 +197,21 @@ impl Flow<'_> {
                 state.always.add(save.slot);
             }
         }
+    }
+
+    /// A socket that cannot be opened and need not be is left out with its steps.
+    fn socket(&mut self, op: &SocketOp, next: Pc, mut state: State) {
+        match op {
+            SocketOp::Open(number) => {
+                let socket = &self.sockets[*number];
+                if self.requests[socket.request].continue_on_failure {
+                    self.arrive(socket.after, state.clone());
+                }
+            }
+            SocketOp::Receive(receive) => receive.saves.iter().for_each(|save| state.add(save.slot)),
+            SocketOp::Send(_) | SocketOp::Close(_) | SocketOp::End => {}
+        }
+        self.arrive(next, state);
     }
 
     /// What is there at the end of the section from `start` to before `end`.

@@ -17,7 +17,7 @@ pub(super) fn review(plan: &Plan, program: &Program, trails: &[Trail]) -> Vec<Di
     let mut found = Vec::new();
     for (journey, trail) in program.journeys.iter().zip(trails) {
         let played_by = journey.role.map_or(Role::Nobody, Role::Known);
-        found.extend(assignment::check(journey, &program.requests, &trail.places));
+        found.extend(assignment::check(journey, program, &trail.places));
         found.extend(types::check(plan, played_by, journey, &program.requests, trail));
     }
     found.extend(unread_variables(plan, trails));
@@ -77,7 +77,10 @@ fn restless(plan: &Plan, program: &Program) -> Vec<Diagnostic> {
     let dealt = deal_users(program, soak.load.most_users());
     for ((journey, written), users) in program.journeys.iter().zip(&plan.journeys).zip(dealt) {
         let waits = |op: &Op| matches!(op, Op::Think(_));
-        if users == 0 || journey.ops[journey.steps as usize..journey.after as usize].iter().any(waits) {
+        if users == 0
+            || journey.flow.pace.is_some()
+            || journey.ops[journey.steps as usize..journey.after as usize].iter().any(waits)
+        {
             continue;
         }
         let name = &written.name;

@@ -48,6 +48,19 @@ impl Lowering<'_> {
         self.trail.texts.push(Text { scalar, text, offset, is_condition, stranger });
     }
 
+    /// Takes down what a bare expression reads.
+    fn look(&mut self, scalar: &Scalar, expr: &Expr, is_condition: bool, names: &Visible<'_>) {
+        let mut reads_variable = false;
+        expr.places(&mut |place| {
+            reads_variable |= matches!(place, Place::Slot(_));
+            self.trail.read(place);
+        });
+        expr.reads(&mut |slot, range| self.trail_at(scalar, slot, range));
+        if reads_variable && is_condition {
+            self.text_of(scalar, &scalar.text, 0, true, names);
+        }
+    }
+
     /// Takes down where a variable is read.
     fn trail_at(&mut self, scalar: &Scalar, slot: Slot, range: Range<usize>) {
         let span = scalar.locate(&self.plan.source.text, range);
@@ -94,6 +107,47 @@ impl Lowering<'_> {
         Template::constant(constant(node))
     }
 
+    /// A list as it stands in the file, or a bare expression that must be one.
+    pub(super) fn list(&mut self, node: &Node, names: &Visible<'_>) -> Expr {
+        let Node::Scalar(scalar) = node else {
+            if let Some(inner) = first_template(node) {
+                self.push(
+                    Diagnostic::error("bad-value", inner.span, "inside a list there is no template here")
+                        .help("write the whole list as one expression, such as \"[a, b]\""),
+                );
+            }
+            return Expr::constant(constant(node));
+        };
+        let nothing = || Expr::compile("[]", names).expect("`[]` is an expression");
+        if scalar.broken {
+            return nothing();
+        }
+        if scalar.text.contains("{{") {
+            self.push(
+                Diagnostic::error("bare-expression", scalar.span, "a list stands here without `{{ }}`")
+                    .help(format!("write `{}`", scalar.shown().replace("{{", "").replace("}}", "").trim())),
+            );
+            return nothing();
+        }
+        match Expr::compile(&scalar.text, names) {
+            Ok(expr) => {
+                let kind = expr.result_type();
+                if !matches!(kind, Type::List | Type::Any) {
+                    self.push(
+                        Diagnostic::error("wrong-type", scalar.span, "`for_each` goes through a list")
+                            .label(format!("this gives {}", type_word(kind))),
+                    );
+                }
+                self.look(scalar, &expr, false, names);
+                expr
+            }
+            Err(error) => {
+                self.expression_mistake(scalar, 0, error);
+                nothing()
+            }
+        }
+    }
+
     /// A bare expression that must be true or false.
     pub(super) fn condition(&mut self, scalar: &Scalar, names: &Visible<'_>) -> Option<Expr> {
         if scalar.broken {
@@ -108,14 +162,7 @@ impl Lowering<'_> {
         }
         match Expr::compile(&scalar.text, names) {
             Ok(expr) => {
-                let trail = &mut self.trail;
-                expr.places(&mut |place| trail.read(place));
-                expr.reads(&mut |slot, range| self.trail_at(scalar, slot, range));
-                let mut reads_variable = false;
-                expr.places(&mut |place| reads_variable |= matches!(place, Place::Slot(_)));
-                if reads_variable {
-                    self.text_of(scalar, &scalar.text, 0, true, names);
-                }
+                self.look(scalar, &expr, true, names);
                 self.diagnostics.extend(no_condition(scalar, expr.result_type()));
                 Some(expr)
             }

@@ -11,6 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expr::{Expr, Template, Type};
 use crate::plan::Plan;
 use crate::program::{Journey, Op, Request, Save, SaveSource};
+use crate::streams::SocketOp;
 
 /// Rounds after which types that still change count as unknown.
 const ROUNDS: usize = 8;
@@ -63,7 +64,31 @@ fn types(plan: &Plan, played_by: Role, journey: &Journey, requests: &[Request]) 
                 Some(value) => join(&mut kinds[usize::from(*slot)], Type::of(value)),
                 None => worked_out.push((usize::from(*slot), value)),
             },
-            _ => {}
+            Op::Parallel(numbers) => {
+                for save in numbers.iter().flat_map(|number| &requests[*number].saves) {
+                    join(&mut kinds[usize::from(save.slot)], saved(save));
+                }
+            }
+            Op::Socket(SocketOp::Receive(receive)) => {
+                receive.saves.iter().for_each(|save| join(&mut kinds[usize::from(save.slot)], saved(save)));
+            }
+            Op::Next { slot, .. } => join(&mut kinds[usize::from(*slot)], Type::Any),
+            Op::Socket(_)
+            | Op::Each { .. }
+            | Op::Think(_)
+            | Op::Jump(_)
+            | Op::JumpUnless { .. }
+            | Op::Count { .. }
+            | Op::Round { .. }
+            | Op::Choose(_)
+            | Op::GroupStart(_)
+            | Op::GroupEnd(_)
+            | Op::Log(_)
+            | Op::Stop(_)
+            | Op::End
+            | Op::Join(_)
+            | Op::Leave(_)
+            | Op::SwitchAccount => {}
         }
     }
     for _ in 0..ROUNDS {

@@ -114,6 +114,10 @@ fn a_variable_that_is_set_on_some_ways_only_is_a_warning() {
             "      - while: last.status != 200\n        steps: [ { POST /a: { save: { x: $.x } } } ]\n      - GET /{{ x }}\n",
             "19:17 maybe-unset",
         ),
+        (
+            "      - GET /a: { save: { all: $.all } }\n      - for_each: all\n        as: one\n        steps: [ GET /b ]\n      - GET /{{ one }}\n",
+            "21:17 maybe-unset",
+        ),
         ("      - POST /a: { on_failure: continue, save: { x: $.x } }\n      - GET /{{ x }}\n", "18:17 maybe-unset"),
         ("      - POST /a: { save: { x: $.x } }\n    after: [ \"DELETE /{{ x }}\" ]\n", "18:26 maybe-unset"),
     ] {
@@ -138,6 +142,10 @@ fn what_is_always_there_or_asked_for_first_is_fine() {
         "      - while: last.status != 200\n        steps: [ { POST /a: { save: { x: $.x } } } ]\n      - if: x != null && x > 3\n        then: [ \"GET /{{ x }}\" ]\n",
         "      - \"GET /{{ x == null ? 'first' : x }}\": { save: { x: $.x } }\n",
         "      - if: \"!(x == null)\"\n        then: [ \"DELETE /{{ x }}\" ]\n        else: [ { POST /a: { save: { x: $.x } } } ]\n",
+        "      - GET /a: { save: { all: $.all } }\n      - for_each: all\n        as: one\n        steps: [ \"GET /{{ one }}\" ]\n",
+        "      - poll: { GET /a: { save: { done: { json: $.done, default: null } } } }\n        until: done == true\n        every: 1s\n        within: 5s\n",
+        "      - parallel: [ { GET /a: { save: { x: $.x } } }, GET /b ]\n      - GET /{{ x }}\n",
+        "      - websocket /ws:\n          steps:\n            - receive: { $.a: 1 }\n              save: { x: $.x }\n      - GET /{{ x }}\n",
         "      - set: { n: 0, next: \"\" }\n      - while: n < 3 && next != null\n        steps:\n          - GET /{{ next }}: { save: { next: { json: $.next, default: null } } }\n          - set: { n: \"{{ n + 1 }}\" }\n",
     ] {
         let text = whole(&with(steps), "");

@@ -74,6 +74,7 @@ references!(
     expect,
     expect_body,
     echo,
+    events,
     tls,
     limits,
     of,
