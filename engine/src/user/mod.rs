@@ -485,7 +485,9 @@ impl VirtualUser {
         if self.trail.is_some() {
             self.note_judged(request, class, failure, &detail);
         }
-        recorder.sample(&Sample { step: plan.step, class, due, times, delivered, bytes });
+        let sample = Sample { step: plan.step, class, due, times, delivered, bytes };
+        recorder.sample(&sample);
+        self.count_healthy(&sample, recorder);
         self.due = done;
         if let Some(kept) = &mut self.kept {
             kept.keep(run.program.journeys[self.journey].keeps, answer);
