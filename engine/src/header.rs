@@ -139,6 +139,7 @@ fn steps(program: &Program) -> Vec<StepHeader> {
             probe: step.probe,
             declared_control: step.control.is_some(),
             limits_ns: limits(program, index, step.probe),
+            socket: step.socket,
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 
 use crate::Setup;
 use crate::client::answer::{Answer, Ending as Exchange, Outgoing, Times, Via};
+use crate::client::events::Listener;
 use crate::clock::{Clock, Nanos, SECOND};
 use crate::header;
 use crate::load::closed;
@@ -86,6 +87,9 @@ pub fn simulate_profile(
     seed: u64,
     script: &mut dyn Script,
 ) -> Result<RunResult, String> {
+    if !program.sockets.is_empty() {
+        return Err("a simulation plays no WebSocket: its script answers requests only".into());
+    }
     let clock = Clock::simulated();
     let setup = Setup {
         profile: 0,
@@ -106,6 +110,14 @@ pub fn simulate_profile(
     let recorder = Recorder::new(Arc::clone(program), limits, run.profile.warm_up_ns, handover);
     let fold = Fold::new(head);
     Ok(Simulation::new(Arc::new(run), recorder, messages, fold, script).play())
+}
+
+/// A scripted answer read as events, all of which come with its last byte.
+fn heard(request: &Outgoing, reply: &Reply, whole: bool, now: Nanos) -> Option<Listener> {
+    let plan = request.events.as_ref().filter(|_| whole && (200..300).contains(&reply.status))?;
+    let mut listener = Listener::new(plan.clone(), &[], 1 << 20, 16 << 20).ok()?;
+    listener.push(&reply.body, now).ok()?;
+    Some(listener)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -335,6 +347,8 @@ impl<'a> Simulation<'a> {
 
     fn effect(&mut self, user: usize, now: Nanos, effect: Effect) {
         match effect {
+            // A program with WebSockets is refused before it starts.
+            Effect::Socket(_) => {}
             Effect::Wait(until) => self.at(until, Event::Wake(user)),
             Effect::Send(_) => {
                 let request = &self.seats[user].user.outgoing;
@@ -379,6 +393,7 @@ impl<'a> Simulation<'a> {
         let is_given_up = leaving.is_some_and(|leaving| leaving.after < ends);
         let ending = cut.unwrap_or(if is_given_up { Exchange::Abandoned } else { natural });
         let whole = ending == Exchange::Complete;
+        let listener = heard(&self.seats[user].user.outgoing, &reply, whole, now);
         let answer = Answer {
             ending,
             delivered: true,
@@ -391,6 +406,7 @@ impl<'a> Simulation<'a> {
             via: Via::default(),
             bytes_sent: 0,
             bytes_received: reply.body.len() as u64,
+            heard: listener.as_ref().map(|listener| &listener.heard),
         };
         if cut.is_some() {
             self.seats[user].user.cut_in_flight(&answer, &mut self.recorder);

@@ -143,7 +143,8 @@ impl Tracer {
     ) -> Effect {
         let shown = match &input {
             Input::Answer(answer) => Some(user.show_answer(answer)),
-            Input::Begin(_) | Input::Wake | Input::Leave => None,
+            // What came over a WebSocket is told where it is heard.
+            Input::Begin(_) | Input::Wake | Input::Leave | Input::Socket(_) => None,
         };
         let effect = step(user, input);
         user.tell_trail(self, shown, &effect);

@@ -3,6 +3,8 @@
 
 use crate::client::answer::Ending;
 use crate::client::exchange::{UserClient, Wire};
+use crate::client::park::WORTH_PARKING;
+use crate::client::socket::News;
 use crate::client::stranger::send_beside;
 use crate::clock::{Clock, MILLISECOND, Nanos, SECOND, thread_cpu_ns, thread_queue_wait_ns};
 use crate::load::budget::Budget;
@@ -13,6 +15,7 @@ use crate::run::{Run, Stop};
 use crate::run_result::WorkerHealth;
 use crate::timer::Timer;
 use crate::user::{Effect, Input, VirtualUser};
+use scenarios::faults::GiveUp;
 use scenarios::program::Load;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -61,27 +64,48 @@ impl Desk {
     /// Sleeps until `due`, or until the run is cut; answers whether it was not cut.
     async fn sleep(&self, due: Nanos, client: Option<&mut UserClient>) -> bool {
         let mut client = client;
+        let is_long = self.is_long(due);
         let mut sleep = pin!(self.timer.sleep_until(due));
         poll_fn(|cx| {
             if self.wire.cut.get() {
                 return Poll::Ready(false);
             }
             if let Some(client) = &mut client {
-                client.drive_idle(cx);
+                client.drive_idle(is_long, cx);
             }
             sleep.as_mut().poll(cx).map(|()| true)
         })
         .await
     }
 
+    /// A think time: what comes over the user's WebSocket meanwhile is heard. Answers whether it was not cut.
+    async fn think(&self, until: Nanos, user: &mut VirtualUser, client: &mut UserClient) -> bool {
+        if !client.has_socket() {
+            return self.sleep(until, Some(client)).await;
+        }
+        let mut time = pin!(self.timer.sleep_until(until));
+        loop {
+            match client.listen(&self.wire, time.as_mut()).await {
+                News::Cut => return false,
+                News::Time(_) => return true,
+                news => user.hear_unasked(&news, &mut self.recorder.borrow_mut()),
+            }
+        }
+    }
+
+    fn is_long(&self, until: Nanos) -> bool {
+        until.saturating_sub(self.run.clock.now()) >= WORTH_PARKING
+    }
+
     /// A pause between iterations: ends early when no further iteration will come; answers whether one may.
     async fn pause(&self, until: Nanos, client: &mut UserClient) -> bool {
+        let is_long = self.is_long(until);
         let mut sleep = pin!(self.timer.sleep_until(until));
         poll_fn(|cx| {
             if self.wire.cut.get() || self.stopping.get() {
                 return Poll::Ready(false);
             }
-            client.drive_idle(cx);
+            client.drive_idle(is_long, cx);
             sleep.as_mut().poll(cx).map(|()| true)
         })
         .await
@@ -319,9 +343,12 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
     let mut effect = first;
     loop {
         effect = match effect {
-            Effect::IterationOver(_) | Effect::Gone => return Some(effect),
+            Effect::IterationOver(_) | Effect::Gone => {
+                client.drop_socket(GiveUp::Close);
+                return Some(effect);
+            }
             Effect::Wait(until) => {
-                if !desk.sleep(until, Some(client)).await {
+                if !desk.think(until, user, client).await {
                     user.cut(&mut desk.recorder.borrow_mut());
                     return None;
                 }
@@ -332,7 +359,10 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                 if let Some(kind) = user.outgoing.orders.stranger {
                     send_beside(&desk.wire, user.outgoing.target, kind);
                 }
-                let received = client.exchange(&desk.wire, &mut user.outgoing, due).await;
+                let received = match user.outgoing.upgrade {
+                    None => client.exchange(&desk.wire, &mut user.outgoing, due).await,
+                    Some(heartbeat) => Box::pin(client.open(&desk.wire, &mut user.outgoing, due, heartbeat)).await,
+                };
                 hear(desk, user, client);
                 let is_cut = received.answer().ending == Ending::Cut;
                 let next = if is_cut {
@@ -343,6 +373,14 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                 };
                 received.recycle(&desk.wire);
                 next?
+            }
+            Effect::Socket(order) => {
+                let news = client.socket(&desk.wire, order, &mut user.message).await;
+                if news == News::Cut {
+                    user.cut(&mut desk.recorder.borrow_mut());
+                    return None;
+                }
+                desk.step(user, Input::Socket(&news))
             }
         };
     }
@@ -442,7 +480,7 @@ async fn next_arrival(desk: &Desk, waiting: &Waiting, client: &mut UserClient) -
         if desk.stopping.get() || desk.wire.cut.get() {
             return Poll::Ready(None);
         }
-        client.drive_idle(cx);
+        client.drive_idle(false, cx);
         *waiting.waker.borrow_mut() = Some(cx.waker().clone());
         Poll::Pending
     })

@@ -7,6 +7,7 @@ use crate::judge::{self, times::Shown};
 use crate::laws::planned;
 use crate::phases::{self, PhaseRow};
 use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
+use crate::streams;
 use crate::verdict::{JudgedObjective, JudgedRung, JudgedWindow, JudgedWindows, ObjectiveOutcome, Verdict};
 use engine::run_result::{Capacity, Counts, Ending, Point, RunResult, StepTotals, Times, Trial, WatchedSeries};
 use scenarios::objective::{Selection, Stat, Unit};
@@ -30,7 +31,7 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "totals": totals(result),
         "steps": steps(result),
         "groups": groups(result),
-        "messages": [],
+        "messages": streams::messages_json(result, times),
         "cold_start": times(TimesRow::plain(&result.warm_up).as_ref()),
         "phases": phases::rows(result).iter().map(phase).collect::<Vec<_>>(),
         "capacity": result.header.capacity.as_ref().map_or_else(|| json!({}), capacity),
@@ -294,8 +295,11 @@ fn step_times(map: &mut Map<String, Value>, totals: &StepTotals) {
     map.insert("failed_response".into(), plain(&totals.failed_response));
     map.insert("connect".into(), plain(&totals.connect));
     map.insert("connects_failed".into(), json!(totals.connects_failed));
-    map.insert("first_event".into(), json!({}));
-    map.insert("event_gap".into(), json!({}));
+    map.insert("first_event".into(), times(streams::row(&totals.first_event).as_ref()));
+    map.insert("event_gap".into(), times(streams::row(&totals.event_gap).as_ref()));
+    if let Some(rate) = streams::per_second(&totals.event_gap) {
+        map.insert("events_per_s".into(), json!(rate));
+    }
 }
 
 /// Empty times are `{}`: a 0 would read as "very fast".

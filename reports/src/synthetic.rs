@@ -116,6 +116,7 @@ pub fn run(seconds: u64, steps: Vec<Step>) -> RunResult {
             probe: step.is_probe,
             declared_control: step.is_declared,
             limits_ns: step.limits_ns.clone(),
+            socket: false,
         });
         result.steps.push(StepTotals { within: vec![0; step.limits_ns.len()], ..Default::default() });
     }

@@ -60,6 +60,7 @@ pub fn terminal_summary(result: &RunResult, verdict: &Verdict, colour: bool) -> 
     capacity(&mut out, paint, result);
     phases(&mut out, paint, result);
     steps(&mut out, paint, result);
+    streams(&mut out, paint, result);
     errors(&mut out, paint, result);
     stressors(&mut out, paint, result);
     isolation(&mut out, paint, result, verdict);
@@ -262,6 +263,18 @@ fn steps(out: &mut String, paint: Paint, result: &RunResult) {
     }
     if rows.is_empty() {
         line(out, "    none was played");
+    }
+}
+
+/// Event streams and WebSockets; nothing is said of a run without them.
+fn streams(out: &mut String, paint: Paint, result: &RunResult) {
+    for (is_title, text) in crate::streams::terminal(result, WIDTH) {
+        if is_title {
+            line(out, "");
+            line(out, &paint.title(&text));
+        } else {
+            line(out, &text);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod journeys;
 mod names;
 mod objectives;
 mod requests;
+mod streams;
 mod templates;
 mod trail;
 
@@ -40,6 +41,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         routes: Vec::new(),
         probes: Vec::new(),
         called: vec![false; plan.fragments.len()],
+        sockets: Vec::new(),
         foreign: Vec::new(),
         trail: Trail::default(),
         secrets: Vec::new(),
@@ -62,6 +64,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         secrets: plan.secrets.iter().cloned().chain(lowering.secrets).collect(),
         abort_rules: Vec::new(),
         gate: None,
+        sockets: lowering.sockets,
     };
     let mut diagnostics = lowering.diagnostics;
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
@@ -105,6 +108,7 @@ struct Lowering<'p> {
     probes: Vec<(usize, Route, Span)>,
     /// Which fragments some journey calls.
     called: Vec<bool>,
+    sockets: Vec<crate::streams::Socket>,
     /// Hosts of whole URLs that are none of the targets; numbered behind them.
     foreign: Vec<TargetPlan>,
     /// What the journey at hand has set and read so far.

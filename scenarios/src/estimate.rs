@@ -4,6 +4,7 @@
 use crate::expr::{EvalError, Place, Scope};
 use crate::program::{Journey, Load, Op, Pc, Profile, Program};
 use crate::shape::Shape;
+use crate::streams::SocketOp;
 use crate::value::Value;
 
 /// What to expect of a profile.
@@ -131,7 +132,9 @@ fn play_once(journey: &Journey, entry: Pc, chance: &mut Chance, sum: &mut Iterat
                 drawn = true;
                 pc = chance.choose(branches)? as usize;
             }
-            Op::Set { .. } | Op::Join(_) | Op::Leave(_) | Op::SwitchAccount | Op::GroupStart(_) | Op::GroupEnd(_) => {}
+            Op::Socket(SocketOp::Open(_)) => sum.requests += 1.0,
+            Op::Join(_) | Op::Leave(_) | Op::SwitchAccount => {}
+            Op::Set { .. } | Op::GroupStart(_) | Op::GroupEnd(_) | Op::Socket(_) => {}
         }
     }
     None

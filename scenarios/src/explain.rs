@@ -4,6 +4,7 @@
 
 mod graph;
 mod request;
+mod streams;
 
 pub use graph::graph;
 pub use request::{Expectations, expectations};
@@ -35,6 +36,7 @@ pub fn describe(program: &Program, journey: &Journey, op: &Op) -> String {
         Op::GroupStart(group) => format!("group `{}` starts", program.groups[*group].name),
         Op::GroupEnd(group) => format!("group `{}` ends", program.groups[*group].name),
         Op::End => "end".into(),
+        Op::Socket(op) => streams::socket(program, op),
         Op::Join(name) => format!("join audience {}", name.written()),
         Op::Leave(name) => format!("leave audience {}", name.written()),
         Op::SwitchAccount => "log out, switch to the next free account, log in".into(),
@@ -48,7 +50,7 @@ pub fn ways(pc: Pc, op: &Op) -> Vec<(Pc, String)> {
     match op {
         Op::Request(_) | Op::Think(_) | Op::Set { .. } | Op::Count { .. } => vec![next],
         Op::Join(_) | Op::Leave(_) | Op::SwitchAccount => vec![next],
-        Op::GroupStart(_) | Op::GroupEnd(_) => vec![next],
+        Op::GroupStart(_) | Op::GroupEnd(_) | Op::Socket(_) => vec![next],
         Op::Jump(to) => vec![(*to, String::new())],
         Op::JumpUnless { to, .. } => vec![(pc + 1, "yes".into()), (*to, "no".into())],
         Op::Round { done, .. } => vec![(pc + 1, "again".into()), (*done, "done".into())],

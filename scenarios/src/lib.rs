@@ -27,6 +27,7 @@ pub mod plan;
 pub mod program;
 pub mod shape;
 pub mod source;
+pub mod streams;
 pub mod syntax;
 pub mod transport;
 pub mod units;

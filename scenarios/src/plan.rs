@@ -12,6 +12,7 @@ mod requests;
 mod roles;
 mod schema;
 mod sla;
+mod sockets;
 mod steps;
 mod stored;
 mod targets;
@@ -190,11 +191,56 @@ pub(crate) enum StepKind {
         steps: Vec<StepPlan>,
     },
     Call(Scalar),
+    Websocket {
+        open: Box<RequestPlan>,
+        heartbeat_ns: Option<u64>,
+        steps: Vec<StepPlan>,
+    },
+    Send(PayloadPlan),
+    Receive(Box<ReceivePlan>),
+    Close(u16),
     /// From now on data of this audience may arrive.
     Join(Scalar),
     /// From now on it may not.
     Leave(Scalar),
     SwitchAccount,
+}
+
+/// A message to send, as written.
+#[derive(Clone, Debug)]
+pub(crate) enum PayloadPlan {
+    Text(Scalar),
+    Json(Node),
+    Base64(Scalar),
+}
+
+/// A message to wait for, as written.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceivePlan {
+    pub like: LikePlan,
+    pub within_ns: Option<u64>,
+    pub saves: Vec<SavePlan>,
+}
+
+/// What a message must be like, as written.
+#[derive(Clone, Debug)]
+pub(crate) enum LikePlan {
+    Json(Vec<(Scalar, ConditionPlan)>),
+    Text(Scalar),
+}
+
+/// `events:` as written.
+#[derive(Clone, Debug)]
+pub(crate) struct EventsPlan {
+    pub text: Option<Scalar>,
+    pub until: Option<UntilPlan>,
+}
+
+/// `until:` of `events` as written.
+#[derive(Clone, Debug)]
+pub(crate) enum UntilPlan {
+    Text(Scalar),
+    Json(Vec<(Scalar, ConditionPlan)>),
 }
 
 /// A request as written.
@@ -218,6 +264,7 @@ pub(crate) struct RequestPlan {
     pub identities: Vec<(Scalar, Scalar)>,
     pub tags: Vec<Scalar>,
     pub continue_on_failure: Option<bool>,
+    pub events: Option<EventsPlan>,
     pub auth: Option<AuthPlan>,
     /// A request of the language itself: nothing of the journey's goes with it.
     pub bare: bool,
@@ -248,6 +295,7 @@ impl RequestPlan {
             auth: None,
             bare: true,
             guard: GuardPlan::default(),
+            events: None,
         }
     }
 }
@@ -302,6 +350,9 @@ pub(crate) struct ExpectPlan {
     pub under_ns: Option<u64>,
     pub that: Option<Scalar>,
     pub marker: Option<crate::program::Control>,
+    pub first_event_ns: Option<u64>,
+    pub event_gap_ns: Option<u64>,
+    pub events: Option<ConditionPlan>,
 }
 
 /// A condition as written.

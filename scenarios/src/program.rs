@@ -11,6 +11,7 @@ use crate::jsonpath::JsonPath;
 use crate::multipart::Multipart;
 use crate::objective::Objective;
 use crate::shape::Shape;
+use crate::streams::{Events, Socket, SocketOp};
 use crate::transport::Transport;
 use crate::value::Value;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct Program {
     pub abort_rules: Vec<crate::abort::AbortRule>,
     /// What a whole suite must show besides.
     pub gate: Option<crate::gate::Gate>,
+    /// WebSockets that `SocketOp::Open` names.
+    pub sockets: Vec<Socket>,
 }
 
 impl Program {
@@ -232,6 +235,8 @@ pub enum Op {
     GroupEnd(usize),
     /// End of a section.
     End,
+    /// Something with the user's WebSocket.
+    Socket(SocketOp),
     /// From now on data of this audience may reach the account.
     Join(Template),
     /// From now on it may not.
@@ -285,6 +290,8 @@ pub struct Step {
     pub probe: bool,
     /// The declared positive control, if any.
     pub control: Option<Control>,
+    /// Whether it opens a WebSocket: its messages are counted apart.
+    pub socket: bool,
 }
 
 /// A declared positive control (`expect: { marker: … }`).
@@ -342,6 +349,10 @@ pub struct Request {
     pub continue_on_failure: bool,
     /// Whether any part evaluates `marker`.
     pub plants_marker: bool,
+    /// The answer is read as server-sent events. Shared with the client, which has to know the last one.
+    pub events: Option<Arc<Events>>,
+    /// The request opens a WebSocket, with a ping so often (ns) if at all.
+    pub upgrade: Option<Option<u64>>,
     /// What it does for the isolation check besides.
     pub guard: Guard,
     /// `path` is a whole URL, or a path that starts with `/`, known when it is rendered.
@@ -389,6 +400,12 @@ pub struct Expect {
     pub that: Option<Expr>,
     /// Positive control.
     pub marker: Option<Control>,
+    /// Limit of the time to the first event.
+    pub first_event_ns: Option<u64>,
+    /// Limit of the longest time between two events.
+    pub event_gap_ns: Option<u64>,
+    /// Condition on the number of events.
+    pub events: Option<Condition>,
 }
 
 /// A condition on one value.

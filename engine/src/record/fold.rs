@@ -335,4 +335,8 @@ fn add_step(total: &mut StepTotals, isolation: &mut IsolationStep, step: &StepIn
     isolation.controlled += step.isolation.controlled;
     isolation.after_others += step.isolation.after_others;
     isolation.after_others_controlled += step.isolation.after_others_controlled;
+    total.first_event.add(&step.first_event);
+    total.event_gap.add(&step.event_gap);
+    total.message.add(&step.message);
+    total.messages.add(&step.messages);
 }

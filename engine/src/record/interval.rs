@@ -4,7 +4,7 @@
 use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
 use crate::run_result::{
-    Counts, ErrorCount, HealthyBlock, IsolationStep, Iterations, LeakKey, Overhead, Times, WorkerHealth,
+    Counts, ErrorCount, HealthyBlock, IsolationStep, Iterations, LeakKey, Messages, Overhead, Times, WorkerHealth,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -155,6 +155,18 @@ pub struct StepInterval {
     /// Connections that could not be made.
     #[serde(skip_serializing_if = "is_zero")]
     pub connects_failed: u64,
+    /// Times to the first event of a stream.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub first_event: Recording,
+    /// Times between two events.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub event_gap: Recording,
+    /// Round trips of messages.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub message: Recording,
+    /// Messages of a WebSocket.
+    #[serde(skip_serializing_if = "Messages::is_empty")]
+    pub messages: Messages,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -201,6 +213,10 @@ impl StepInterval {
         self.isolation.controlled += other.isolation.controlled;
         self.isolation.after_others += other.isolation.after_others;
         self.isolation.after_others_controlled += other.isolation.after_others_controlled;
+        self.first_event.add(&other.first_event);
+        self.event_gap.add(&other.event_gap);
+        self.message.add(&other.message);
+        self.messages.add(&other.messages);
     }
 }
 

@@ -113,6 +113,12 @@ impl VirtualUser {
         }
     }
 
+    /// Whether a message is to be the last one: its WebSocket is given up in the middle.
+    pub(super) fn draw_abandon(&mut self, plan: &Request, recorder: &Recorder) -> Option<Leaving> {
+        let abandon = plan.abandon.or(self.run.profile.faults.abandon)?;
+        self.draw_leaving(abandon, recorder.usual_ns(plan.step))
+    }
+
     fn draw_leaving(&mut self, abandon: Abandon, usual: Option<Nanos>) -> Option<Leaving> {
         if !self.is_hit(abandon.chance) {
             return None;

@@ -5,6 +5,7 @@
 mod address;
 mod cache_lint;
 mod checks;
+mod events;
 mod faults;
 mod isolation;
 mod json;
@@ -13,12 +14,14 @@ mod mask;
 mod redirects;
 mod render;
 mod scope;
+mod socket;
 mod switch;
 mod trail;
 
 pub use render::Prepared;
 
 use crate::client::answer::{Answer, Ending, Outgoing};
+use crate::client::socket::{Message, News, SocketOrder};
 use crate::clock::{Nanos, SECOND};
 use crate::failure::Failure;
 use crate::isolation::audiences::Audience;
@@ -48,6 +51,8 @@ pub enum Input<'a> {
     Answer(&'a Answer<'a>),
     /// The user's time is over: play `after` and go.
     Leave,
+    /// News of the WebSocket that the user is busy with.
+    Socket(&'a News),
 }
 
 /// What a virtual user wants done.
@@ -61,6 +66,8 @@ pub enum Effect {
     IterationOver(Nanos),
     /// `after` has been played (or there was none).
     Gone,
+    /// Do this with the user's WebSocket, and tell how it went; [`VirtualUser::message`] is what is to be said.
+    Socket(SocketOrder),
 }
 
 /// Operations run without waiting before a scenario counts as running in circles.
@@ -139,6 +146,9 @@ pub struct VirtualUser {
     trail: Option<Box<trail::Trail>>,
     /// The request to send, after [`Effect::Send`].
     pub outgoing: Outgoing,
+    /// The message to say, after [`SocketOrder::Say`].
+    pub message: Option<Message>,
+    conversation: Option<Box<socket::Conversation>>,
 }
 
 impl VirtualUser {
@@ -182,6 +192,8 @@ impl VirtualUser {
             outgoing_step: 0,
             trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
+            message: None,
+            conversation: None,
             run,
         }
     }
@@ -205,12 +217,23 @@ impl VirtualUser {
                 self.pc = self.plan().after;
                 self.due = self.due.max(now);
             }
+            Input::Socket(news) => {
+                if let Some(effect) = self.news(news, now, recorder) {
+                    return effect;
+                }
+            }
         }
         self.proceed(now, recorder)
     }
 
+    /// A message that nobody asked for, or the end of the WebSocket, while the user thinks.
+    pub fn hear_unasked(&mut self, news: &News, recorder: &mut Recorder) {
+        self.overhear(news, recorder);
+    }
+
     /// The run ended in the middle of an iteration.
     pub fn cut(&mut self, recorder: &mut Recorder) {
+        self.cut_conversation(recorder);
         if self.is_in_iteration() && recorder.is_measured(self.iteration_due) {
             recorder.interval().iterations.cut += 1;
         }
@@ -238,6 +261,7 @@ impl VirtualUser {
     }
 
     fn leave(&mut self) {
+        self.conversation = None;
         self.section = Section::Idle;
         self.ready = false;
         self.slots.fill(Value::Null);
@@ -373,6 +397,7 @@ impl VirtualUser {
             }
             Op::SwitchAccount => self.log_out_to_switch(),
             Op::End => return Ok(self.section_over(recorder)),
+            Op::Socket(op) => return self.operate_socket(op, now, recorder),
         }
         Ok(None)
     }
@@ -488,6 +513,8 @@ impl VirtualUser {
         let sample = Sample { step: plan.step, class, due, times, delivered, bytes };
         recorder.sample(&sample);
         self.count_healthy(&sample, recorder);
+        self.record_events(plan, answer, due, recorder);
+        self.upgraded(plan, answer, class);
         self.due = done;
         if let Some(kept) = &mut self.kept {
             kept.keep(run.program.journeys[self.journey].keeps, answer);
@@ -505,7 +532,7 @@ impl VirtualUser {
         match class {
             Class::Ok | Class::Unfinished => None,
             // As a person reloads: the user goes on, unless later steps need what this answer would have brought.
-            Class::Abandoned if plan.saves.is_empty() => None,
+            Class::Abandoned if plan.saves.is_empty() && !self.is_needed_later(plan) => None,
             _ if plan.continue_on_failure => None,
             _ => Some(self.give_up(done, recorder)),
         }
@@ -513,6 +540,7 @@ impl VirtualUser {
 
     /// A step failed: the user gives up this iteration, as a person would, and waits before the next.
     fn give_up(&mut self, now: Nanos, recorder: &mut Recorder) -> Effect {
+        self.conversation = None;
         if self.section == Section::After && !self.switch.is_under_way() {
             self.leave();
             return Effect::Gone;

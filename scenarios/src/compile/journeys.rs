@@ -45,6 +45,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         calls: Vec::new(),
         section: Section::Before,
         full: false,
+        socket: None,
         tokens: Vec::new(),
     };
     let before = builder.section(Section::Before, &plan.before);
@@ -123,7 +124,11 @@ impl Variables {
                         }
                     }
                 }
+                StepKind::Websocket { steps, .. } => waiting.extend(steps.iter().rev()),
+                StepKind::Receive(receive) => receive.saves.iter().for_each(|save| self.add(&save.name.text)),
                 StepKind::Probe { .. }
+                | StepKind::Send(_)
+                | StepKind::Close(_)
                 | StepKind::Join(_)
                 | StepKind::Leave(_)
                 | StepKind::SwitchAccount
@@ -149,6 +154,8 @@ pub(super) struct Builder<'l, 'p> {
     calls: Vec<usize>,
     pub section: Section,
     full: bool,
+    /// The WebSocket whose steps are compiled: index into `Lowering::sockets`.
+    pub socket: Option<usize>,
     /// Tokens that some request of the journey needs.
     pub(super) tokens: Vec<Token>,
 }
@@ -189,7 +196,7 @@ impl<'p> Builder<'_, 'p> {
         self.ops.len() - 1
     }
 
-    fn steps(&mut self, steps: &[StepPlan]) {
+    pub(super) fn steps(&mut self, steps: &[StepPlan]) {
         for step in steps {
             if self.full {
                 return;
@@ -232,6 +239,12 @@ impl<'p> Builder<'_, 'p> {
                 self.emit(Op::GroupEnd(group));
             }
             StepKind::Call(name) => self.call(name),
+            StepKind::Websocket { open, heartbeat_ns, steps } => {
+                self.websocket(open, *heartbeat_ns, steps, step.span);
+            }
+            StepKind::Send(payload) => self.send(payload, step.span),
+            StepKind::Receive(receive) => self.receive(receive, step.span),
+            StepKind::Close(code) => self.close(*code, step.span),
             StepKind::Join(name) => {
                 let name = self.audience(name);
                 self.emit(Op::Join(name));

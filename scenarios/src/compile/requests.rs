@@ -39,6 +39,7 @@ impl Builder<'_, '_> {
             headers.push(("authorization".into(), value));
         }
         let body = self.body(plan, &names);
+        let events = self.events(plan, &names);
         let keeps = self.lowering.trail.keeps;
         let expect = self.expect(&plan.expect, &names);
         // What an answer is checked with is there; only later steps need it kept.
@@ -78,6 +79,8 @@ impl Builder<'_, '_> {
                 .continue_on_failure
                 .unwrap_or(self.plan.continue_on_failure && self.section != Section::Before),
             plants_marker,
+            events,
+            upgrade: None,
             guard,
             whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
         });
@@ -195,8 +198,14 @@ impl Builder<'_, '_> {
     }
 
     fn expect(&mut self, plan: &ExpectPlan, names: &Visible<'_>) -> Expect {
-        let mut expect =
-            Expect { status: plan.status.clone(), under_ns: plan.under_ns, marker: plan.marker, ..Expect::default() };
+        let mut expect = Expect {
+            status: plan.status.clone(),
+            under_ns: plan.under_ns,
+            marker: plan.marker,
+            first_event_ns: plan.first_event_ns,
+            event_gap_ns: plan.event_gap_ns,
+            ..Expect::default()
+        };
         for (path, condition) in &plan.json {
             let path = self.lowering.json_path(path);
             let condition = self.condition_of(condition, names);
@@ -212,11 +221,12 @@ impl Builder<'_, '_> {
         for pattern in &plan.matches {
             expect.matches.extend(self.lowering.byte_pattern(pattern));
         }
+        expect.events = plan.events.as_ref().and_then(|count| self.condition_of(count, names));
         expect.that = plan.that.as_ref().and_then(|that| self.lowering.condition(that, names));
         expect
     }
 
-    fn condition_of(&mut self, plan: &ConditionPlan, names: &Visible<'_>) -> Option<Condition> {
+    pub(super) fn condition_of(&mut self, plan: &ConditionPlan, names: &Visible<'_>) -> Option<Condition> {
         match plan {
             ConditionPlan::Exists(exists) => Some(Condition::Exists(*exists)),
             ConditionPlan::Matches(pattern) => self.lowering.pattern(pattern).map(Condition::Matches),
@@ -254,7 +264,7 @@ impl Builder<'_, '_> {
         identities
     }
 
-    fn saves(&mut self, plans: &[SavePlan]) -> Vec<Save> {
+    pub(super) fn saves(&mut self, plans: &[SavePlan]) -> Vec<Save> {
         let mut saves = Vec::new();
         for plan in plans {
             let source = match &plan.source {
@@ -293,6 +303,7 @@ impl Builder<'_, '_> {
                 tags: tags.collect(),
                 probe,
                 control: plan.expect.marker,
+                socket: false,
             });
             return self.lowering.steps.len() - 1;
         };

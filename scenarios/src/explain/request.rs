@@ -56,6 +56,7 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
         parts.push(format!("abandon {}", abandon.in_words()));
     }
     expectation_lines(request, &mut parts);
+    super::streams::events(request, &mut parts);
     for identity in &request.identities {
         parts.push(format!("identity {} is {}", identity.path.text(), identity.expected.written()));
     }

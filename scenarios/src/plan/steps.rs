@@ -2,7 +2,7 @@
 //! In: a list of steps. Out: [`StepPlan`]s; a step that cannot be read is reported and left out.
 
 use super::reader::{Fields, Reader, Spec};
-use super::{StepKind, StepPlan, requests};
+use super::{StepKind, StepPlan, requests, sockets};
 use crate::diagnostic::{Diagnostic, Span, did_you_mean};
 use crate::syntax::{Entry, Node, Scalar};
 use crate::units;
@@ -12,8 +12,7 @@ const WORDS: &[&str] =
     &["think", "repeat", "while", "if", "choose", "set", "group", "probe", "call", "join", "leave", "switch_account"];
 
 /// Steps that the language names and that are not built yet.
-const NOT_YET: &[&str] =
-    &["websocket", "parallel", "poll", "for_each", "pace", "rendezvous", "log", "stop", "send", "receive", "close"];
+const NOT_YET: &[&str] = &["parallel", "poll", "for_each", "pace", "rendezvous", "log", "stop"];
 
 /// Rounds of a `while` without `max`.
 const WHILE_MAX: u64 = 1_000;
@@ -78,6 +77,10 @@ fn text_step(reader: &mut Reader<'_>, text: &Scalar) -> Option<StepPlan> {
         reader.not_yet(text.span, word);
         return None;
     }
+    if sockets::WORDS.contains(&word) {
+        sockets::no_options(reader, text, word);
+        return None;
+    }
     if WORDS.contains(&word) {
         reader.push(
             Diagnostic::error("bad-step", text.span, format!("the step `{word}` needs a value"))
@@ -102,6 +105,9 @@ fn map_step(reader: &mut Reader<'_>, node: &Node, entries: &[Entry]) -> Option<S
     if let Some(entry) = WORDS.iter().find_map(|word| known(word)) {
         return keyword_step(reader, node, entry);
     }
+    if let Some(entry) = entries.iter().find(|e| sockets::WORDS.contains(&first_word(&e.key.text))) {
+        return sockets::read(reader, node, entry);
+    }
     let first = &entries[0];
     if !requests::looks_like_request(&first.key.text) {
         unknown_step(reader, &first.key);
@@ -125,10 +131,10 @@ fn map_step(reader: &mut Reader<'_>, node: &Node, entries: &[Entry]) -> Option<S
 fn unknown_step(reader: &mut Reader<'_>, key: &Scalar) {
     let word = first_word(&key.text);
     let methods = requests::METHODS.iter().copied();
-    let all = WORDS.iter().chain(NOT_YET).copied().chain(methods);
+    let all = WORDS.iter().chain(sockets::WORDS).chain(NOT_YET).copied().chain(methods);
     let help = did_you_mean(word, all).map_or_else(
         || {
-            "a step is `GET /path` and the like, or one of think, repeat, while, if, choose, set, group, probe, call"
+            "a step is `GET /path` and the like, or one of think, repeat, while, if, choose, set, group, probe, call, websocket"
                 .to_owned()
         },
         |near| format!("did you mean `{near}`?"),

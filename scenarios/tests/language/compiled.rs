@@ -26,6 +26,7 @@ fn listing(program: &Program, journey: &Journey) -> String {
             Op::GroupStart(g) => format!("group {}", program.groups[*g].name),
             Op::GroupEnd(g) => format!("end of {}", program.groups[*g].name),
             Op::End => "end".into(),
+            Op::Socket(op) => format!("{op:?}"),
             Op::Join(name) => format!("join {}", name.written()),
             Op::Leave(name) => format!("leave {}", name.written()),
             Op::SwitchAccount => "switch account".into(),

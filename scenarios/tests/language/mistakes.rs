@@ -38,7 +38,16 @@ const CASES: &[Case] = &[
     case("- think: 1s..4s", "- think: 4s..1s", "34:18 bad-value", "`4s..1s` runs backwards: the smaller bound comes first"),
     case("- think: 1s..4s", "- think: soon", "34:18 bad-value", "`soon` does not start with a number"),
     case("- think: 1s..4s", "- think", "34:11 bad-step", "think: "),
-    case("- think: 1s..4s", "- websocket /ws:\n            steps: []", "34:11 not-yet", "`websocket` is part of the language but not built yet"),
+    case("- think: 1s..4s", "- websocket ws:\n            steps: []", "34:11 bad-step", "write for example `websocket /"),
+    case("- think: 1s..4s", "- websocket /ws:\n            hartbeat: 3s\n            steps: []", "35:13 unknown-key", "did you mean `heartbeat`?"),
+    case("- think: 1s..4s", "- websocket /ws: { heartbeat: 3s }", "34:11 missing-key", "steps"),
+    case("- think: 1s..4s", "- websocket /ws", "34:11 bad-step", "write `websocket /path:` and under it `steps:`"),
+    case("- think: 1s..4s", "- send: hello", "34:11 bad-step", "it stands in the `steps` of a `websocket /path`"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ websocket /b: { steps: [] } ] }", "34:37 bad-step", "a `websocket` cannot stand inside another"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { close: 1005 } ] }", "34:46 bad-value", "1000 is the usual end"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { send: { base64: '###' } } ] }", "34:55 bad-value", "this is no base64"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { receive: {}, within: 1 } ] }", "34:60 bad-value", "`1s`"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { receive: {}, save: { x: { header: a } } } ] }", "34:60 bad-value", "save from a message by JSONPath"),
     case("- think: 1s..4s", "- poll: GET /x\n          until: last.status == 200\n          save: { zz: $.a }\n        - set: { q: \"{{ zz }}\" }", "34:11 not-yet", "`poll` is part of the language but not built yet"),
     case("- think: 1s..4s", "- pace: 10s", "34:11 not-yet", "`pace` is part of the language but not built yet"),
     case("- think: 1s..4s", "- join: \"{{ rom }}\"", "34:21 unknown-variable", "no step of this journey saves or sets it"),
@@ -74,7 +83,10 @@ const CASES: &[Case] = &[
     case("expect: { status: 201 }", "echo: { send: Authorization, read: X-Id }", "30:25 two-meanings", "remove it from `headers`"),
     case("expect: { status: 201 }", "echo: { send: X-Id, read: \"$.id[\" }", "30:37 bad-path", "write for example `$.items[0].id`"),
     case("expect: { status: 201 }", "revokes: tokn", "30:20 unknown-name", "did you mean `token`"),
-    case("expect: { status: 201 }", "expect: { first_event: < 2s }", "30:21 not-yet", "`first_event` is part of the language but not built yet"),
+    case("expect: { status: 201 }", "expect: { first_event: < 2s }", "28:9 missing-key", "add `events: { text: $.text"),
+    case("expect: { status: 201 }", "events: { untill: x }", "30:21 unknown-key", "did you mean `until`?"),
+    case("expect: { status: 201 }", "events: { until: '{{ account.id }}' }", "30:28 template-not-here", ""),
+    case("expect: { status: 201 }", "events: { until: { $.a: '{{ account.id }}' } }", "30:30 template-not-here", "`until` is the same for every request"),
     case("expect: { status: 201 }", "expect: { body: hello }", "30:27 wrong-type", "contains"),
     case("expect: { status: 201 }", "retry: { times: 2 }", "30:11 not-yet", "`retry` is part of the language but not built yet"),
     case("expect: { status: 201 }", "body: two", "30:11 two-bodies", "remove one"),
@@ -384,7 +396,6 @@ fn warnings_do_not_stop_the_file() {
 /// Steps that come later.
 #[rustfmt::skip]
 const LATER_STEPS: &[&str] = &[
-    "websocket /ws: { steps: [] }",
     "parallel: [ GET /a ]",
     "poll: GET /a",
     "for_each: panel",
@@ -393,8 +404,6 @@ const LATER_STEPS: &[&str] = &[
     "log: \"x\"",
     "stop: iteration",
     "GET /a: { retry: { times: 2 } }",
-    "GET /a: { events: { text: x } }",
-    "GET /a: { expect: { event_gap: < 1s } }",
 ];
 
 /// What is replaced, and by what comes later.

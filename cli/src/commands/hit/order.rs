@@ -214,6 +214,8 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         probe: None,
         continue_on_failure: false,
         plants_marker: false,
+        events: None,
+        upgrade: None,
         guard: scenarios::guard::Guard::default(),
         whole_url: false,
     }
@@ -237,7 +239,15 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         fresh: scenarios::conditions::Fresh::default(),
         keeps: scenarios::conditions::Keeps::default(),
     };
-    let step = Step { journey: 0, name: name.clone(), target: 0, tags: Vec::new(), probe: false, control: None };
+    let step = Step {
+        journey: 0,
+        name: name.clone(),
+        target: 0,
+        tags: Vec::new(),
+        probe: false,
+        control: None,
+        socket: false,
+    };
     let profile = Profile {
         name: "hit".into(),
         load,
@@ -252,6 +262,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         moments: Vec::new(),
     };
     Program {
+        sockets: Vec::new(),
         name,
         targets: vec![target],
         roles: Vec::new(),

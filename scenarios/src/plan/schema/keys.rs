@@ -23,6 +23,7 @@ pub(super) fn of(definition: &str) -> &'static [Key] {
 pub(super) const TABLES: &[(&str, &[Key])] = &[
     ("file", FILE),
     ("target", TARGET),
+    ("watch", WATCH),
     ("tls", TLS),
     ("limits", LIMITS),
     ("role", ROLE),
@@ -118,7 +119,16 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
             "save": saves, "What is taken from the message.";
         },
     ),
-    ("step_close", keys! { "close": whole, "Closes the socket with this code. Default 1000."; }),
+    ("step_close", keys! { "close": whole, "Closes the WebSocket with this code; 1000 is the usual one."; }),
+    ("payload", keys! { "json": any, "A text message that is JSON."; "base64": text, "A binary message, as base64."; }),
+    ("socket", SOCKET),
+    (
+        "events",
+        keys! {
+            "text": text, "JSONPath of the piece of text in each event's data; the pieces are joined before they are scanned.";
+            "until": any, "The last event: its data as text, such as `[DONE]`, or JSON path → value. Default: the end of the stream.";
+        },
+    ),
     ("request", REQUEST),
     ("probe_request", REQUEST),
     ("expect", EXPECT),
@@ -237,11 +247,16 @@ const FILE: &[Key] = keys! {
     "waivers": waivers, "Misses that are let through for a while, with a name and a date.";
 };
 
+const WATCH: &[Key] = keys! {
+    "path": text, "The path, or a whole URL.";
+    "every": duration, "From one reading to the next. At least 1s; default 5s.";
+};
+
 const TARGET: &[Key] = keys! {
     "url": text, "The base address, `http://` or `https://`, or `unix:/path` for a socket of this machine.";
     "timeout": duration, "The longest time for one request, connecting included. At least 1ms; default 30s.";
     "connect_timeout": duration, "The longest time to connect. At least 1ms; default 5s.";
-    "watch": any, "A path with Prometheus text, read during the run.";
+    "watch": watch, "A path or whole URL with Prometheus text, read during the run for the objectives that name a series.";
     "health": text, "A path that must answer 2xx before any load starts.";
     "http": http, "The version of HTTP: 1 (default), 2 (agreed upon in TLS), h2c (2 without TLS), auto (what TLS agrees upon, else 1).";
     "tls": tls, "How TLS is spoken.";
@@ -349,11 +364,25 @@ const REQUEST: &[Key] = keys! {
     "identity": text_map, "JSONPath → what it must be: the answer must be about me.";
     "echo": echo, "Binds answers to requests: `{ send: HEADER, read: HEADER }`.";
     "revokes": text, "A saved credential that must not be accepted any more afterwards.";
-    "events": any, "The answer is a stream of server-sent events.";
+    "events": events, "The answer is a stream of server-sent events.";
     "http": http, "The version of HTTP.";
     "tags": texts, "Words by which objectives select steps.";
     "name": text, "The name in every table. Default: `METHOD path` as written.";
     "on_failure": on_failure, "What a failure of this step means. Default: the journey's.";
+};
+
+const SOCKET: &[Key] = keys! {
+    "target": text, "The target. Default: the journey's.";
+    "headers": text_map, "Headers of the upgrade; they win over the journey's.";
+    "query": text_map, "Query parameters of the upgrade, percent-encoded.";
+    "timeout": duration, "The longest time for the upgrade, and for saying one message. Default: the target's.";
+    "abandon": abandons, "The share of upgrades and messages at which the connection is given up. Default: the profile's.";
+    "auth": any, "How the upgrade says who connects.";
+    "tags": texts, "Words by which objectives select steps.";
+    "name": text, "The name in every table. Default: `websocket path` as written.";
+    "on_failure": on_failure, "What a failure means: of the upgrade, of a message, of the connection. Default: the journey's.";
+    "heartbeat": duration, "A ping so often. Default: none.";
+    "steps": steps, "What is done while it is open: `send`, `receive`, `close`, and any other step.";
 };
 
 const AUTH: &[Key] = keys! {
@@ -419,8 +448,8 @@ const EXPECT: &[Key] = keys! {
     "under": duration, "The longest response time of this answer.";
     "that": text, "A bare expression; it sees what this answer saved.";
     "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see; `latest`: that of my newest acknowledged write.";
-    "first_event": duration, "The longest time to the first event.";
-    "event_gap": duration, "The longest time between two events.";
+    "first_event": text, "The longest time to the first event.";
+    "event_gap": text, "The longest time between two events.";
     "events": any, "How many events there must be.";
 };
 
