@@ -201,6 +201,8 @@ pub enum Failure {
     Echo,
     /// `expect.marker: latest`: an acknowledged write is not there.
     LostWrite,
+    /// A poll found nothing until its time was over.
+    Poll,
 }
 
 impl Failure {
@@ -246,6 +248,10 @@ impl Failure {
                     "identity missing at {}",
                     of(&|r| r.identities.get(usize::from(i)).map(|x| x.path.text().to_owned()))
                 )
+            }
+            Self::Poll => {
+                let within = of(&|r| r.poll.as_ref().map(|p| format_duration(p.within_ns)));
+                format!("not there within {within}")
             }
             Self::Scenario => "scenario: expression failed".into(),
             Self::NoEvents => "answer is no event stream".into(),

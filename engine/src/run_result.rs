@@ -177,6 +177,8 @@ pub enum Ending {
     Aborted(String),
     /// No end was ever written: the process was killed or the machine stopped.
     Killed,
+    /// A `stop: run` step of the scenario ended it, with who asked. No rule was broken.
+    Stopped(String),
 }
 
 /// Counters of one step, or a sum of steps. `sent()` is never stored: the law `sent = ok + … ` holds by construction,

@@ -1,6 +1,8 @@
 //! A worker: one thread, one current-thread runtime, its own users, connections, timer and recorder.
 //! In: the shared run and the worker's number. Out: one interval a second to the collector.
 
+mod together;
+
 use crate::client::answer::Ending;
 use crate::client::exchange::{UserClient, Wire};
 use crate::client::park::WORTH_PARKING;
@@ -263,7 +265,8 @@ async fn run_to_end(desk: &Rc<Desk>, stop: &Stop) {
         if now >= end && !desk.stopping.replace(true) {
             desk.wake_all();
         }
-        if (now >= cut_at || stop.is_asked()) && !desk.wire.cut.replace(true) {
+        let is_asked = stop.is_asked() || desk.run.ended_by.get().is_some();
+        if (now >= cut_at || is_asked) && !desk.wire.cut.replace(true) {
             desk.stopping.set(true);
             desk.wake_all();
         }
@@ -278,8 +281,9 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
     let mut user = VirtualUser::new(Arc::clone(&desk.run), seat.journey, index as u32, seat.account);
     let mut client = UserClient::new(desk.run.program.targets.len());
     let mut free_at = 0;
+    let mut has_quit = false;
     for (start, stop) in windows {
-        if !desk.sleep(start, None).await {
+        if has_quit || !desk.sleep(start, None).await {
             break;
         }
         desk.enter();
@@ -290,7 +294,11 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
             tokio::task::consume_budget().await;
             desk.recorder.borrow_mut().asked_and_started();
             match iterate(&desk, &mut user, &mut client, due).await {
-                Some(next) => due = next,
+                Some(Played::Over(next)) => due = next,
+                Some(Played::Quit) => {
+                    has_quit = true;
+                    break;
+                }
                 None => break,
             }
             // The pause after a failure; think times are inside the iteration.
@@ -305,8 +313,16 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
     presence.over();
 }
 
-/// Plays one iteration; answers when the next is due, or `None` when the run was cut.
-async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, due: Nanos) -> Option<Nanos> {
+/// How an iteration ended.
+enum Played {
+    /// The next one is due then.
+    Over(Nanos),
+    /// The user wants to go.
+    Quit,
+}
+
+/// Plays one iteration; `None` when the run was cut.
+async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, due: Nanos) -> Option<Played> {
     let fresh = user.fresh();
     if fresh.connections {
         client.disconnect();
@@ -316,7 +332,8 @@ async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, d
     }
     let effect = desk.step(user, Input::Begin(due));
     match perform(desk, user, client, effect).await {
-        Some(Effect::IterationOver(next)) => Some(next),
+        Some(Effect::IterationOver(next)) => Some(Played::Over(next)),
+        Some(Effect::Quit) => Some(Played::Quit),
         _ => None,
     }
 }
@@ -343,10 +360,12 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
     let mut effect = first;
     loop {
         effect = match effect {
-            Effect::IterationOver(_) | Effect::Gone => {
+            Effect::IterationOver(_) | Effect::Gone | Effect::Quit => {
                 client.drop_socket(GiveUp::Close);
                 return Some(effect);
             }
+            // Said to a branch only, which takes them itself.
+            Effect::Others | Effect::Again(_) | Effect::Resend(_) => return None,
             Effect::Wait(until) => {
                 if !desk.think(until, user, client).await {
                     user.cut(&mut desk.recorder.borrow_mut());
@@ -355,6 +374,7 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                 hear(desk, user, client);
                 desk.step(user, Input::Wake)
             }
+            Effect::SendAll(due) => together::send_all(desk, user, client, due).await?,
             Effect::Send(due) => {
                 if let Some(kind) = user.outgoing.orders.stranger {
                     send_beside(&desk.wire, user.outgoing.target, kind);
@@ -459,11 +479,15 @@ async fn open_user(desk: Rc<Desk>, index: usize, first: Nanos, door: Rc<Door>) {
     let waiting = Rc::new(Waiting { due: Cell::new(Some(first)), waker: RefCell::default() });
     door.waiting.borrow_mut().insert(index, Rc::clone(&waiting));
     while let Some(due) = next_arrival(&desk, &waiting, &mut client).await {
-        let Some(next) = iterate(&desk, &mut user, &mut client, due).await else {
-            break;
-        };
-        if next > desk.run.clock.now() && !desk.pause(next, &mut client).await {
-            break;
+        match iterate(&desk, &mut user, &mut client, due).await {
+            Some(Played::Over(next)) => {
+                if next > desk.run.clock.now() && !desk.pause(next, &mut client).await {
+                    break;
+                }
+            }
+            // The seat is free for the next person.
+            Some(Played::Quit) => leave(&desk, &mut user, &mut client).await,
+            None => break,
         }
         door.floor.borrow_mut().give_back(seat.journey, index);
     }

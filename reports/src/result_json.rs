@@ -58,6 +58,7 @@ fn run(result: &RunResult) -> Value {
         Ending::Interrupted => ("interrupted", None),
         Ending::Aborted(why) => ("aborted", Some(why)),
         Ending::Killed => ("killed", None),
+        Ending::Stopped(who) => ("stopped", Some(who)),
     };
     json!({
         "id": header.id,

@@ -30,7 +30,7 @@ use crate::diagnostic::{self, Diagnostic, Span};
 use crate::environment::{self, Lookup};
 use crate::faults::{Abandon, Faults};
 use crate::imports::{self, Files};
-use crate::program::{DataOrder, Delay, Load};
+use crate::program::{DataOrder, Delay, Halt, Load, Retry};
 use crate::shape::Shape;
 use crate::source::Source;
 use crate::syntax::{Node, Scalar};
@@ -152,6 +152,9 @@ pub(crate) struct JourneyPlan {
     pub after_failure_ns: (u64, u64),
     pub auth: Option<AuthPlan>,
     pub fresh: Fresh,
+
+    pub again_ns: Option<u64>,
+    pub again_on: Vec<(u16, u16)>,
 }
 
 /// One step with its place.
@@ -189,6 +192,7 @@ pub(crate) enum StepKind {
     Group {
         name: Scalar,
         steps: Vec<StepPlan>,
+        continue_on_failure: Option<bool>,
     },
     Call(Scalar),
     Websocket {
@@ -204,6 +208,15 @@ pub(crate) enum StepKind {
     /// From now on it may not.
     Leave(Scalar),
     SwitchAccount,
+    Pace(Delay),
+    ForEach {
+        list: Node,
+        name: Scalar,
+        steps: Vec<StepPlan>,
+    },
+    Log(Scalar),
+    Stop(Halt),
+    Parallel(Vec<StepPlan>),
 }
 
 /// A message to send, as written.
@@ -269,6 +282,9 @@ pub(crate) struct RequestPlan {
     /// A request of the language itself: nothing of the journey's goes with it.
     pub bare: bool,
     pub guard: GuardPlan,
+
+    pub retry: Option<Retry>,
+    pub poll: Option<PollPlan>,
 }
 
 impl RequestPlan {
@@ -295,9 +311,19 @@ impl RequestPlan {
             auth: None,
             bare: true,
             guard: GuardPlan::default(),
+            retry: None,
+            poll: None,
             events: None,
         }
     }
+}
+
+/// `poll` as written.
+#[derive(Clone, Debug)]
+pub(crate) struct PollPlan {
+    pub every_ns: u64,
+    pub within_ns: u64,
+    pub until: Option<Scalar>,
 }
 
 /// `echo` and `revokes` as written.

@@ -332,6 +332,8 @@ pub struct UserClient {
     /// For whole URLs that lead to none of the targets.
     pub(super) elsewhere: Option<Box<Elsewhere>>,
     pub(super) socket: Option<Box<Socket>>,
+    /// For requests that are under way at one time; empty until there are some.
+    pub(super) lanes: Vec<UserClient>,
 }
 
 impl UserClient {
@@ -345,7 +347,14 @@ impl UserClient {
             reminder: Reminder::default(),
             elsewhere: None,
             socket: None,
+            lanes: Vec::new(),
         }
+    }
+
+    /// A further client of the same user.
+    pub(super) fn lane(&self) -> Self {
+        let targets = self.connections.len();
+        Self { jar: self.jar.clone(), ..Self::new(targets) }
     }
 
     /// Closes all and forgets the cookies: a new person sits down.
@@ -358,6 +367,7 @@ impl UserClient {
     pub fn disconnect(&mut self) {
         self.socket = None;
         self.connections.iter_mut().for_each(|c| *c = None);
+        self.lanes.clear();
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.client.disconnect();
         }
@@ -367,6 +377,9 @@ impl UserClient {
     pub fn forget(&mut self) {
         self.sessions.clear();
         self.jar.clear();
+        for lane in &mut self.lanes {
+            lane.jar = self.jar.clone();
+        }
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.client.forget();
         }
@@ -374,6 +387,9 @@ impl UserClient {
 
     /// Lets idle connections notice that the other side closed them; where they will be idle for long, parks them.
     pub fn drive_idle(&mut self, is_long: bool, cx: &mut Context<'_>) {
+        for lane in &mut self.lanes {
+            lane.drive_idle(is_long, cx);
+        }
         for slot in &mut self.connections {
             if let Some(connection) = slot {
                 connection.drive(cx);

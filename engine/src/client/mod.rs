@@ -10,6 +10,7 @@ pub mod events;
 pub mod exchange;
 pub mod facts;
 pub mod framing;
+mod lanes;
 pub mod network;
 pub mod park;
 pub mod reach;

@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{JsonTemplate, Template};
 use crate::multipart::{Content, Multipart, Part};
 use crate::plan::{BodyPlan, ConditionPlan, ExpectPlan, PartContent, RequestPlan, SavePlan, SavedFrom};
-use crate::program::{Body, CompareOp, Condition, Expect, Identity, Probe, Request, Save, SaveSource, Step};
+use crate::program::{Body, CompareOp, Condition, Expect, Identity, Poll, Probe, Request, Save, SaveSource, Step};
 use crate::syntax::{Node, Scalar, Style};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use std::sync::Arc;
@@ -42,6 +42,11 @@ impl Builder<'_, '_> {
         let events = self.events(plan, &names);
         let keeps = self.lowering.trail.keeps;
         let expect = self.expect(&plan.expect, &names);
+        let poll = plan.poll.as_ref().map(|poll| Poll {
+            every_ns: poll.every_ns,
+            within_ns: poll.within_ns,
+            until: poll.until.as_ref().and_then(|until| self.lowering.condition(until, &names)),
+        });
         // What an answer is checked with is there; only later steps need it kept.
         self.lowering.trail.keeps = keeps;
         let identities = self.identities(plan, &names);
@@ -77,8 +82,11 @@ impl Builder<'_, '_> {
             probe: stranger.map(|role| Probe { role, control_step: None }),
             continue_on_failure: plan
                 .continue_on_failure
+                .or(self.continues)
                 .unwrap_or(self.plan.continue_on_failure && self.section != Section::Before),
             plants_marker,
+            retry: plan.retry.clone(),
+            poll,
             events,
             upgrade: None,
             guard,

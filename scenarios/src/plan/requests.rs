@@ -3,9 +3,11 @@
 
 pub(super) mod auth;
 mod events;
-mod expect;
+pub(super) mod expect;
 mod guard;
 mod multipart;
+pub(super) mod poll;
+mod retry;
 mod save;
 
 use super::reader::{Fields, Reader, Spec};
@@ -16,7 +18,7 @@ use crate::syntax::{Node, Scalar};
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["retry", "http"];
+const NOT_YET: &[&str] = &["http"];
 
 const REQUEST: Spec = Spec {
     what: "a request",
@@ -40,6 +42,7 @@ const REQUEST: Spec = Spec {
         "tags",
         "name",
         "on_failure",
+        "retry",
         "events",
     ],
     not_yet: NOT_YET,
@@ -111,14 +114,10 @@ pub(super) fn read(
     };
     read_options(reader, fields, &mut request);
     if !probe {
-        request.expect = expect::read(reader, fields);
-        request.saves = save::read(reader, fields);
-        request.identities = identities(reader, fields);
         request.guard = guard::read(reader, fields);
         request.events = events::read(reader, fields);
-        expect::check_events(reader, fields, &request);
-        request.continue_on_failure =
-            reader.word_at(fields, "on_failure", &["continue", "give_up"], &[]).map(|word| word == "continue");
+        request.retry = fields.entry("retry").and_then(|entry| retry::read(reader, entry));
+        read_outcome(reader, fields, &mut request);
     }
     Some(request)
 }
@@ -142,6 +141,8 @@ fn blank(key: &Scalar, method: String, path_at: usize) -> RequestPlan {
         identities: Vec::new(),
         tags: Vec::new(),
         continue_on_failure: None,
+        retry: None,
+        poll: None,
         guard: super::GuardPlan::default(),
         auth: None,
         bare: false,
@@ -192,6 +193,20 @@ pub(super) fn conditions_at(
     what: &str,
 ) -> Vec<(Scalar, super::ConditionPlan)> {
     expect::conditions(reader, fields, key, what)
+}
+
+/// What is expected of the answer, what is taken from it, and what a failure means.
+fn read_outcome(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut RequestPlan) {
+    request.expect = expect::read(reader, fields);
+    request.saves = save::read(reader, fields);
+    request.identities = identities(reader, fields);
+    expect::check_events(reader, fields, request);
+    request.continue_on_failure = on_failure(reader, fields);
+}
+
+/// `on_failure`: whether the user goes on; `None` when nothing is said.
+pub(super) fn on_failure(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<bool> {
+    reader.word_at(fields, "on_failure", &["continue", "give_up"], &[]).map(|word| word == "continue")
 }
 
 fn read_options(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut RequestPlan) {
@@ -490,6 +505,8 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("expect_body", &expect::BODY),
     ("condition_map", &expect::CONDITION),
     ("saved", &save::SAVE),
+    ("retry", &retry::RETRY),
+    ("step_poll", &poll::POLL),
     ("auth", &auth::AUTH),
     ("oauth2", &auth::OAUTH2),
     ("part", &multipart::PART),

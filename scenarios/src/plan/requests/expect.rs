@@ -57,7 +57,8 @@ pub(super) fn read(reader: &mut Reader<'_>, request: Fields<'_>) -> ExpectPlan {
     expect
 }
 
-fn statuses(reader: &mut Reader<'_>, entry: &Entry) -> Vec<(u16, u16)> {
+/// `200`, `2xx`, or a list of them, as inclusive ranges.
+pub(in crate::plan) fn statuses(reader: &mut Reader<'_>, entry: &Entry) -> Vec<(u16, u16)> {
     let nodes = match &entry.value {
         Node::List(items, _) => items.iter().collect(),
         single => vec![single],
@@ -66,7 +67,7 @@ fn statuses(reader: &mut Reader<'_>, entry: &Entry) -> Vec<(u16, u16)> {
 }
 
 /// `200`, or a class such as `2xx`.
-fn status(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<(u16, u16)> {
+pub(in crate::plan) fn status(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<(u16, u16)> {
     let Some(scalar) = node.as_scalar().filter(|s| !s.is_null() && !s.broken) else {
         let rule = "`status` is a number such as 200, a class such as `2xx`, or a list of them";
         reader.expected(entry.key.span, rule, node);

@@ -26,6 +26,13 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
     ("watch", WATCH),
     ("tls", TLS),
     ("limits", LIMITS),
+    (
+        "watch",
+        keys! {
+            "path": text, "A path with Prometheus text, or a whole URL.";
+            "every": duration, "From one reading to the next. At least 1s; default 5s.";
+        },
+    ),
     ("role", ROLE),
     ("auth", AUTH),
     ("oauth2", OAUTH2),
@@ -51,6 +58,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
         keys! {
             "group": text, "The name under which the steps are timed as one, from the first's start to the last's end.";
             "steps": steps, "The steps that are timed as one.";
+            "on_failure": on_failure, "What a failure of its steps means. Default: the journey's.";
         },
     ),
     ("step_call", keys! { "call": text, "The name of a fragment whose steps are played here."; }),
@@ -74,7 +82,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
     (
         "step_for_each",
         keys! {
-            "for_each": text, "A bare expression that gives a list.";
+            "for_each": any, "A bare expression that gives a list, or a list as it is; 100,000 items at most.";
             "as": text, "The variable that holds the item. Default: `item`.";
             "steps": steps, "What is done with each item.";
         },
@@ -82,11 +90,31 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
     (
         "step_poll",
         keys! {
-            "poll": request, "A request that is sent again and again until `until` holds.";
-            "every": duration, "The time between two requests. Default 1s.";
+            "poll": text, "A request, `GET /path`, that is sent again and again until `until` holds; its options stand beside it.";
+            "every": duration, "From one try's due time to the next. At least 1ms; default 1s.";
             "within": duration, "The longest time for all of them; afterwards the step fails. Default 30s.";
-            "until": text, "A bare expression over `last` and what was saved.";
-            "save": saves, "What is taken from the last answer.";
+            "until": text, "A bare expression over `last` and what is saved. Default: the status is below 400.";
+            "target": text, "The target. Default: the journey's.";
+            "headers": text_map, "Headers; they win over the journey's.";
+            "query": text_map, "Query parameters, percent-encoded.";
+            "json": any, "A JSON body.";
+            "form": text_map, "A form body.";
+            "body": text, "A body as it is.";
+            "timeout": duration, "The longest time for one try. Default: the target's.";
+            "expect": expect, "What the answer must be like that is there at last.";
+            "save": saves, "What is taken from the answers; of the last one all of it must be there.";
+            "identity": text_map, "JSONPath → what it must be: the answer must be about me.";
+            "tags": texts, "Words by which objectives select steps.";
+            "name": text, "The name in every table. Default: `METHOD path` as written.";
+            "on_failure": on_failure, "What a failure of this step means. Default: the journey's.";
+        },
+    ),
+    (
+        "retry",
+        keys! {
+            "on": any, "Status codes, classes such as `5xx`, and the words `timeout` and `connection`.";
+            "times": positive, "Attempts after the first one, 1 to 100. Default 1.";
+            "wait": delay, "From the end of an attempt to the next one. Default 1s.";
         },
     ),
     (
