@@ -17,6 +17,7 @@ mod parking;
 mod phases;
 mod redirects;
 mod requests;
+mod soak;
 mod sockets;
 mod spoken;
 mod streams;
