@@ -5,8 +5,9 @@
 
 mod blocks;
 pub mod capacity;
+pub mod coverage;
 pub mod exit_codes;
-pub mod figures;
+mod figures;
 mod html;
 mod judge;
 mod junit;
