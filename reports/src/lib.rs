@@ -5,9 +5,9 @@
 
 mod blocks;
 pub mod capacity;
-pub mod coverage;
+mod coverage;
 pub mod exit_codes;
-mod figures;
+pub mod figures;
 mod html;
 mod judge;
 mod junit;
