@@ -3,12 +3,14 @@
 //! In: `fold`. Out: read by `reports`.
 
 mod capacity;
+mod containment;
 mod messages;
 mod phase;
 mod watched;
 mod windows;
 
 pub use capacity::{Capacity, Trial, TrialOutcome};
+pub use containment::{BlockHeader, ContainmentHeader, HealthyBlock};
 pub use messages::Messages;
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
 pub use watched::WatchedSeries;
@@ -101,6 +103,9 @@ pub struct RunHeader {
     /// Commands that were run at marks, and what came of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<MarkCommand>,
+    /// Who suffered the faults and when, where they were played in blocks; `None`: everybody, all the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containment: Option<ContainmentHeader>,
 }
 
 /// A moment of the run.
@@ -695,6 +700,8 @@ pub struct RunResult {
     pub beats: Vec<BeatSeries>,
     /// What the targets told about themselves.
     pub watched: Vec<WatchedSeries>,
+    /// The healthy cohort, by block of the header's `containment`.
+    pub healthy: Vec<HealthyBlock>,
 }
 
 impl RunResult {

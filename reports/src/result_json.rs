@@ -3,7 +3,7 @@
 
 use crate::capacity::outcome_words;
 use crate::figures;
-use crate::judge::times::Shown;
+use crate::judge::{self, times::Shown};
 use crate::laws::planned;
 use crate::phases::{self, PhaseRow};
 use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
@@ -384,6 +384,24 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "stray_line_ends": seen.stray_line_ends,
         "target_minutes": seen.target_minutes,
         "exemptions": result.header.exemptions,
+        "containment": containment(result),
+    })
+}
+
+/// The healthy users with the faults on and off; `{}` where the faults were not played in blocks.
+fn containment(result: &RunResult) -> Value {
+    let (Some(header), Some(sides)) = (&result.header.containment, judge::containment::sides(result)) else {
+        return json!({});
+    };
+    let side = |at: usize| {
+        json!({
+            "blocks": sides.blocks[at], "requests": sides.requests[at], "errors": sides.errors[at],
+            "mean_ms": sides.mean_ns[at].map(ms),
+        })
+    };
+    json!({
+        "declared": header.declared, "healthy_users": header.healthy, "faulty_users": header.faulty,
+        "on": side(0), "off": side(1),
     })
 }
 

@@ -270,6 +270,7 @@ pub fn empty() -> RunResult {
             marks: Vec::new(),
             watched: Vec::new(),
             commands: Vec::new(),
+            containment: None,
         },
         ending: Ending::Finished,
         duration_s: 20.0,
@@ -300,6 +301,7 @@ pub fn empty() -> RunResult {
         windows: Vec::new(),
         beats: Vec::new(),
         watched: Vec::new(),
+        healthy: Vec::new(),
     }
 }
 

@@ -334,6 +334,9 @@ fn isolation(out: &mut String, paint: Paint, result: &RunResult, verdict: &Verdi
         let text = format!("by time: at most {bound:.2} leaks per target-minute with 95% confidence");
         block(out, 2, &text);
     }
+    if let Some(seen) = crate::judge::containment::words(result) {
+        block(out, 2, &format!("containment: {seen}"));
+    }
     for gap in judged.gaps.iter().take(MOST_LEAKS) {
         block(out, 2, &format!("not observable: {gap}"));
     }

@@ -5,6 +5,7 @@
 pub mod abort;
 pub mod compile;
 pub mod conditions;
+pub mod containment;
 pub mod css;
 pub mod dealing;
 pub mod diagnostic;

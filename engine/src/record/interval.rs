@@ -4,7 +4,7 @@
 use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
 use crate::run_result::{
-    Counts, ErrorCount, IsolationStep, Iterations, LeakKey, Messages, Overhead, Times, WorkerHealth,
+    Counts, ErrorCount, HealthyBlock, IsolationStep, Iterations, LeakKey, Messages, Overhead, Times, WorkerHealth,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -74,6 +74,9 @@ pub struct Interval {
     /// Watched series that have no value, and why; told when it changes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unwatched: Vec<(usize, String)>,
+    /// Requests of healthy users by the block in which they fell due, where faults are played in blocks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub healthy: BTreeMap<usize, HealthyBlock>,
 }
 
 /// Isolation counters of a second that belong to no step.
@@ -269,6 +272,9 @@ impl Interval {
         self.isolation.add(&other.isolation);
         self.watched.extend_from_slice(&other.watched);
         self.unwatched.extend_from_slice(&other.unwatched);
+        for (block, counts) in &other.healthy {
+            self.healthy.entry(*block).or_default().add(counts);
+        }
         for (mine, theirs) in self.targets.iter_mut().zip(&other.targets) {
             match theirs {
                 TargetUse::Nobody => {}

@@ -602,7 +602,9 @@ impl VirtualUser {
         if self.trail.is_some() {
             self.note_judged(request, class, failure, &detail);
         }
-        recorder.sample(&Sample { step: plan.step, class, due, times, delivered, bytes });
+        let sample = Sample { step: plan.step, class, due, times, delivered, bytes };
+        recorder.sample(&sample);
+        self.count_healthy(&sample, recorder);
         self.record_events(plan, answer, due, recorder);
         self.upgraded(plan, answer, class);
         self.due = done;

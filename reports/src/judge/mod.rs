@@ -3,6 +3,7 @@
 //! In: run result, objectives. Out: [`Verdict`]. Pure.
 
 pub(crate) mod claim;
+pub(crate) mod containment;
 mod isolation;
 mod objectives;
 mod outages;

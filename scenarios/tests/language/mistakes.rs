@@ -186,6 +186,12 @@ const CASES: &[Case] = &[
     case("errors: < 1%", "errors: < 1%, share: 99%", "47:21 bad-value", "say how long a window is: `each: 10s, share: 99%`"),
     case("errors: < 1%", "errors: < 1%, each: 10s, share: 0%", "47:39 bad-value", "in no window at all is nothing to hold: `share` is above 0%"),
     case("errors: < 1%", "uptime: \">= 99%\", each: 10s", "47:25 bad-value", "take `each` out"),
+    case("errors: < 1%", "containment: {}", "47:7 no-statistic", "containment: { errors: < 1pp, mean: < 20% }"),
+    case("errors: < 1%", "containment: { errors: < 1% }", "47:30 bad-limit", "write for example `errors: < 1pp`"),
+    case("errors: < 1%", "containment: { mean: < 0% }", "47:28 bad-limit", "write for example `mean: < 20%`"),
+    case("errors: < 1%", "containment: { mean: \"> 5%\" }", "47:28 bad-limit", "write for example `mean: < 20%`"),
+    case("errors: < 1%", "containment: { p95: < 5% }", "47:22 unknown-key", "mean"),
+    case("errors: < 1%", "containment: { mean: < 5% }", "47:5 bad-value", "faults: { abandon: 20%, cohort: 20% }"),
     case("errors: < 1%", "longest_outage: \">= 9s\"", "47:23 odd-direction", "did you mean `< 9s`"),
     case("errors: < 1%", "of: { step: POST /sessions }, dropped: < 1%", "47:5 bad-value", "use `of: { journey: … }`"),
     case("errors: < 1%", "service_p105: < 1s", "47:7 bad-value", "`p105` is no percentile that can be judged: p50 to p99.99"),
@@ -430,7 +436,6 @@ const LATER: &[(&str, &str)] = &[
     ("users: 10, for: 10m", "preset: canary"),
     ("errors: < 1%", "regress: { p95: < 10% }"),
     ("errors: < 1%", "rate_limit: 10/s"),
-    ("errors: < 1%", "containment: {}"),
 ];
 
 #[test]

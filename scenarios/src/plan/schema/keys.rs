@@ -217,6 +217,13 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
         },
     ),
     (
+        "containment",
+        keys! {
+            "errors": limit, "By how many percentage points more of the healthy users' requests may fail, `< 1pp`.";
+            "mean": limit, "How much longer the healthy users' mean response time may be, `< 20%`.";
+        },
+    ),
+    (
         "gate",
         keys! {
             "requires": texts, "Profiles that must have run as written for the suite to be a GO.";
@@ -519,6 +526,7 @@ const FAULTS: &[Key] = keys! {
     "large_body": share, "Share of the JSON bodies with more than 64 KiB of blanks before them.";
     "malformed": share, "Beside so large a share of the requests a stranger sends what is no HTTP.";
     "oversize_headers": share, "Beside so large a share of the requests a stranger sends far too large headers.";
+    "cohort": share, "Share of the users that suffer all this, above 0% and below 100%. Default: everybody; with `containment` 20%.";
     "equal_ids": flag, "`client_id()` counts 1, 2, 3 … for every user instead of a UUID.";
     "same_url_burst": share, "Share of the requests that are sent by several users at once.";
     "switch_account": share, "Share of the iterations after which the user goes on as another account.";
@@ -550,7 +558,7 @@ const OBJECTIVE: &[Key] = keys! {
     "growth": limit, "How much a watched series may grow, `< 5% per 24h`.";
     "regress": limit, "How much worse than the baseline it may be.";
     "share": any, "With `each`: in how many windows it has to hold, `99%`. Default: in all.";
-    "containment": any, "How far a fault may spread.";
+    "containment": containment, "How far the faults of some users may harm the others: `{ errors: < 1pp, mean: < 20% }`.";
     "variation": any, "How much a statistic may vary.";
     "returns": any, "Whether a series returns to where it was.";
     "for": any, "For how long it has to hold.";

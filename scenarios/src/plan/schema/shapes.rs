@@ -79,7 +79,8 @@ references!(
     limits,
     of,
     faults,
-    gate
+    gate,
+    containment
 );
 
 macro_rules! maps_of {
