@@ -4,6 +4,7 @@
 //! and the exit code.
 
 mod blocks;
+pub mod canary;
 pub mod capacity;
 pub mod exit_codes;
 pub mod figures;

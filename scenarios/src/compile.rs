@@ -2,6 +2,7 @@
 //! In: [`Plan`]. Out: [`Program`], or every mistake that only shows once names are resolved.
 
 mod auth;
+mod canary;
 mod gate;
 mod guard;
 mod hosts;
@@ -64,6 +65,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         gate: None,
     };
     let mut diagnostics = lowering.diagnostics;
+    canary::lower(plan, &mut program, &mut diagnostics);
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
     program.abort_rules = objectives::abort_rules(plan, &program, &mut diagnostics);
     gate::waive(plan, &mut program.objectives, &mut diagnostics);
@@ -310,6 +312,7 @@ fn profiles(plan: &Plan) -> Vec<Profile> {
             fresh: p.fresh,
             network: p.network,
             moments: p.moments.clone(),
+            canary: None,
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 //! Flat lists of operations with jump targets, variables in numbered slots, templates pre-split.
 //! In: `compile`. Out: read by the engine's virtual users; plain data, shared by all workers.
 
+use crate::canary::Canary;
 use crate::conditions::{Fresh, Keeps, Moment, Network};
 use crate::css::Css;
 use crate::expr::{Expr, JsonTemplate, Slot, Template};
@@ -285,6 +286,8 @@ pub struct Step {
     pub probe: bool,
     /// The declared positive control, if any.
     pub control: Option<Control>,
+    /// It is what another step is on the new version of a canary.
+    pub twin_of: Option<usize>,
 }
 
 /// A declared positive control (`expect: { marker: … }`).
@@ -308,7 +311,7 @@ pub struct Group {
 }
 
 /// One request, ready to be rendered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// Index into `Program::steps`.
     pub step: usize,
@@ -346,10 +349,12 @@ pub struct Request {
     pub guard: Guard,
     /// `path` is a whole URL, or a path that starts with `/`, known when it is rendered.
     pub whole_url: bool,
+    /// Who makes it of a new version instead: number of the [`Canary`], and the request that goes there.
+    pub twins: Vec<(usize, usize)>,
 }
 
 /// A request's body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Body {
     /// None.
     Empty,
@@ -371,7 +376,7 @@ pub enum Body {
 }
 
 /// What an answer must be like; all must hold.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Expect {
     /// Accepted status codes as inclusive ranges; empty means below 400.
     pub status: Vec<(u16, u16)>,
@@ -392,7 +397,7 @@ pub struct Expect {
 }
 
 /// A condition on one value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Condition {
     /// Equal to the template's value (numbers compare by value; text with text).
     Equals(Template),
@@ -420,7 +425,7 @@ pub enum CompareOp {
 }
 
 /// A value taken from an answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Save {
     /// Destination.
     pub slot: Slot,
@@ -437,7 +442,7 @@ pub struct Save {
 }
 
 /// Where a saved value is found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum SaveSource {
     /// JSONPath into the body.
     Json(JsonPath),
@@ -452,7 +457,7 @@ pub enum SaveSource {
 }
 
 /// `identity: { path: template }`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Identity {
     /// Where the answer names its owner.
     pub path: JsonPath,
@@ -494,6 +499,8 @@ pub struct Profile {
     pub network: Option<Network>,
     /// Moments on the timeline, in order.
     pub moments: Vec<Moment>,
+    /// The new version that takes over, step by step.
+    pub canary: Option<Canary>,
 }
 
 /// How the load comes.

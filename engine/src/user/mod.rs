@@ -4,6 +4,7 @@
 
 mod address;
 mod cache_lint;
+mod canary;
 mod checks;
 mod faults;
 mod isolation;
@@ -135,6 +136,8 @@ pub struct VirtualUser {
     switch: switch::Switch,
     /// The step that is rendered, for markers.
     outgoing_step: u16,
+    /// The new version of a canary serves it.
+    is_on_new: bool,
     /// What a traced user remembers; `None` in a run.
     trail: Option<Box<trail::Trail>>,
     /// The request to send, after [`Effect::Send`].
@@ -180,6 +183,7 @@ impl VirtualUser {
             contamination: contamination::Contamination::default(),
             switch: switch::Switch::default(),
             outgoing_step: 0,
+            is_on_new: false,
             trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
             run,
@@ -258,6 +262,9 @@ impl VirtualUser {
         if self.fresh().cookies && self.ready {
             // A new visitor: nothing is known of the one before.
             self.leave();
+        }
+        if self.run.profile.canary.is_some() {
+            self.choose_version(due);
         }
         if recorder.is_measured(due) {
             recorder.interval().iterations.started += 1;
@@ -409,6 +416,7 @@ impl VirtualUser {
 
     fn request(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Option<Effect> {
         let run = Arc::clone(&self.run);
+        let request = self.of_version(request);
         let plan = &run.program.requests[request];
         self.stranger = None;
         if let Some(slot) = plan.guard.repeats {

@@ -30,6 +30,7 @@ pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnosti
             waiver: None,
             each: written.each.clone(),
             watch: watched(plan, written, mistakes),
+            confident: written.confident,
         });
     }
     objectives.extend(implicit(program, &objectives));
@@ -82,6 +83,7 @@ fn implicit(program: &Program, objectives: &[Objective]) -> Option<Objective> {
         waiver: None,
         each: None,
         watch: None,
+        confident: false,
     })
 }
 

@@ -80,6 +80,7 @@ impl Builder<'_, '_> {
             plants_marker,
             guard,
             whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
+            twins: Vec::new(),
         });
         number
     }
@@ -293,6 +294,7 @@ impl Builder<'_, '_> {
                 tags: tags.collect(),
                 probe,
                 control: plan.expect.marker,
+                twin_of: None,
             });
             return self.lowering.steps.len() - 1;
         };

@@ -216,6 +216,7 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         plants_marker: false,
         guard: scenarios::guard::Guard::default(),
         whole_url: false,
+        twins: Vec::new(),
     }
 }
 
@@ -237,7 +238,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         fresh: scenarios::conditions::Fresh::default(),
         keeps: scenarios::conditions::Keeps::default(),
     };
-    let step = Step { journey: 0, name: name.clone(), target: 0, tags: Vec::new(), probe: false, control: None };
+    let step = Step { journey: 0, name: name.clone(), target: 0, tags: Vec::new(), probe: false, control: None, twin_of: None };
     let profile = Profile {
         name: "hit".into(),
         load,
@@ -250,6 +251,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         fresh: scenarios::conditions::Fresh::default(),
         network: None,
         moments: Vec::new(),
+        canary: None,
     };
     Program {
         name,
