@@ -3,6 +3,7 @@
 use crate::Setup;
 use crate::clock::Clock;
 use crate::isolation::entitlement::exemptions;
+use crate::load::cohorts::Cohorts;
 use crate::run_result::{CanaryHeader, MarkHeader, PhaseHeader, RunHeader, StepHeader, TargetHeader};
 use scenarios::Shape;
 use scenarios::objective::{Comparison, Limit, Selection, Stat};
@@ -74,6 +75,7 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         marks: marks(profile),
         commands: Vec::new(),
         canary: canary(profile),
+        containment: Cohorts::plan(program, profile, setup.seed).map(|c| c.header(profile.load.most_users())),
     }
 }
 
@@ -139,6 +141,7 @@ fn steps(program: &Program) -> Vec<StepHeader> {
             declared_control: step.control.is_some(),
             limits_ns: limits(program, index, step.probe),
             twin_of: step.twin_of,
+            socket: step.socket,
         })
         .collect()
 }

@@ -8,13 +8,14 @@ use crate::isolation::credentials::Credentials;
 use crate::isolation::identity::Identities;
 use crate::isolation::marker::Mint;
 use crate::isolation::scanner::Scanner;
+use crate::load::cohorts::Cohorts;
 use crate::load::deal::{Seat, seats};
 use crate::user::Prepared;
 use scenarios::expr::Slot;
 use scenarios::program::{Profile, Program};
 use scenarios::value::Value;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A run's shared state.
@@ -58,8 +59,12 @@ pub struct Run {
     pub origins: Vec<Option<url::Origin>>,
     /// Iterations (closed load) or arrivals (open load) after which the run ends; `None`: its length alone ends it.
     pub most_iterations: Option<u64>,
+    /// Set by a `stop: run` step: who asked.
+    pub ended_by: OnceLock<String>,
     /// Looks on, when one user is traced.
     pub tracer: Option<crate::trace::Tracer>,
+    /// Who suffers the faults, and when; `None`: everybody, all the time.
+    pub cohorts: Option<Cohorts>,
 }
 
 impl Run {
@@ -102,8 +107,10 @@ impl Run {
             mint,
             seats,
             most_iterations: None,
+            ended_by: OnceLock::new(),
             origins: program.targets.iter().map(|t| url::Url::parse(&t.url).ok().map(|u| u.origin())).collect(),
             tracer: None,
+            cohorts: Cohorts::plan(&program, &profile, seed),
             program,
             profile,
             clock,

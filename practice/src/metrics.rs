@@ -122,9 +122,9 @@ fn write_all(text: &mut String, app: &App) -> fmt::Result {
     write_requests(text, &app.metrics.lock())?;
     let in_progress = app.metrics.in_progress.load(Ordering::Relaxed);
     write_one(text, "http_requests_in_progress", "gauge", in_progress)?;
-    // There is no WebSocket route yet; a board that plots these finds them at zero.
-    write_one(text, "websocket_connections_active", "gauge", 0)?;
-    write_one(text, "websocket_messages_total", "counter", 0)?;
+    let (connections, messages) = app.rooms.figures();
+    write_one(text, "websocket_connections_active", "gauge", connections)?;
+    write_one(text, "websocket_messages_total", "counter", messages)?;
 
     let (articles, answers) = (app.articles.hits_and_misses(), app.answers.hits_and_misses());
     write_one(text, "cache_hits_total", "counter", articles.0 + answers.0)?;

@@ -1,6 +1,7 @@
 //! Figures as people read them, and text from strangers made harmless.
 //! In: base units (ns, fractions, counts) and text that a hostile server may have chosen. Out: short strings.
 
+use scenarios::containment::Harm;
 use scenarios::objective::{Stat, Unit};
 
 /// A time in the unit that needs no exponent: `0.42 ms`, `812 ms`, `5.94 s`, `3 min 20 s`, `24 h 0 min`.
@@ -112,6 +113,9 @@ pub fn number(value: f64) -> String {
 
 /// A figure of `stat` given in its base unit.
 pub fn of_stat(stat: Stat, value: f64) -> String {
+    if stat == Stat::Containment(Harm::Errors) {
+        return share(value).replace('%', "pp");
+    }
     match stat.unit() {
         Unit::Time => time(value),
         Unit::Rate => rate(value),

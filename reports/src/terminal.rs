@@ -61,6 +61,7 @@ pub fn terminal_summary(result: &RunResult, verdict: &Verdict, colour: bool) -> 
     canary(&mut out, paint, result);
     phases(&mut out, paint, result);
     steps(&mut out, paint, result);
+    streams(&mut out, paint, result);
     errors(&mut out, paint, result);
     stressors(&mut out, paint, result);
     isolation(&mut out, paint, result, verdict);
@@ -289,6 +290,18 @@ fn steps(out: &mut String, paint: Paint, result: &RunResult) {
     }
 }
 
+/// Event streams and WebSockets; nothing is said of a run without them.
+fn streams(out: &mut String, paint: Paint, result: &RunResult) {
+    for (is_title, text) in crate::streams::terminal(result, WIDTH) {
+        if is_title {
+            line(out, "");
+            line(out, &paint.title(&text));
+        } else {
+            line(out, &text);
+        }
+    }
+}
+
 fn errors(out: &mut String, paint: Paint, result: &RunResult) {
     let rows = rows::errors(result);
     line(out, "");
@@ -340,6 +353,9 @@ fn isolation(out: &mut String, paint: Paint, result: &RunResult, verdict: &Verdi
     if let (Some(bound), IsolationState::Intact) = (judged.bound95_minutes, judged.state) {
         let text = format!("by time: at most {bound:.2} leaks per target-minute with 95% confidence");
         block(out, 2, &text);
+    }
+    if let Some(seen) = crate::judge::containment::words(result) {
+        block(out, 2, &format!("containment: {seen}"));
     }
     for gap in judged.gaps.iter().take(MOST_LEAKS) {
         block(out, 2, &format!("not observable: {gap}"));

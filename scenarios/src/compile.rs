@@ -10,6 +10,7 @@ mod journeys;
 mod names;
 mod objectives;
 mod requests;
+mod streams;
 mod templates;
 mod trail;
 
@@ -41,6 +42,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         routes: Vec::new(),
         probes: Vec::new(),
         called: vec![false; plan.fragments.len()],
+        sockets: Vec::new(),
         foreign: Vec::new(),
         trail: Trail::default(),
         secrets: Vec::new(),
@@ -63,6 +65,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         secrets: plan.secrets.iter().cloned().chain(lowering.secrets).collect(),
         abort_rules: Vec::new(),
         gate: None,
+        sockets: lowering.sockets,
     };
     let mut diagnostics = lowering.diagnostics;
     canary::lower(plan, &mut program, &mut diagnostics);
@@ -107,6 +110,7 @@ struct Lowering<'p> {
     probes: Vec<(usize, Route, Span)>,
     /// Which fragments some journey calls.
     called: Vec<bool>,
+    sockets: Vec<crate::streams::Socket>,
     /// Hosts of whole URLs that are none of the targets; numbered behind them.
     foreign: Vec<TargetPlan>,
     /// What the journey at hand has set and read so far.

@@ -4,6 +4,7 @@
 
 mod canary;
 mod capacity;
+mod containment;
 mod judging;
 mod ladder;
 mod outputs;

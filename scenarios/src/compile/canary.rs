@@ -104,6 +104,11 @@ fn twins(plan: &Plan, program: &mut Program, number: usize, (old, new): Pair) ->
         let place = program.requests.len();
         program.requests.push(twin);
         program.requests[index].twins.push((number, place));
+        // The twin of an upgrade opens the same conversation.
+        let opened = program.sockets.iter().find(|socket| socket.request == index);
+        if let Some(socket) = opened.map(|socket| crate::streams::Socket { request: place, ..socket.clone() }) {
+            program.sockets.push(socket);
+        }
     }
     // A probe asks the version whose answers its control has seen.
     for request in &mut program.requests[originals..] {

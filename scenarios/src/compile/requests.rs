@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{JsonTemplate, Template};
 use crate::multipart::{Content, Multipart, Part};
 use crate::plan::{BodyPlan, ConditionPlan, ExpectPlan, PartContent, RequestPlan, SavePlan, SavedFrom};
-use crate::program::{Body, CompareOp, Condition, Expect, Identity, Probe, Request, Save, SaveSource, Step};
+use crate::program::{Body, CompareOp, Condition, Expect, Identity, Poll, Probe, Request, Save, SaveSource, Step};
 use crate::syntax::{Node, Scalar, Style};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use std::sync::Arc;
@@ -39,8 +39,14 @@ impl Builder<'_, '_> {
             headers.push(("authorization".into(), value));
         }
         let body = self.body(plan, &names);
+        let events = self.events(plan, &names);
         let keeps = self.lowering.trail.keeps;
         let expect = self.expect(&plan.expect, &names);
+        let poll = plan.poll.as_ref().map(|poll| Poll {
+            every_ns: poll.every_ns,
+            within_ns: poll.within_ns,
+            until: poll.until.as_ref().and_then(|until| self.lowering.condition(until, &names)),
+        });
         // What an answer is checked with is there; only later steps need it kept.
         self.lowering.trail.keeps = keeps;
         let identities = self.identities(plan, &names);
@@ -76,8 +82,13 @@ impl Builder<'_, '_> {
             probe: stranger.map(|role| Probe { role, control_step: None }),
             continue_on_failure: plan
                 .continue_on_failure
+                .or(self.continues)
                 .unwrap_or(self.plan.continue_on_failure && self.section != Section::Before),
             plants_marker,
+            retry: plan.retry.clone(),
+            poll,
+            events,
+            upgrade: None,
             guard,
             whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
             twins: Vec::new(),
@@ -196,8 +207,14 @@ impl Builder<'_, '_> {
     }
 
     fn expect(&mut self, plan: &ExpectPlan, names: &Visible<'_>) -> Expect {
-        let mut expect =
-            Expect { status: plan.status.clone(), under_ns: plan.under_ns, marker: plan.marker, ..Expect::default() };
+        let mut expect = Expect {
+            status: plan.status.clone(),
+            under_ns: plan.under_ns,
+            marker: plan.marker,
+            first_event_ns: plan.first_event_ns,
+            event_gap_ns: plan.event_gap_ns,
+            ..Expect::default()
+        };
         for (path, condition) in &plan.json {
             let path = self.lowering.json_path(path);
             let condition = self.condition_of(condition, names);
@@ -213,11 +230,12 @@ impl Builder<'_, '_> {
         for pattern in &plan.matches {
             expect.matches.extend(self.lowering.byte_pattern(pattern));
         }
+        expect.events = plan.events.as_ref().and_then(|count| self.condition_of(count, names));
         expect.that = plan.that.as_ref().and_then(|that| self.lowering.condition(that, names));
         expect
     }
 
-    fn condition_of(&mut self, plan: &ConditionPlan, names: &Visible<'_>) -> Option<Condition> {
+    pub(super) fn condition_of(&mut self, plan: &ConditionPlan, names: &Visible<'_>) -> Option<Condition> {
         match plan {
             ConditionPlan::Exists(exists) => Some(Condition::Exists(*exists)),
             ConditionPlan::Matches(pattern) => self.lowering.pattern(pattern).map(Condition::Matches),
@@ -255,7 +273,7 @@ impl Builder<'_, '_> {
         identities
     }
 
-    fn saves(&mut self, plans: &[SavePlan]) -> Vec<Save> {
+    pub(super) fn saves(&mut self, plans: &[SavePlan]) -> Vec<Save> {
         let mut saves = Vec::new();
         for plan in plans {
             let source = match &plan.source {
@@ -295,6 +313,7 @@ impl Builder<'_, '_> {
                 probe,
                 control: plan.expect.marker,
                 twin_of: None,
+                socket: false,
             });
             return self.lowering.steps.len() - 1;
         };

@@ -74,6 +74,48 @@ impl Lowering<'_> {
         Template::constant(constant(node))
     }
 
+    /// A list as it stands in the file, or a bare expression that must be one.
+    pub(super) fn list(&mut self, node: &Node, names: &Visible<'_>) -> Expr {
+        let Node::Scalar(scalar) = node else {
+            if let Some(inner) = first_template(node) {
+                self.push(
+                    Diagnostic::error("bad-value", inner.span, "inside a list there is no template here")
+                        .help("write the whole list as one expression, such as \"[a, b]\""),
+                );
+            }
+            return Expr::constant(constant(node));
+        };
+        let nothing = || Expr::compile("[]", names).expect("`[]` is an expression");
+        if scalar.broken {
+            return nothing();
+        }
+        if scalar.text.contains("{{") {
+            self.push(
+                Diagnostic::error("bare-expression", scalar.span, "a list stands here without `{{ }}`")
+                    .help(format!("write `{}`", scalar.shown().replace("{{", "").replace("}}", "").trim())),
+            );
+            return nothing();
+        }
+        match Expr::compile(&scalar.text, names) {
+            Ok(expr) => {
+                let kind = expr.result_type();
+                if !matches!(kind, Type::List | Type::Any) {
+                    self.push(
+                        Diagnostic::error("wrong-type", scalar.span, "`for_each` goes through a list")
+                            .label(format!("this gives {}", type_word(kind))),
+                    );
+                }
+                let trail = &mut self.trail;
+                expr.places(&mut |place| trail.read(place));
+                expr
+            }
+            Err(error) => {
+                self.expression_mistake(scalar, 0, error);
+                nothing()
+            }
+        }
+    }
+
     /// A bare expression that must be true or false.
     pub(super) fn condition(&mut self, scalar: &Scalar, names: &Visible<'_>) -> Option<Expr> {
         if scalar.broken {

@@ -206,6 +206,13 @@ impl Expr {
         &self.written
     }
 
+    /// An expression that always has this value.
+    pub fn constant(value: Value) -> Self {
+        let kind = Type::of(&value);
+        let written = value.to_string().into();
+        Self { checked: check::Checked { node: node::Node::Const(value), kind }, written }
+    }
+
     /// The type of the result as far as it is known.
     pub fn result_type(&self) -> Type {
         self.checked.kind
