@@ -112,9 +112,7 @@ impl StepRow {
 
     /// For `result.json`.
     pub fn json(&self) -> Value {
-        let side = |side: Side| {
-            json!({ "sent": side.sent, "errors": side.errors, "p95_ms": side.p95.map(|s| (s.ns / 100.0).round() / 1e4) })
-        };
+        let side = |side: Side| json!({ "sent": side.sent, "errors": side.errors, "p95_ms": side.p95.map(|s| (s.ns / 100.0).round() / 1e4) });
         json!({
             "step": self.name, "users": self.users.0, "played": self.is_reached,
             "old": side(self.sides[0]), "new": side(self.sides[1]),
@@ -140,7 +138,8 @@ pub(crate) fn rows(result: &RunResult) -> Vec<StepRow> {
         result.header.steps.iter().enumerate().filter_map(|(i, s)| Some((s.twin_of?, i))).collect();
     let count = result.header.steps.len();
     // A file may hold the twins of several canaries; this one's go to its own target.
-    let own: Vec<_> = twins.into_iter().filter(|(old, new)| *old < count && result.header.steps[*new].target == canary.new).collect();
+    let own: Vec<_> =
+        twins.into_iter().filter(|(old, new)| *old < count && result.header.steps[*new].target == canary.new).collect();
     let phases = result.header.phases.iter().enumerate();
     phases
         .map(|(index, phase)| StepRow {

@@ -49,7 +49,7 @@ pub(crate) struct ChartView {
     title: String,
     note: String,
     keys: Vec<Key>,
-    svg: String,
+    pub(crate) svg: String,
 }
 
 #[derive(Template)]

@@ -34,8 +34,7 @@ fn axis(low: f64, high: f64) -> Axis {
 /// The values that can be drawn beside these without pressing them flat: four times their own spread to either side, and
 /// at least as far as half of the largest. Everything, when there are none.
 fn near(points: &[(f64, f64)]) -> (f64, f64) {
-    let (low, high) =
-        points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (_, v)| (l.min(*v), h.max(*v)));
+    let (low, high) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (_, v)| (l.min(*v), h.max(*v)));
     if !low.is_finite() {
         return (f64::NEG_INFINITY, f64::INFINITY);
     }

@@ -125,7 +125,8 @@ fn decide(whole: Assessment, found: &[(&str, Assessment)], noun: &str) -> Assess
     let missed = of(ObjectiveOutcome::Fail);
     let unjudged = of(ObjectiveOutcome::Inconclusive);
     if let Some((name, first)) = found.iter().find(|(_, a)| a.outcome == ObjectiveOutcome::Fail) {
-        let mut reason = format!("{} {noun} {name}: {}", if noun == "step" { "at the" } else { "on the" }, first.reason);
+        let mut reason =
+            format!("{} {noun} {name}: {}", if noun == "step" { "at the" } else { "on the" }, first.reason);
         if let [_, more @ ..] = missed.as_slice()
             && !more.is_empty()
         {

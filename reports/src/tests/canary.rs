@@ -86,7 +86,9 @@ fn the_first_failing_step_ends_the_run() {
     let (result, verdict) = played(PLAIN, SLA, bad_from_25);
     let Ending::Aborted(why) = &result.ending else { panic!("{:?}", result.ending) };
     assert!(
-        why.starts_with("the canary's step 25% failed, the new version is to be rolled back: errors < 5%: the new version: "),
+        why.starts_with(
+            "the canary's step 25% failed, the new version is to be rolled back: errors < 5%: the new version: "
+        ),
         "{why}"
     );
     assert_eq!((verdict.outcome, exit_code(&verdict, &result)), (Outcome::NoGo, 1));
@@ -102,7 +104,8 @@ fn the_first_failing_step_ends_the_run() {
 fn a_failure_that_all_users_together_hide_is_seen() {
     // Two of forty users wait 300 ms: the p95 of all is 10 ms.
     let slow = |request: &Outgoing, _: Nanos| answer(if request.target == NEW { 300 } else { 10 }, 200);
-    let (result, verdict) = played("{ preset: canary, new: next, users: 60, each: 60s, steps: [4%, 50%] }", "{ p95: < 100ms }", slow);
+    let (result, verdict) =
+        played("{ preset: canary, new: next, users: 60, each: 60s, steps: [4%, 50%] }", "{ p95: < 100ms }", slow);
     let Ending::Aborted(why) = &result.ending else { panic!("{:?}", result.ending) };
     assert!(why.contains("step 4% failed") && why.contains("p95 < 100ms: the new version: "), "{why}");
     assert_eq!(verdict.outcome, Outcome::NoGo);
@@ -131,7 +134,8 @@ fn the_last_step_fails_the_run_without_a_stop() {
 #[test]
 fn too_few_requests_of_the_new_version_are_no_pass() {
     let good = |_: &Outgoing, _: Nanos| answer(10, 200);
-    let (_, verdict) = played("{ preset: canary, new: next, users: 40, each: 3s, steps: [5%] }", "{ p99: < 100ms }", good);
+    let (_, verdict) =
+        played("{ preset: canary, new: next, users: 40, each: 3s, steps: [5%] }", "{ p99: < 100ms }", good);
     let p99 = &verdict.objectives[0];
     assert_eq!(p99.outcome, ObjectiveOutcome::Inconclusive, "{}", p99.reason);
     assert!(p99.reason.starts_with("no step has enough samples: the new version: "), "{}", p99.reason);

@@ -61,10 +61,13 @@ fn nothing_replaced(plan: &Plan, written: &CanaryPlan) -> Diagnostic {
     let own = (0..plan.journeys.len()).filter_map(|j| own_target(plan, j));
     let is_itself = own.clone().any(|t| plan.targets[t].name.text == written.new.text);
     let (at, message) = match &written.old {
-        Some(old) => (old.span, format!("no journey makes a request to `{}`: there is nothing to take over", old.shown())),
-        None if is_itself => {
-            (written.new.span, format!("`{}` would replace itself: it is the journeys' own target", written.new.shown()))
+        Some(old) => {
+            (old.span, format!("no journey makes a request to `{}`: there is nothing to take over", old.shown()))
         }
+        None if is_itself => (
+            written.new.span,
+            format!("`{}` would replace itself: it is the journeys' own target", written.new.shown()),
+        ),
         None => (written.new.span, "no journey has a target of its own that could be replaced".to_owned()),
     };
     Diagnostic::error("bad-value", at, message)

@@ -7,9 +7,9 @@ mod conditions;
 mod extends;
 mod ladder;
 
-use super::{CanaryPlan, ProfilePlan};
 use super::faults;
 use super::reader::{Fields, Reader, Spec};
+use super::{CanaryPlan, ProfilePlan};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::faults::Faults;
 use crate::program::{Load, Spacing, Stage};

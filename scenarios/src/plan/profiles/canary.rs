@@ -21,6 +21,7 @@ const MOST_STEPS: usize = 100;
 
 /// The load of a canary, and which target takes over from which.
 pub(super) fn load(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<(Load, CanaryPlan)> {
+    let mut is_constant = true;
     for (key, instead) in [
         ("stages", "the constant load of `users`"),
         ("arrivals", "the constant load of `users`: a user stays with its version"),
@@ -28,6 +29,7 @@ pub(super) fn load(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<(Load,
     ] {
         if let Some(entry) = fields.entry(key) {
             reader.bad_value(entry.key.span, format!("a canary has no `{key}`, but {instead}"));
+            is_constant = false;
         }
     }
     refuse_open_keys(reader, fields);
@@ -46,7 +48,7 @@ pub(super) fn load(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<(Load,
     let old = reader.text_at(fields, "old").cloned();
     let shares = shares(reader, fields, level);
     let ramp_ns = reader.duration_at(fields, "ramp", 0).unwrap_or(0);
-    let level = level?;
+    let level = level.filter(|_| is_constant)?;
     let first = check_inside(reader, fields, Stage { level, duration_ns: each_ns?, ramp_ns }, "each")?;
     let (shares, new) = (shares?, new?);
     // The users come within the ramp of the first step; from then on the load is constant.
@@ -70,7 +72,8 @@ fn shares(reader: &mut Reader<'_>, fields: Fields<'_>, users: Option<f64>) -> Op
     if !(1..=MOST_STEPS).contains(&items.len()) {
         let message = format!("a canary has 1 to {MOST_STEPS} steps, here are {}", items.len());
         reader.push(
-            Diagnostic::error("bad-value", entry.value.span(), message).help("write for example `[5%, 25%, 50%, 100%]`"),
+            Diagnostic::error("bad-value", entry.value.span(), message)
+                .help("write for example `[5%, 25%, 50%, 100%]`"),
         );
         return None;
     }
