@@ -424,6 +424,8 @@ pub(crate) struct ProfilePlan {
     pub fresh: Fresh,
     pub network: Option<Network>,
     pub moments: Vec<Moment>,
+    /// By its preset or its name a soak.
+    pub soak: bool,
     pub canary: Option<CanaryPlan>,
 }
 
@@ -517,7 +519,8 @@ pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diag
     }
     let mut diagnostics = reader.diagnostics;
     if let Some(plan) = &plan {
-        diagnostics.extend(compile::lower(plan).1);
+        let is_whole = !diagnostics.iter().any(Diagnostic::is_error);
+        diagnostics.extend(compile::lower(plan, is_whole).1);
     }
     forget_followers(&mut diagnostics);
     let diagnostics = diagnostic::finish(diagnostics, &files);
