@@ -142,7 +142,7 @@ const CASES: &[Case] = &[
     case("users: 10, for: 10m", "preset: ladder, users: [1, 2], each: 1m, ramp: 2m", "44:63 bad-value", "`each` is 1m"),
     case("users: 10, for: 10m", "preset: ladder, users: [1, 2], max_users: 5", "44:47 bad-value", "`max_users` goes with `arrivals` only"),
     case("users: 10, for: 10m", "users: [10, 25], for: 10m", "44:23 wrong-type", "a list of `users` goes with `preset: ladder` only"),
-    case("users: 10, for: 10m", "preset: canary, users: 10", "44:11 missing-key", "new: NAME_OF_A_TARGET"),
+    case("users: 10, for: 10m", "preset: canary, users: 10", "44:3 missing-key", "new: NAME_OF_A_TARGET"),
     case("users: 10, for: 10m", "preset: canary, users: 40, new: patent", "44:48 unknown-name", "did you mean `patient`"),
     case("users: 10, for: 10m", "preset: canary, users: 40, new: patient", "44:48 bad-value", "old: NAME"),
     case("users: 10, for: 10m", "preset: canary, users: 40, new: patient, old: patient", "44:48 bad-value", "`old` the one with the version before it"),
