@@ -6,6 +6,7 @@
 mod blocks;
 pub mod canary;
 pub mod capacity;
+mod coverage;
 pub mod exit_codes;
 pub mod figures;
 mod html;
