@@ -11,7 +11,7 @@ use crate::isolation::scanner::Scanner;
 use crate::load::deal::{Seat, seats};
 use crate::user::Prepared;
 use scenarios::expr::Slot;
-use scenarios::program::{Profile, Program};
+use scenarios::program::{Profile, Program, SaveSource};
 use scenarios::value::Value;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -58,6 +58,8 @@ pub struct Run {
     pub origins: Vec<Option<url::Origin>>,
     /// Iterations (closed load) or arrivals (open load) after which the run ends; `None`: its length alone ends it.
     pub most_iterations: Option<u64>,
+    /// By target: cookies that some step saves as a credential.
+    pub credential_cookies: Vec<Vec<String>>,
     /// Looks on, when one user is traced.
     pub tracer: Option<crate::trace::Tracer>,
 }
@@ -103,6 +105,7 @@ impl Run {
             seats,
             most_iterations: None,
             origins: program.targets.iter().map(|t| url::Url::parse(&t.url).ok().map(|u| u.origin())).collect(),
+            credential_cookies: credential_cookies(&program),
             tracer: None,
             program,
             profile,
@@ -119,6 +122,21 @@ impl Run {
             Some(user) => format!("user {user}"),
         }
     }
+}
+
+/// By target: the cookies that some step saves as a credential.
+fn credential_cookies(program: &Program) -> Vec<Vec<String>> {
+    let mut names = vec![Vec::new(); program.targets.len()];
+    for request in &program.requests {
+        for save in request.saves.iter().filter(|save| save.credential) {
+            if let SaveSource::Cookie(name) = &save.source
+                && !names[request.target].contains(name)
+            {
+                names[request.target].push(name.clone());
+            }
+        }
+    }
+    names
 }
 
 fn secret_slots(program: &Program) -> Vec<Vec<Slot>> {

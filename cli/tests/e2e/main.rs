@@ -14,6 +14,7 @@ mod check;
 mod command_line;
 mod counts;
 mod demo;
+mod detectors;
 mod gates;
 mod honesty;
 mod hostile_targets;

@@ -24,7 +24,7 @@ pub(super) fn stream(seed: u64, index: u32) -> Pcg64 {
 }
 
 impl VirtualUser {
-    fn is_hit(&mut self, share: f64) -> bool {
+    pub(super) fn is_hit(&mut self, share: f64) -> bool {
         share > 0.0 && self.fault_random.random_bool(share.min(1.0))
     }
 

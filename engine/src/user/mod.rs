@@ -255,6 +255,7 @@ impl VirtualUser {
         }
         self.due = due;
         self.iteration_due = due;
+        self.may_draw_switch();
         if self.fresh().cookies && self.ready {
             // A new visitor: nothing is known of the one before.
             self.leave();
@@ -386,6 +387,9 @@ impl VirtualUser {
                 None
             }
             Section::Steps => {
+                if self.is_made_to_switch() {
+                    return None;
+                }
                 self.failures_in_a_row = 0;
                 if recorder.is_measured(self.iteration_due) {
                     recorder.interval().iterations.completed += 1;
