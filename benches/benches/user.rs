@@ -62,6 +62,7 @@ impl Stage {
                 via: Via::default(),
                 bytes_sent: 400,
                 bytes_received: 1000,
+                heard: None,
             };
             effect = self.user.step(self.now, Input::Answer(&answer), recorder);
         }

@@ -2,6 +2,7 @@
 //! In: the client's and the checks' findings. Out: the kinds that tables and `errors` show.
 
 use scenarios::program::{Condition, Program, Request};
+use scenarios::units::format_duration;
 
 /// What the network or the target did instead of answering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +31,16 @@ pub enum Transport {
     Coding,
     /// Anything else on an open connection.
     Broken,
+    /// An event is larger than the limit.
+    EventTooLarge,
+    /// A WebSocket was accepted in a way that is none.
+    BadUpgrade,
+    /// A message is larger than the limit.
+    MessageTooLarge,
+    /// A text message is no UTF-8.
+    NotUtf8,
+    /// Bytes that are no WebSocket frame.
+    BadFrame,
     /// The certificate is of an authority that is not trusted.
     CertificateIssuer,
     /// The certificate is out of date, or not valid yet.
@@ -111,6 +122,11 @@ impl Transport {
             Self::BodyTooLarge => "answer body too large",
             Self::Coding => "broken content coding",
             Self::Broken => "connection broken",
+            Self::EventTooLarge => "event too large",
+            Self::BadUpgrade => "bad websocket accept",
+            Self::MessageTooLarge => "message too large",
+            Self::NotUtf8 => "message is no UTF-8",
+            Self::BadFrame => "bad websocket frame",
             Self::CertificateIssuer => "tls: certificate of unknown issuer",
             Self::CertificateExpired => "tls: certificate out of date",
             Self::CertificateName => "tls: certificate for another name",
@@ -161,12 +177,32 @@ pub enum Failure {
     Identity(u16),
     /// A template or condition of the scenario could not be evaluated.
     Scenario,
+    /// A good answer that was to be read as events is none.
+    NoEvents,
+    /// The stream ended without the event that `until` names.
+    Until,
+    /// The first event came later than `expect.first_event`.
+    FirstEvent,
+    /// Two events lay further apart than `expect.event_gap`.
+    EventGap,
+    /// `expect.events`: another number came.
+    Events,
+    /// The target closed the WebSocket with this code.
+    Closed(u16),
+    /// No message that matches came within so many ms.
+    NoMessage(u64),
+    /// A message was to be sent or received on a WebSocket that the user had closed.
+    NotOpen,
+    /// A message that matched held nothing to save.
+    MessageSave,
     /// The answer is that of another request, by the id that `echo` sent.
     Crossed,
     /// `echo`: the answer does not repeat the request's id.
     Echo,
     /// `expect.marker: latest`: an acknowledged write is not there.
     LostWrite,
+    /// A poll found nothing until its time was over.
+    Poll,
 }
 
 impl Failure {
@@ -213,7 +249,23 @@ impl Failure {
                     of(&|r| r.identities.get(usize::from(i)).map(|x| x.path.text().to_owned()))
                 )
             }
+            Self::Poll => {
+                let within = of(&|r| r.poll.as_ref().map(|p| format_duration(p.within_ns)));
+                format!("not there within {within}")
+            }
             Self::Scenario => "scenario: expression failed".into(),
+            Self::NoEvents => "answer is no event stream".into(),
+            Self::Until => "event stream ended before `until`".into(),
+            Self::FirstEvent => "first event later than `first_event`".into(),
+            Self::EventGap => "events further apart than `event_gap`".into(),
+            Self::Events => "check events".into(),
+            Self::Closed(1005) => "closed without a code".into(),
+            Self::Closed(code) => format!("closed {code}"),
+            Self::NoMessage(ms) => {
+                format!("no matching message within {}", format_duration(ms.saturating_mul(1_000_000)))
+            }
+            Self::NotOpen => "websocket not open".into(),
+            Self::MessageSave => "nothing to save from the message".into(),
             Self::Crossed => "crossed answer".into(),
             Self::Echo => "echo missing".into(),
             Self::LostWrite => "lost-write".into(),

@@ -3,6 +3,7 @@
 use crate::Setup;
 use crate::clock::Clock;
 use crate::isolation::entitlement::exemptions;
+use crate::load::cohorts::Cohorts;
 use crate::run_result::{MarkHeader, PhaseHeader, RunHeader, StepHeader, TargetHeader};
 use scenarios::Shape;
 use scenarios::objective::{Comparison, Limit, Selection, Stat};
@@ -73,6 +74,7 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         watched: crate::scrape::expressions(program, profile),
         marks: marks(profile),
         commands: Vec::new(),
+        containment: Cohorts::plan(program, profile, setup.seed).map(|c| c.header(profile.load.most_users())),
     }
 }
 
@@ -137,6 +139,7 @@ fn steps(program: &Program) -> Vec<StepHeader> {
             probe: step.probe,
             declared_control: step.control.is_some(),
             limits_ns: limits(program, index, step.probe),
+            socket: step.socket,
         })
         .collect()
 }

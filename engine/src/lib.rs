@@ -200,10 +200,11 @@ fn conduct(
     if let Some(error) = failed {
         return Err(RunError::Worker(error));
     }
-    let ending = match (setup.stop.reason(), setup.stop.is_asked()) {
-        (Some(reason), _) => Ending::Aborted(reason),
-        (None, true) => Ending::Interrupted,
-        (None, false) => Ending::Finished,
+    let ending = match (setup.stop.reason(), setup.stop.is_asked(), run.ended_by.get()) {
+        (Some(reason), ..) => Ending::Aborted(reason),
+        (None, true, _) => Ending::Interrupted,
+        (None, false, Some(who)) => Ending::Stopped(who.clone()),
+        (None, false, None) => Ending::Finished,
     };
     journal.end(&ending);
     let (errors, first) = journal.errors();

@@ -8,13 +8,14 @@ use crate::isolation::credentials::Credentials;
 use crate::isolation::identity::Identities;
 use crate::isolation::marker::Mint;
 use crate::isolation::scanner::Scanner;
+use crate::load::cohorts::Cohorts;
 use crate::load::deal::{Seat, seats};
 use crate::user::Prepared;
 use scenarios::expr::Slot;
 use scenarios::program::{Profile, Program, SaveSource};
 use scenarios::value::Value;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A run's shared state.
@@ -60,8 +61,12 @@ pub struct Run {
     pub most_iterations: Option<u64>,
     /// By target: cookies that some step saves as a credential.
     pub credential_cookies: Vec<Vec<String>>,
+    /// Set by a `stop: run` step: who asked.
+    pub ended_by: OnceLock<String>,
     /// Looks on, when one user is traced.
     pub tracer: Option<crate::trace::Tracer>,
+    /// Who suffers the faults, and when; `None`: everybody, all the time.
+    pub cohorts: Option<Cohorts>,
 }
 
 impl Run {
@@ -104,9 +109,11 @@ impl Run {
             mint,
             seats,
             most_iterations: None,
+            ended_by: OnceLock::new(),
             origins: program.targets.iter().map(|t| url::Url::parse(&t.url).ok().map(|u| u.origin())).collect(),
             credential_cookies: credential_cookies(&program),
             tracer: None,
+            cohorts: Cohorts::plan(&program, &profile, seed),
             program,
             profile,
             clock,

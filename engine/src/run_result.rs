@@ -3,17 +3,22 @@
 //! In: `fold`. Out: read by `reports`.
 
 mod capacity;
+mod containment;
+mod messages;
 mod phase;
 mod watched;
 mod windows;
 
 pub use capacity::{Capacity, Trial, TrialOutcome};
+pub use containment::{BlockHeader, ContainmentHeader, HealthyBlock};
+pub use messages::Messages;
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
 pub use watched::WatchedSeries;
 pub use windows::{About, Beat, BeatSeries, Window, WindowSeries};
 
 pub use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
+use crate::record::interval::Recording;
 use hdrhistogram::Histogram;
 use scenarios::objective::Objective;
 use serde::{Deserialize, Serialize};
@@ -98,6 +103,9 @@ pub struct RunHeader {
     /// Commands that were run at marks, and what came of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<MarkCommand>,
+    /// Who suffered the faults and when, where they were played in blocks; `None`: everybody, all the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containment: Option<ContainmentHeader>,
 }
 
 /// A moment of the run.
@@ -152,6 +160,9 @@ pub struct StepHeader {
     pub declared_control: bool,
     /// Response-time limits of the objectives that this step belongs to, ns ascending; `within` is aligned with it.
     pub limits_ns: Vec<u64>,
+    /// It opens a WebSocket; its messages are counted apart.
+    #[serde(default)]
+    pub socket: bool,
 }
 
 /// How a run ended.
@@ -166,6 +177,8 @@ pub enum Ending {
     Aborted(String),
     /// No end was ever written: the process was killed or the machine stopped.
     Killed,
+    /// A `stop: run` step of the scenario ended it, with who asked. No rule was broken.
+    Stopped(String),
 }
 
 /// Counters of one step, or a sum of steps. `sent()` is never stored: the law `sent = ok + … ` holds by construction,
@@ -315,6 +328,14 @@ pub struct StepTotals {
     /// For each of the step's `limits_ns`: how many of `response` are below it (strictly), lower bounds counted only if
     /// they are a true miss (that is: never counted as within).
     pub within: Vec<u64>,
+    /// Time to the first event of a stream, from its intended start.
+    pub first_event: Recording,
+    /// Times between two events of a stream.
+    pub event_gap: Recording,
+    /// Round trips over a WebSocket: from a message's intended time to the one that was waited for.
+    pub message: Recording,
+    /// Messages of a WebSocket.
+    pub messages: Messages,
     /// Connections that could not be made.
     pub connects_failed: u64,
 }
@@ -332,6 +353,10 @@ impl StepTotals {
         for (status, count) in &other.statuses {
             *self.statuses.entry(*status).or_default() += count;
         }
+        self.first_event.add(&other.first_event);
+        self.event_gap.add(&other.event_gap);
+        self.message.add(&other.message);
+        self.messages.add(&other.messages);
         self.within.resize(self.within.len().max(other.within.len()), 0);
         for (mine, theirs) in self.within.iter_mut().zip(&other.within) {
             *mine += theirs;
@@ -675,6 +700,8 @@ pub struct RunResult {
     pub beats: Vec<BeatSeries>,
     /// What the targets told about themselves.
     pub watched: Vec<WatchedSeries>,
+    /// The healthy cohort, by block of the header's `containment`.
+    pub healthy: Vec<HealthyBlock>,
 }
 
 impl RunResult {

@@ -4,6 +4,7 @@
 
 use crate::Setup;
 use crate::client::answer::{Answer, Ending as Exchange, Outgoing, Times, Via};
+use crate::client::events::Listener;
 use crate::clock::{Clock, Nanos, SECOND};
 use crate::header;
 use crate::load::closed;
@@ -86,6 +87,9 @@ pub fn simulate_profile(
     seed: u64,
     script: &mut dyn Script,
 ) -> Result<RunResult, String> {
+    if !program.sockets.is_empty() {
+        return Err("a simulation plays no WebSocket: its script answers requests only".into());
+    }
     let clock = Clock::simulated();
     let setup = Setup {
         profile: 0,
@@ -108,6 +112,14 @@ pub fn simulate_profile(
     Ok(Simulation::new(Arc::new(run), recorder, messages, fold, script).play())
 }
 
+/// A scripted answer read as events, all of which come with its last byte.
+fn heard(request: &Outgoing, reply: &Reply, whole: bool, now: Nanos) -> Option<Listener> {
+    let plan = request.events.as_ref().filter(|_| whole && (200..300).contains(&reply.status))?;
+    let mut listener = Listener::new(plan.clone(), &[], 1 << 20, 16 << 20).ok()?;
+    listener.push(&reply.body, now).ok()?;
+    Some(listener)
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     /// A user's window opens.
@@ -118,8 +130,10 @@ enum Event {
     Arrival(usize),
     /// A wait is over.
     Wake(usize),
-    /// An answer is there.
-    Done(usize),
+    /// An answer is there: of the user's request, or of a branch.
+    Done(usize, Option<usize>),
+    /// A branch is to be made again.
+    BranchDue(usize, usize),
     /// A user of an open load is free again after its pause.
     Free(usize),
     /// No new iterations.
@@ -135,7 +149,59 @@ struct Seat {
     until: Nanos,
     /// In flight: when it was sent, and what will come.
     reply: Option<(Nanos, Reply)>,
+    /// As `reply`, by branch.
+    replies: Vec<Option<(Nanos, Reply)>>,
     playing: bool,
+    /// Of an open load: goes, and somebody else sits down.
+    quits: bool,
+}
+
+impl Seat {
+    /// Where what is in flight lies: the user's own request, or a branch.
+    fn in_flight(&mut self, branch: Option<usize>) -> &mut Option<(Nanos, Reply)> {
+        let Some(branch) = branch else {
+            return &mut self.reply;
+        };
+        if self.replies.len() <= branch {
+            self.replies.resize(branch + 1, None);
+        }
+        &mut self.replies[branch]
+    }
+}
+
+/// How an exchange ends.
+fn ending(request: &Outgoing, reply: &Reply, cut: Option<Exchange>) -> Exchange {
+    let limit = request.timeout_ns;
+    let in_time = reply.after.is_some_and(|after| after <= limit);
+    let natural = if in_time { reply.ending } else { Exchange::TimedOut };
+    let ends = reply.after.map_or(limit, |after| after.min(limit));
+    let is_given_up = request.orders.abandon.is_some_and(|leaving| leaving.after < ends);
+    cut.unwrap_or(if is_given_up { Exchange::Abandoned } else { natural })
+}
+
+/// What comes of a request that was sent at `sent` and ends now.
+fn outcome<'r>(
+    reply: &'r Reply,
+    sent: Nanos,
+    now: Nanos,
+    ending: Exchange,
+    listener: Option<&'r Listener>,
+) -> Answer<'r> {
+    let whole = ending == Exchange::Complete;
+    Answer {
+        ending,
+        delivered: true,
+        status: if whole { reply.status } else { 0 },
+        reason: &[],
+        headers: &reply.headers,
+        body: if whole { &reply.body } else { &[] },
+        codings: &[],
+        times: Times { ready: sent, sent: Some(sent), done: now, ..Times::default() },
+        via: Via::default(),
+        bytes_sent: 0,
+        bytes_received: reply.body.len() as u64,
+        heard: listener.map(|listener| &listener.heard),
+    }
 }
 
 struct Simulation<'a> {
@@ -175,7 +241,9 @@ impl<'a> Simulation<'a> {
                 },
                 until: Nanos::MAX,
                 reply: None,
+                replies: Vec::new(),
                 playing: false,
+                quits: false,
             })
             .collect();
         let guard = Guard::new(&run.program, &run.profile);
@@ -234,6 +302,9 @@ impl<'a> Simulation<'a> {
             } else {
                 self.happen(now, event);
             }
+            if self.run.ended_by.get().is_some() {
+                return self.finish(now);
+            }
         }
         self.finish(end + run.profile.graceful_stop_ns)
     }
@@ -280,7 +351,11 @@ impl<'a> Simulation<'a> {
             }
             Event::Begin(user) => self.begin(user, now, now),
             Event::Wake(user) => self.step(user, now, Input::Wake),
-            Event::Done(user) => self.answer(user, now, None),
+            Event::Done(user, branch) => self.answer(user, branch, now, None),
+            Event::BranchDue(user, branch) => {
+                let effect = self.seats[user].user.step(now, Input::BranchDue(branch), &mut self.recorder);
+                self.branch_effect(user, branch, now, effect);
+            }
             Event::Free(user) => self.free(user, now),
             Event::Stop => {
                 self.stopping = true;
@@ -335,18 +410,17 @@ impl<'a> Simulation<'a> {
 
     fn effect(&mut self, user: usize, now: Nanos, effect: Effect) {
         match effect {
+            // A program with WebSockets is refused before it starts.
+            Effect::Socket(_) => {}
             Effect::Wait(until) => self.at(until, Event::Wake(user)),
-            Effect::Send(_) => {
-                let request = &self.seats[user].user.outgoing;
-                let limit = request.timeout_ns;
-                let reply = self.script.answer(request, now);
-                let mut after = reply.after.filter(|after| *after <= limit).unwrap_or(limit);
-                if let Some(leaving) = request.orders.abandon {
-                    after = after.min(leaving.after);
+            Effect::Send(_) => self.send(user, None, now),
+            Effect::SendAll(_) => {
+                for branch in self.seats[user].user.branches_out() {
+                    self.send(user, Some(branch), now);
                 }
-                self.seats[user].reply = Some((now, reply));
-                self.at(now + after, Event::Done(user));
             }
+            // Said to a branch only.
+            Effect::Others | Effect::Again(_) | Effect::Resend(_) => {}
             Effect::IterationOver(next) if self.open => self.at(next.max(now), Event::Free(user)),
             Effect::IterationOver(next) => {
                 let wake = next.max(now).min(self.seats[user].until.max(now));
@@ -356,6 +430,16 @@ impl<'a> Simulation<'a> {
                     self.at(next, Event::Begin(user));
                 }
             }
+            Effect::Quit if self.open => {
+                // The seat is free for the next person.
+                self.seats[user].quits = true;
+                self.step(user, now, Input::Leave);
+            }
+            Effect::Quit => {
+                self.seats[user].windows.clear();
+                self.step(user, now, Input::Leave);
+            }
+            Effect::Gone if std::mem::take(&mut self.seats[user].quits) => self.free(user, now),
             Effect::Gone => {
                 self.seats[user].playing = false;
                 self.recorder.users -= 1;
@@ -366,49 +450,77 @@ impl<'a> Simulation<'a> {
         }
     }
 
+    /// What a branch wants done: about itself, or, with the last of them, about the user.
+    fn branch_effect(&mut self, user: usize, branch: usize, now: Nanos, effect: Effect) {
+        match effect {
+            Effect::Others => {}
+            Effect::Again(at) => self.at(at.max(now), Event::BranchDue(user, branch)),
+            Effect::Resend(_) => self.send(user, Some(branch), now),
+            effect => self.effect(user, now, effect),
+        }
+    }
+
+    /// Sends the user's request, or that of a branch.
+    fn send(&mut self, user: usize, branch: Option<usize>, now: Nanos) {
+        let seat = &mut self.seats[user];
+        let request = match branch {
+            None => &seat.user.outgoing,
+            Some(branch) => &*seat.user.branch(branch),
+        };
+        let limit = request.timeout_ns;
+        let reply = self.script.answer(request, now);
+        let mut after = reply.after.filter(|after| *after <= limit).unwrap_or(limit);
+        if let Some(leaving) = request.orders.abandon {
+            after = after.min(leaving.after);
+        }
+        *seat.in_flight(branch) = Some((now, reply));
+        self.at(now + after, Event::Done(user, branch));
+    }
+
     /// The answer in flight comes to its end; `cut` ends it early.
-    fn answer(&mut self, user: usize, now: Nanos, cut: Option<Exchange>) {
-        let Some((sent, reply)) = self.seats[user].reply.take() else {
+    fn answer(&mut self, user: usize, branch: Option<usize>, now: Nanos, cut: Option<Exchange>) {
+        let seat = &mut self.seats[user];
+        let Some((sent, reply)) = seat.in_flight(branch).take() else {
             return;
         };
-        let limit = self.seats[user].user.outgoing.timeout_ns;
-        let in_time = reply.after.is_some_and(|after| after <= limit);
-        let natural = if in_time { reply.ending } else { Exchange::TimedOut };
-        let ends = reply.after.map_or(limit, |after| after.min(limit));
-        let leaving = self.seats[user].user.outgoing.orders.abandon;
-        let is_given_up = leaving.is_some_and(|leaving| leaving.after < ends);
-        let ending = cut.unwrap_or(if is_given_up { Exchange::Abandoned } else { natural });
-        let whole = ending == Exchange::Complete;
-        let answer = Answer {
-            ending,
-            delivered: true,
-            status: if whole { reply.status } else { 0 },
-            reason: &[],
-            headers: &reply.headers,
-            body: if whole { &reply.body } else { &[] },
-            codings: &[],
-            times: Times { ready: sent, sent: Some(sent), done: now, ..Times::default() },
-            via: Via::default(),
-            bytes_sent: 0,
-            bytes_received: reply.body.len() as u64,
+        let request = match branch {
+            None => &seat.user.outgoing,
+            Some(branch) => &*seat.user.branch(branch),
         };
-        if cut.is_some() {
-            self.seats[user].user.cut_in_flight(&answer, &mut self.recorder);
-        } else {
-            let effect = self.seats[user].user.step(now, Input::Answer(&answer), &mut self.recorder);
-            self.effect(user, now, effect);
+        let ending = ending(request, &reply, cut);
+        let listener = heard(request, &reply, ending == Exchange::Complete, now);
+        let answer = outcome(&reply, sent, now, ending, listener.as_ref());
+        let (seat, recorder) = (&mut self.seats[user].user, &mut self.recorder);
+        match (branch, cut) {
+            (None, Some(_)) => seat.cut_in_flight(&answer, recorder),
+            (Some(branch), Some(_)) => seat.cut_branch(branch, &answer, recorder),
+            (None, None) => {
+                let effect = seat.step(now, Input::Answer(&answer), recorder);
+                self.effect(user, now, effect);
+            }
+            (Some(branch), None) => {
+                let effect = seat.step(now, Input::Branch(branch, &answer), recorder);
+                self.branch_effect(user, branch, now, effect);
+            }
         }
     }
 
     fn finish(mut self, end: Nanos) -> RunResult {
         for user in 0..self.seats.len() {
             if self.seats[user].reply.is_some() {
-                self.answer(user, end, Some(Exchange::Cut));
-            } else if self.seats[user].playing {
+                self.answer(user, None, end, Some(Exchange::Cut));
+                continue;
+            }
+            for branch in 0..self.seats[user].replies.len() {
+                self.answer(user, Some(branch), end, Some(Exchange::Cut));
+            }
+            if self.seats[user].playing {
                 self.seats[user].user.cut(&mut self.recorder);
             }
         }
         self.turn_to(self.second + 1);
-        self.fold.finish(self.aborted.map_or(Ending::Finished, Ending::Aborted))
+        let stopped = self.run.ended_by.get().cloned().map(Ending::Stopped);
+        let ending = self.aborted.map(Ending::Aborted).or(stopped);
+        self.fold.finish(ending.unwrap_or(Ending::Finished))
     }
 }

@@ -143,7 +143,9 @@ impl Tracer {
     ) -> Effect {
         let shown = match &input {
             Input::Answer(answer) => Some(user.show_answer(answer)),
-            Input::Begin(_) | Input::Wake | Input::Leave => None,
+            Input::Branch(number, answer) => Some(user.show_branch_answer(*number, answer)),
+            // What came over a WebSocket is told where it is heard.
+            Input::Begin(_) | Input::Wake | Input::Leave | Input::Socket(_) | Input::BranchDue(_) => None,
         };
         let effect = step(user, input);
         user.tell_trail(self, shown, &effect);

@@ -1,8 +1,12 @@
 //! A worker: one thread, one current-thread runtime, its own users, connections, timer and recorder.
 //! In: the shared run and the worker's number. Out: one interval a second to the collector.
 
+mod together;
+
 use crate::client::answer::Ending;
 use crate::client::exchange::{UserClient, Wire};
+use crate::client::park::WORTH_PARKING;
+use crate::client::socket::News;
 use crate::client::stranger::send_beside;
 use crate::clock::{Clock, MILLISECOND, Nanos, SECOND, thread_cpu_ns, thread_queue_wait_ns};
 use crate::load::budget::Budget;
@@ -13,6 +17,7 @@ use crate::run::{Run, Stop};
 use crate::run_result::WorkerHealth;
 use crate::timer::Timer;
 use crate::user::{Effect, Input, VirtualUser};
+use scenarios::faults::GiveUp;
 use scenarios::program::Load;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -61,27 +66,48 @@ impl Desk {
     /// Sleeps until `due`, or until the run is cut; answers whether it was not cut.
     async fn sleep(&self, due: Nanos, client: Option<&mut UserClient>) -> bool {
         let mut client = client;
+        let is_long = self.is_long(due);
         let mut sleep = pin!(self.timer.sleep_until(due));
         poll_fn(|cx| {
             if self.wire.cut.get() {
                 return Poll::Ready(false);
             }
             if let Some(client) = &mut client {
-                client.drive_idle(cx);
+                client.drive_idle(is_long, cx);
             }
             sleep.as_mut().poll(cx).map(|()| true)
         })
         .await
     }
 
+    /// A think time: what comes over the user's WebSocket meanwhile is heard. Answers whether it was not cut.
+    async fn think(&self, until: Nanos, user: &mut VirtualUser, client: &mut UserClient) -> bool {
+        if !client.has_socket() {
+            return self.sleep(until, Some(client)).await;
+        }
+        let mut time = pin!(self.timer.sleep_until(until));
+        loop {
+            match client.listen(&self.wire, time.as_mut()).await {
+                News::Cut => return false,
+                News::Time(_) => return true,
+                news => user.hear_unasked(&news, &mut self.recorder.borrow_mut()),
+            }
+        }
+    }
+
+    fn is_long(&self, until: Nanos) -> bool {
+        until.saturating_sub(self.run.clock.now()) >= WORTH_PARKING
+    }
+
     /// A pause between iterations: ends early when no further iteration will come; answers whether one may.
     async fn pause(&self, until: Nanos, client: &mut UserClient) -> bool {
+        let is_long = self.is_long(until);
         let mut sleep = pin!(self.timer.sleep_until(until));
         poll_fn(|cx| {
             if self.wire.cut.get() || self.stopping.get() {
                 return Poll::Ready(false);
             }
-            client.drive_idle(cx);
+            client.drive_idle(is_long, cx);
             sleep.as_mut().poll(cx).map(|()| true)
         })
         .await
@@ -239,7 +265,8 @@ async fn run_to_end(desk: &Rc<Desk>, stop: &Stop) {
         if now >= end && !desk.stopping.replace(true) {
             desk.wake_all();
         }
-        if (now >= cut_at || stop.is_asked()) && !desk.wire.cut.replace(true) {
+        let is_asked = stop.is_asked() || desk.run.ended_by.get().is_some();
+        if (now >= cut_at || is_asked) && !desk.wire.cut.replace(true) {
             desk.stopping.set(true);
             desk.wake_all();
         }
@@ -254,8 +281,9 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
     let mut user = VirtualUser::new(Arc::clone(&desk.run), seat.journey, index as u32, seat.account);
     let mut client = UserClient::new(desk.run.program.targets.len());
     let mut free_at = 0;
+    let mut has_quit = false;
     for (start, stop) in windows {
-        if !desk.sleep(start, None).await {
+        if has_quit || !desk.sleep(start, None).await {
             break;
         }
         desk.enter();
@@ -266,7 +294,11 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
             tokio::task::consume_budget().await;
             desk.recorder.borrow_mut().asked_and_started();
             match iterate(&desk, &mut user, &mut client, due).await {
-                Some(next) => due = next,
+                Some(Played::Over(next)) => due = next,
+                Some(Played::Quit) => {
+                    has_quit = true;
+                    break;
+                }
                 None => break,
             }
             // The pause after a failure; think times are inside the iteration.
@@ -281,8 +313,16 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
     presence.over();
 }
 
-/// Plays one iteration; answers when the next is due, or `None` when the run was cut.
-async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, due: Nanos) -> Option<Nanos> {
+/// How an iteration ended.
+enum Played {
+    /// The next one is due then.
+    Over(Nanos),
+    /// The user wants to go.
+    Quit,
+}
+
+/// Plays one iteration; `None` when the run was cut.
+async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, due: Nanos) -> Option<Played> {
     let fresh = user.fresh();
     if fresh.connections {
         client.disconnect();
@@ -292,7 +332,8 @@ async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, d
     }
     let effect = desk.step(user, Input::Begin(due));
     match perform(desk, user, client, effect).await {
-        Some(Effect::IterationOver(next)) => Some(next),
+        Some(Effect::IterationOver(next)) => Some(Played::Over(next)),
+        Some(Effect::Quit) => Some(Played::Quit),
         _ => None,
     }
 }
@@ -319,20 +360,29 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
     let mut effect = first;
     loop {
         effect = match effect {
-            Effect::IterationOver(_) | Effect::Gone => return Some(effect),
+            Effect::IterationOver(_) | Effect::Gone | Effect::Quit => {
+                client.drop_socket(GiveUp::Close);
+                return Some(effect);
+            }
+            // Said to a branch only, which takes them itself.
+            Effect::Others | Effect::Again(_) | Effect::Resend(_) => return None,
             Effect::Wait(until) => {
-                if !desk.sleep(until, Some(client)).await {
+                if !desk.think(until, user, client).await {
                     user.cut(&mut desk.recorder.borrow_mut());
                     return None;
                 }
                 hear(desk, user, client);
                 desk.step(user, Input::Wake)
             }
+            Effect::SendAll(due) => together::send_all(desk, user, client, due).await?,
             Effect::Send(due) => {
                 if let Some(kind) = user.outgoing.orders.stranger {
                     send_beside(&desk.wire, user.outgoing.target, kind);
                 }
-                let received = client.exchange(&desk.wire, &mut user.outgoing, due).await;
+                let received = match user.outgoing.upgrade {
+                    None => client.exchange(&desk.wire, &mut user.outgoing, due).await,
+                    Some(heartbeat) => Box::pin(client.open(&desk.wire, &mut user.outgoing, due, heartbeat)).await,
+                };
                 hear(desk, user, client);
                 let is_cut = received.answer().ending == Ending::Cut;
                 let next = if is_cut {
@@ -343,6 +393,14 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                 };
                 received.recycle(&desk.wire);
                 next?
+            }
+            Effect::Socket(order) => {
+                let news = client.socket(&desk.wire, order, &mut user.message).await;
+                if news == News::Cut {
+                    user.cut(&mut desk.recorder.borrow_mut());
+                    return None;
+                }
+                desk.step(user, Input::Socket(&news))
             }
         };
     }
@@ -421,11 +479,15 @@ async fn open_user(desk: Rc<Desk>, index: usize, first: Nanos, door: Rc<Door>) {
     let waiting = Rc::new(Waiting { due: Cell::new(Some(first)), waker: RefCell::default() });
     door.waiting.borrow_mut().insert(index, Rc::clone(&waiting));
     while let Some(due) = next_arrival(&desk, &waiting, &mut client).await {
-        let Some(next) = iterate(&desk, &mut user, &mut client, due).await else {
-            break;
-        };
-        if next > desk.run.clock.now() && !desk.pause(next, &mut client).await {
-            break;
+        match iterate(&desk, &mut user, &mut client, due).await {
+            Some(Played::Over(next)) => {
+                if next > desk.run.clock.now() && !desk.pause(next, &mut client).await {
+                    break;
+                }
+            }
+            // The seat is free for the next person.
+            Some(Played::Quit) => leave(&desk, &mut user, &mut client).await,
+            None => break,
         }
         door.floor.borrow_mut().give_back(seat.journey, index);
     }
@@ -442,7 +504,7 @@ async fn next_arrival(desk: &Desk, waiting: &Waiting, client: &mut UserClient) -
         if desk.stopping.get() || desk.wire.cut.get() {
             return Poll::Ready(None);
         }
-        client.drive_idle(cx);
+        client.drive_idle(false, cx);
         *waiting.waker.borrow_mut() = Some(cx.waker().clone());
         Poll::Pending
     })

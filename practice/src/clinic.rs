@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    Options, PoolLimits, Port, Tls, Urls,
+    Options, PoolLimits, Port, Timing, Tls, Urls,
     metrics::Metrics,
     secure::{self, Certificates, Secured, TlsListener},
     server,
@@ -90,7 +90,15 @@ impl Clinic {
     /// # Errors
     /// As [`Clinic::start`].
     pub fn start_with_pool(options: Options, pool: PoolLimits) -> Result<Clinic, StartError> {
-        Clinic::open(options, pool, None)
+        Clinic::start_with(options, pool, Timing::default())
+    }
+
+    /// Starts a clinic with other limits of its pool and other times of what stays open.
+    ///
+    /// # Errors
+    /// As [`Clinic::start`].
+    pub fn start_with(options: Options, pool: PoolLimits, timing: Timing) -> Result<Clinic, StartError> {
+        Clinic::open(options, pool, timing, None)
     }
 
     /// Starts a clinic that speaks TLS, HTTP/2 and HTTP/1.1, with certificates made for the occasion.
@@ -98,10 +106,10 @@ impl Clinic {
     /// # Errors
     /// As [`Clinic::start`], or the certificates cannot be made.
     pub fn start_with_tls(options: Options, tls: Tls) -> Result<Clinic, StartError> {
-        Clinic::open(options, PoolLimits::default(), Some(tls))
+        Clinic::open(options, PoolLimits::default(), Timing::default(), Some(tls))
     }
 
-    fn open(options: Options, pool: PoolLimits, tls: Option<Tls>) -> Result<Clinic, StartError> {
+    fn open(options: Options, pool: PoolLimits, timing: Timing, tls: Option<Tls>) -> Result<Clinic, StartError> {
         let secured = tls.map(secure::secure).transpose().map_err(StartError::Certificates)?;
         // Without it, the clinic serves as many users as it may; that is no reason not to start.
         let _ = rlimit::increase_nofile_limit(u64::MAX);
@@ -109,7 +117,7 @@ impl Clinic {
         let (closing, closed) = watch::channel(false);
         let thread = std::thread::Builder::new()
             .name("practice-clinic".to_owned())
-            .spawn(move || serve_until_closed(options, pool, secured, &started, closed))
+            .spawn(move || serve_until_closed(options, pool, timing, secured, &started, closed))
             .map_err(StartError::Threads)?;
         let started = starting.recv().unwrap_or_else(|_| Err(StartError::Threads(io::Error::other("the thread died"))));
         match started {
@@ -166,12 +174,13 @@ type Started = Result<(Urls, Arc<Metrics>), StartError>;
 fn serve_until_closed(
     options: Options,
     pool: PoolLimits,
+    timing: Timing,
     secured: Option<Secured>,
     started: &mpsc::Sender<Started>,
     closed: watch::Receiver<bool>,
 ) {
     let port = options.port;
-    let prepared = prepare(options, pool);
+    let prepared = prepare(options, pool, timing);
     let (runtime, app) = match prepared {
         Ok(prepared) => prepared,
         Err(mistake) => {
@@ -195,7 +204,7 @@ fn serve_until_closed(
     runtime.shutdown_timeout(LONGEST_FAREWELL);
 }
 
-fn prepare(options: Options, pool: PoolLimits) -> Result<(Runtime, Arc<App>), StartError> {
+fn prepare(options: Options, pool: PoolLimits, timing: Timing) -> Result<(Runtime, Arc<App>), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("practice-database")
@@ -203,7 +212,8 @@ fn prepare(options: Options, pool: PoolLimits) -> Result<(Runtime, Arc<App>), St
         .thread_keep_alive(Duration::from_secs(60))
         .build()
         .map_err(StartError::Threads)?;
-    let app = App::create(options, pool).map_err(|mistake| StartError::Database(mistake.into()))?;
+    let mut app = App::create(options, pool).map_err(|mistake| StartError::Database(mistake.into()))?;
+    app.timing = timing;
     Ok((runtime, Arc::new(app)))
 }
 

@@ -1,8 +1,8 @@
 //! The seeded defects by name. In: what the user typed. Out: a [`Defect`] or every name there is.
 //!
 //! Each is built where the real bug would live: the log-in in `tokens`, the cache in `cache`,
-//! the missing check in `routes::patient`, the pool in `backend`, the writer of notes in `batch`, the shared context in `routes::chat`, the others in
-//! `faults`.
+//! the missing check in `routes::patient`, the pool in `backend`, the writer of notes in `batch`, the shared context in
+//! `routes::chat`, the rooms in `rooms`, the streams in `routes::chat_stream`, the others in `faults`.
 
 use std::{fmt, str::FromStr};
 
@@ -25,6 +25,10 @@ pub enum Defect {
     Errors,
     /// Every answer is late.
     Slow,
+    /// A message for a room reaches somebody who is in another.
+    WrongRoom,
+    /// An answer told word by word is chosen by the id that the client made up.
+    StreamCrossing,
     /// A token is good for a while after the log-out.
     StaleSession,
     /// Notes of several patients that are written together end up in each other's records.
@@ -33,7 +37,7 @@ pub enum Defect {
 
 impl Defect {
     /// Every defect, in the order in which help texts list them.
-    pub const ALL: [Defect; 10] = [
+    pub const ALL: [Defect; 12] = [
         Defect::SharedCache,
         Defect::SessionMixup,
         Defect::BrokenAccess,
@@ -42,6 +46,8 @@ impl Defect {
         Defect::Stall,
         Defect::Errors,
         Defect::Slow,
+        Defect::WrongRoom,
+        Defect::StreamCrossing,
         Defect::StaleSession,
         Defect::WriteMixup,
     ];
@@ -62,6 +68,8 @@ impl Defect {
             Defect::Stall => "stall",
             Defect::Errors => "errors",
             Defect::Slow => "slow",
+            Defect::WrongRoom => "wrong-room",
+            Defect::StreamCrossing => "stream-crossing",
             Defect::StaleSession => "stale-session",
             Defect::WriteMixup => "write-mixup",
         }
@@ -90,6 +98,13 @@ impl Defect {
             Defect::WriteMixup => {
                 "a batch whose answers or rows are matched to its keys by position, after the keys were sorted"
             }
+            Defect::WrongRoom => {
+                "a push gateway that writes to a connection number which the next client was given (CWE-672, use of a \
+                 released resource)"
+            }
+            Defect::StreamCrossing => {
+                "a stream that is found by an id the client made up, as if that were a key (CWE-488, CWE-639)"
+            }
             Defect::Stall | Defect::Errors | Defect::Slow => return None,
         })
     }
@@ -107,6 +122,8 @@ impl Defect {
             Defect::Stall => "the whole service stops answering for 1 s in each 10 s",
             Defect::Errors => "about 5 % of the requests answer 503",
             Defect::Slow => "each answer takes 300 ms more",
+            Defect::WrongRoom => "a room's list keeps connections that are gone, and their numbers are given out again",
+            Defect::StreamCrossing => "a streamed answer is looked up by the client's own id, which others use too",
             Defect::StaleSession => "a token works for 30 s after the log-out, from a cache that nobody told",
             Defect::WriteMixup => "notes that are written together are matched to the wrong patients",
         }
@@ -156,7 +173,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_answered_with_all_names() {
-        let message = "wrong-room".parse::<Defect>().expect_err("no such defect").to_string();
+        let message = "no-such".parse::<Defect>().expect_err("no such defect").to_string();
         for defect in Defect::ALL {
             assert!(message.contains(defect.name()), "{message}");
         }

@@ -20,6 +20,7 @@ mod gate;
 mod metrics;
 mod records;
 mod refusal;
+mod rooms;
 mod routes;
 mod schema;
 mod secure;
@@ -41,6 +42,27 @@ pub struct Options {
     /// Decides the moods of the stories and which requests [`Defect::Errors`] refuses.
     /// Tokens and ids never depend on it.
     pub seed: u64,
+}
+
+/// How long what stays open stays open, and how fast a stream flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// A WebSocket is closed after so long; 900 s unless said otherwise.
+    pub longest_connection: std::time::Duration,
+    /// Pieces of an answer that is told word by word; 20.
+    pub events: usize,
+    /// Time from one piece to the next; 5 ms.
+    pub event_gap: std::time::Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            longest_connection: std::time::Duration::from_secs(900),
+            events: 20,
+            event_gap: std::time::Duration::from_millis(5),
+        }
+    }
 }
 
 /// The ports to listen on.

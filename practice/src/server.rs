@@ -10,7 +10,7 @@ use axum::{Router, middleware};
 use rusqlite::Connection;
 
 use crate::{
-    Options,
+    Options, Timing,
     accounts::Account,
     backend::Pool,
     batch::Batch,
@@ -22,6 +22,7 @@ use crate::{
     gate::Gate,
     metrics::Metrics,
     refusal::Refusal,
+    rooms::Rooms,
     routes,
     tokens::{self, Bearer, TokenKey},
 };
@@ -51,6 +52,11 @@ pub(crate) struct App {
     pub(crate) records: Pool,
     /// Whose message the chat is answering, used only under [`Defect::ContextBleed`].
     pub(crate) asking: Mutex<routes::chat::Asking>,
+    /// Who talks to whom.
+    pub(crate) rooms: Arc<Rooms>,
+    /// Which answer a stream tells, used only under [`Defect::StreamCrossing`].
+    pub(crate) telling: routes::chat_stream::Telling,
+    pub(crate) timing: Timing,
     /// Notes that wait to be written, used only under [`Defect::WriteMixup`].
     pub(crate) batch: Batch,
     /// Accounts by their tokens, used only under [`Defect::StaleSession`].
@@ -72,6 +78,9 @@ impl App {
             seed: options.seed,
             records: Pool::default(),
             asking: Mutex::default(),
+            rooms: Arc::new(Rooms::new(options.defects.contains(&Defect::WrongRoom))),
+            telling: Default::default(),
+            timing: Timing::default(),
             batch: Batch::default(),
             known_tokens: TtlCache::new(tokens::KNOWN_FOR, MOST_TOKENS),
             tariff_gate: Gate::new(routes::pages::RATE),
@@ -121,6 +130,7 @@ pub(crate) fn router(app: Arc<App>, service: &'static str) -> Router {
         .merge(routes::patient::routes(&app))
         .merge(routes::clinical::routes(&app))
         .merge(routes::chat::routes())
+        .merge(routes::live::routes())
         .merge(routes::operations::routes())
         .merge(routes::files::routes())
         .merge(routes::pages::routes())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::{
     extract::FromRequestParts,
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use rand::RngExt;
 use rusqlite::{Connection, OptionalExtension};
@@ -30,8 +30,14 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        parts
-            .headers
+        Bearer::of(&parts.headers)
+    }
+}
+
+impl Bearer {
+    /// The token that the headers hold.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+        headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_once(' '))

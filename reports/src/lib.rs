@@ -16,6 +16,7 @@ mod phases;
 mod result_json;
 mod rows;
 pub mod stats;
+pub mod streams;
 pub mod suite;
 mod summary;
 mod terminal;

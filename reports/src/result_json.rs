@@ -3,10 +3,11 @@
 
 use crate::capacity::outcome_words;
 use crate::figures;
-use crate::judge::times::Shown;
+use crate::judge::{self, times::Shown};
 use crate::laws::planned;
 use crate::phases::{self, PhaseRow};
 use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
+use crate::streams;
 use crate::verdict::{JudgedObjective, JudgedRung, JudgedWindow, JudgedWindows, ObjectiveOutcome, Verdict};
 use engine::run_result::{Capacity, Counts, Ending, Point, RunResult, StepTotals, Times, Trial, WatchedSeries};
 use scenarios::objective::{Selection, Stat, Unit};
@@ -30,7 +31,7 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "totals": totals(result),
         "steps": steps(result),
         "groups": groups(result),
-        "messages": [],
+        "messages": streams::messages_json(result, times),
         "cold_start": times(TimesRow::plain(&result.warm_up).as_ref()),
         "phases": phases::rows(result).iter().map(phase).collect::<Vec<_>>(),
         "capacity": result.header.capacity.as_ref().map_or_else(|| json!({}), capacity),
@@ -57,6 +58,7 @@ fn run(result: &RunResult) -> Value {
         Ending::Interrupted => ("interrupted", None),
         Ending::Aborted(why) => ("aborted", Some(why)),
         Ending::Killed => ("killed", None),
+        Ending::Stopped(who) => ("stopped", Some(who)),
     };
     json!({
         "id": header.id,
@@ -294,8 +296,11 @@ fn step_times(map: &mut Map<String, Value>, totals: &StepTotals) {
     map.insert("failed_response".into(), plain(&totals.failed_response));
     map.insert("connect".into(), plain(&totals.connect));
     map.insert("connects_failed".into(), json!(totals.connects_failed));
-    map.insert("first_event".into(), json!({}));
-    map.insert("event_gap".into(), json!({}));
+    map.insert("first_event".into(), times(streams::row(&totals.first_event).as_ref()));
+    map.insert("event_gap".into(), times(streams::row(&totals.event_gap).as_ref()));
+    if let Some(rate) = streams::per_second(&totals.event_gap) {
+        map.insert("events_per_s".into(), json!(rate));
+    }
 }
 
 /// Empty times are `{}`: a 0 would read as "very fast".
@@ -379,6 +384,24 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "stray_line_ends": seen.stray_line_ends,
         "target_minutes": seen.target_minutes,
         "exemptions": result.header.exemptions,
+        "containment": containment(result),
+    })
+}
+
+/// The healthy users with the faults on and off; `{}` where the faults were not played in blocks.
+fn containment(result: &RunResult) -> Value {
+    let (Some(header), Some(sides)) = (&result.header.containment, judge::containment::sides(result)) else {
+        return json!({});
+    };
+    let side = |at: usize| {
+        json!({
+            "blocks": sides.blocks[at], "requests": sides.requests[at], "errors": sides.errors[at],
+            "mean_ms": sides.mean_ns[at].map(ms),
+        })
+    };
+    json!({
+        "declared": header.declared, "healthy_users": header.healthy, "faulty_users": header.faulty,
+        "on": side(0), "off": side(1),
     })
 }
 

@@ -116,6 +116,7 @@ pub fn run(seconds: u64, steps: Vec<Step>) -> RunResult {
             probe: step.is_probe,
             declared_control: step.is_declared,
             limits_ns: step.limits_ns.clone(),
+            socket: false,
         });
         result.steps.push(StepTotals { within: vec![0; step.limits_ns.len()], ..Default::default() });
     }
@@ -269,6 +270,7 @@ pub fn empty() -> RunResult {
             marks: Vec::new(),
             watched: Vec::new(),
             commands: Vec::new(),
+            containment: None,
         },
         ending: Ending::Finished,
         duration_s: 20.0,
@@ -299,6 +301,7 @@ pub fn empty() -> RunResult {
         windows: Vec::new(),
         beats: Vec::new(),
         watched: Vec::new(),
+        healthy: Vec::new(),
     }
 }
 

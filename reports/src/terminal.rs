@@ -7,7 +7,7 @@ use crate::phases;
 use crate::rows::{self, shown, tier_word};
 use crate::verdict::{Interval, IsolationState, JudgedObjective, ObjectiveOutcome, Outcome, ValidityState, Verdict};
 use engine::run_result::{LeakGroup, LeakRecord, Party, RunResult, Tier};
-use scenarios::objective::Stat;
+use scenarios::objective::{Stat, Unit};
 use std::fmt::Write;
 
 const WIDTH: usize = 100;
@@ -62,6 +62,7 @@ pub fn terminal_summary(result: &RunResult, verdict: &Verdict, colour: bool) -> 
     capacity(&mut out, paint, result);
     phases(&mut out, paint, result);
     steps(&mut out, paint, result);
+    streams(&mut out, paint, result);
     errors(&mut out, paint, result);
     stressors(&mut out, paint, result);
     isolation(&mut out, paint, result, verdict);
@@ -149,7 +150,11 @@ fn objectives(out: &mut String, paint: Paint, verdict: &Verdict) {
 /// The measured figure, `–` without samples.
 pub fn measured(o: &JudgedObjective) -> String {
     let sign = if o.is_at_least { "≥" } else { "" };
-    o.measured.map_or_else(|| "–".into(), |v| format!("{sign}{}", figures::of_stat(o.stat, v)))
+    let figure = |v: f64| match o.stat.unit() {
+        Unit::Plain => figures::like_limit(&o.limit.text)(v),
+        _ => figures::of_stat(o.stat, v),
+    };
+    o.measured.map_or_else(|| "–".into(), |v| format!("{sign}{}", figure(v)))
 }
 
 /// `790 ms … 840 ms`; an end that the evidence does not set is `?`.
@@ -267,6 +272,18 @@ fn steps(out: &mut String, paint: Paint, result: &RunResult) {
     }
 }
 
+/// Event streams and WebSockets; nothing is said of a run without them.
+fn streams(out: &mut String, paint: Paint, result: &RunResult) {
+    for (is_title, text) in crate::streams::terminal(result, WIDTH) {
+        if is_title {
+            line(out, "");
+            line(out, &paint.title(&text));
+        } else {
+            line(out, &text);
+        }
+    }
+}
+
 fn errors(out: &mut String, paint: Paint, result: &RunResult) {
     let rows = rows::errors(result);
     line(out, "");
@@ -318,6 +335,9 @@ fn isolation(out: &mut String, paint: Paint, result: &RunResult, verdict: &Verdi
     if let (Some(bound), IsolationState::Intact) = (judged.bound95_minutes, judged.state) {
         let text = format!("by time: at most {bound:.2} leaks per target-minute with 95% confidence");
         block(out, 2, &text);
+    }
+    if let Some(seen) = crate::judge::containment::words(result) {
+        block(out, 2, &format!("containment: {seen}"));
     }
     for gap in judged.gaps.iter().take(MOST_LEAKS) {
         block(out, 2, &format!("not observable: {gap}"));

@@ -222,6 +222,9 @@ impl JudgedObjective {
         if let Some(watch) = &self.watch {
             parts.push(watch.text.clone());
         }
+        if matches!(self.stat, Stat::Containment(_)) {
+            return "the healthy users".into();
+        }
         if parts.is_empty() { "everything".into() } else { parts.join(", ") }
     }
 }

@@ -1,6 +1,7 @@
 //! Plan to program: names become indexes and slots, text becomes templates, steps become flat operations.
 //! In: [`Plan`]. Out: [`Program`], or every mistake that only shows once names are resolved.
 
+mod assignment;
 mod auth;
 mod gate;
 mod guard;
@@ -9,8 +10,11 @@ mod journeys;
 mod names;
 mod objectives;
 mod requests;
+mod review;
+mod streams;
 mod templates;
 mod trail;
+mod types;
 
 use crate::dealing;
 use crate::diagnostic::{self, Diagnostic, Span, suggestion};
@@ -22,15 +26,16 @@ use trail::Trail;
 
 /// Compiles a plan. A plan that [`crate::parse`] accepted always compiles.
 pub fn compile(plan: &Plan) -> Result<Program, Vec<Diagnostic>> {
-    let (program, diagnostics) = lower(plan);
+    let (program, diagnostics) = lower(plan, false);
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(diagnostic::finish(diagnostics, &plan.files));
     }
     Ok(program)
 }
 
-/// Compiles as far as possible, so that one mistake hides no other.
-pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
+/// Compiles as far as possible, so that one mistake hides no other. What depends on the whole file is looked at only if
+/// there is no mistake before, and only to tell of it: `is_whole` says that it is wanted and that reading the file found none.
+pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
     let mut lowering = Lowering {
         plan,
         diagnostics: Vec::new(),
@@ -40,8 +45,10 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         routes: Vec::new(),
         probes: Vec::new(),
         called: vec![false; plan.fragments.len()],
+        sockets: Vec::new(),
         foreign: Vec::new(),
         trail: Trail::default(),
+        trails: Vec::new(),
         secrets: Vec::new(),
     };
     let roles = lowering.roles();
@@ -62,8 +69,10 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         secrets: plan.secrets.iter().cloned().chain(lowering.secrets).collect(),
         abort_rules: Vec::new(),
         gate: None,
+        sockets: lowering.sockets,
     };
     let mut diagnostics = lowering.diagnostics;
+    let trails = lowering.trails;
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
     program.abort_rules = objectives::abort_rules(plan, &program, &mut diagnostics);
     gate::waive(plan, &mut program.objectives, &mut diagnostics);
@@ -71,6 +80,9 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
     diagnostics.extend(too_few_rows(plan, &program));
     let logins = plan.targets.iter().filter_map(|t| t.transport.proxy.as_ref()?.login.as_ref());
     program.secrets.extend(logins.map(|(_, password)| password.clone()).filter(|p| !p.is_empty()));
+    if is_whole && !diagnostics.iter().any(Diagnostic::is_error) {
+        diagnostics.extend(review::review(plan, &program, &trails));
+    }
     hide_secrets(&mut program);
     (program, diagnostics)
 }
@@ -105,10 +117,13 @@ struct Lowering<'p> {
     probes: Vec<(usize, Route, Span)>,
     /// Which fragments some journey calls.
     called: Vec<bool>,
+    sockets: Vec<crate::streams::Socket>,
     /// Hosts of whole URLs that are none of the targets; numbered behind them.
     foreign: Vec<TargetPlan>,
     /// What the journey at hand has set and read so far.
     trail: Trail,
+    /// The trails of the journeys before.
+    trails: Vec<Trail>,
     /// Literal secrets of the file.
     secrets: Vec<String>,
 }

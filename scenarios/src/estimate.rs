@@ -4,6 +4,7 @@
 use crate::expr::{EvalError, Place, Scope};
 use crate::program::{Journey, Load, Op, Pc, Profile, Program};
 use crate::shape::Shape;
+use crate::streams::SocketOp;
 use crate::value::Value;
 
 /// What to expect of a profile.
@@ -43,7 +44,8 @@ impl Program {
         for journey in self.journeys.iter().filter(|j| j.weight > 0) {
             let share = f64::from(journey.weight) / total;
             let before = play(journey, journey.before)?;
-            let each = play(journey, journey.steps)?;
+            let mut each = play(journey, journey.steps)?;
+            each.seconds = each.seconds.max(journey.flow.pace.map_or(0.0, |pace| pace.mean_ns() / 1e9));
             let users = profile.load.most_users() as f64 * share;
             match profile.load {
                 Load::Closed(_) if each.seconds > 0.0 => {
@@ -96,6 +98,7 @@ fn play(journey: &Journey, entry: Pc) -> Option<Iteration> {
 /// Plays once, adding to `sum`; answers whether anything was drawn.
 fn play_once(journey: &Journey, entry: Pc, chance: &mut Chance, sum: &mut Iteration) -> Option<bool> {
     let mut counters = vec![0_i64; journey.counters];
+    let mut lists = vec![0; journey.flow.lists];
     let mut pc = entry as usize;
     let mut drawn = false;
     for _ in 0..MAX_OPS {
@@ -131,7 +134,25 @@ fn play_once(journey: &Journey, entry: Pc, chance: &mut Chance, sum: &mut Iterat
                 drawn = true;
                 pc = chance.choose(branches)? as usize;
             }
-            Op::Set { .. } | Op::Join(_) | Op::Leave(_) | Op::SwitchAccount | Op::GroupStart(_) | Op::GroupEnd(_) => {}
+            Op::Each { list, each } => {
+                lists[*each] = match list.eval(chance) {
+                    Ok(Value::List(items)) => items.len(),
+                    _ => 1,
+                };
+            }
+            Op::Next { each, done, .. } => {
+                if lists[*each] == 0 {
+                    pc = *done as usize;
+                } else {
+                    lists[*each] -= 1;
+                }
+            }
+            Op::Parallel(requests) => sum.requests += requests.len() as f64,
+            Op::Stop(_) => return Some(drawn),
+            Op::Log(_) => {}
+            Op::Socket(SocketOp::Open(_)) => sum.requests += 1.0,
+            Op::Join(_) | Op::Leave(_) | Op::SwitchAccount => {}
+            Op::Set { .. } | Op::GroupStart(_) | Op::GroupEnd(_) | Op::Socket(_) => {}
         }
     }
     None

@@ -4,13 +4,14 @@
 
 mod graph;
 mod request;
+mod streams;
 
 pub use graph::graph;
 pub use request::{Expectations, expectations};
 
 use crate::expr::Template;
 use crate::plan::is_secret_name;
-use crate::program::{Delay, Journey, Op, Pc, Program};
+use crate::program::{Delay, Halt, Journey, JourneyFlow, Op, Pc, Program};
 use crate::units::format_duration;
 
 /// Shorter values from the environment would blot out half of every text; a secret that short is none.
@@ -34,7 +35,18 @@ pub fn describe(program: &Program, journey: &Journey, op: &Op) -> String {
         }
         Op::GroupStart(group) => format!("group `{}` starts", program.groups[*group].name),
         Op::GroupEnd(group) => format!("group `{}` ends", program.groups[*group].name),
+        Op::Each { list, each } => format!("list {each} is {}", list.written()),
+        Op::Next { each, slot: to, done } => format!("next item of list {each} to {}, or go to {done}", slot(to)),
+        Op::Log(text) => format!("log {}", text.written()),
+        Op::Stop(Halt::Iteration) => "stop this iteration".into(),
+        Op::Stop(Halt::User) => "stop this user".into(),
+        Op::Stop(Halt::Run) => "stop the run".into(),
+        Op::Parallel(requests) => {
+            let lines: Vec<_> = requests.iter().map(|i| request::line(program, &program.requests[*i])).collect();
+            format!("at one time: {}", lines.join(", "))
+        }
         Op::End => "end".into(),
+        Op::Socket(op) => streams::socket(program, op),
         Op::Join(name) => format!("join audience {}", name.written()),
         Op::Leave(name) => format!("leave audience {}", name.written()),
         Op::SwitchAccount => "log out, switch to the next free account, log in".into(),
@@ -48,12 +60,14 @@ pub fn ways(pc: Pc, op: &Op) -> Vec<(Pc, String)> {
     match op {
         Op::Request(_) | Op::Think(_) | Op::Set { .. } | Op::Count { .. } => vec![next],
         Op::Join(_) | Op::Leave(_) | Op::SwitchAccount => vec![next],
-        Op::GroupStart(_) | Op::GroupEnd(_) => vec![next],
+        Op::GroupStart(_) | Op::GroupEnd(_) | Op::Socket(_) => vec![next],
         Op::Jump(to) => vec![(*to, String::new())],
         Op::JumpUnless { to, .. } => vec![(pc + 1, "yes".into()), (*to, "no".into())],
         Op::Round { done, .. } => vec![(pc + 1, "again".into()), (*done, "done".into())],
         Op::Choose(branches) => branches.iter().map(|(weight, to)| (*to, format!("weight {weight}"))).collect(),
-        Op::End => Vec::new(),
+        Op::Each { .. } | Op::Log(_) | Op::Parallel(_) => vec![next],
+        Op::Next { done, .. } => vec![(pc + 1, "an item".into()), (*done, "done".into())],
+        Op::End | Op::Stop(_) => Vec::new(),
     }
 }
 
@@ -66,12 +80,23 @@ pub fn listing(program: &Program) -> String {
         if !journey.slot_names.is_empty() {
             out.push_str(&format!("  variables: {}\n", journey.slot_names.join(", ")));
         }
+        if let Some(pace) = journey.flow.pace {
+            out.push_str(&format!("  pace: {}\n", delay_in_words(pace)));
+        }
+        if let Some(again) = again(&journey.flow) {
+            out.push_str(&format!("  before: again {again}\n"));
+        }
         for (pc, op) in (0..).zip(&journey.ops) {
             if let Some(title) = section_at(journey, pc) {
                 out.push_str(&format!("  {title}:\n"));
             }
             out.push_str(&format!("    {pc:>4}  {}\n", describe(program, journey, op)));
-            if let Op::Request(index) = op {
+            let requests = match op {
+                Op::Request(index) => std::slice::from_ref(index),
+                Op::Parallel(requests) => requests,
+                _ => &[],
+            };
+            for index in requests {
                 for part in request::parts(program, &program.requests[*index]) {
                     out.push_str(&format!("            {}\n", masked(program, part)));
                 }
@@ -80,6 +105,16 @@ pub fn listing(program: &Program) -> String {
         out.push('\n');
     }
     out
+}
+
+/// When `before` is played again, if ever.
+fn again(flow: &JourneyFlow) -> Option<String> {
+    let mut when = Vec::new();
+    when.extend(flow.again_ns.map(|ns| format!("after {}", format_duration(ns))));
+    if !flow.again_on.is_empty() {
+        when.push(format!("on status {}", request::statuses(&flow.again_on)));
+    }
+    (!when.is_empty()).then(|| when.join(" and "))
 }
 
 /// The section that starts at `pc`, unless it is empty and another one starts there too.

@@ -5,6 +5,7 @@
 pub mod abort;
 pub mod compile;
 pub mod conditions;
+pub mod containment;
 pub mod css;
 pub mod dealing;
 pub mod diagnostic;
@@ -26,6 +27,7 @@ pub mod plan;
 pub mod program;
 pub mod shape;
 pub mod source;
+pub mod streams;
 pub mod syntax;
 pub mod transport;
 pub mod units;

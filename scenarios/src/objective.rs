@@ -1,6 +1,7 @@
 //! Objectives (`sla:`) as data: what each is of, which statistic, which limit. Judged in `reports`.
 //! In: the checked `sla:` list. Out: [`Objective`], stored with the run so that it can be judged again.
 
+use crate::containment::Harm;
 use crate::gate::Waiver;
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +103,7 @@ impl Objective {
             }
             Stat::Mean => LEAST_FOR_MEAN,
             Stat::Max => 1,
+            Stat::Containment(_) => 0,
             stat if stat.unit() == Unit::Share => {
                 least_n(if is_upper { self.limit.value } else { 1.0 - self.limit.value })
             }
@@ -176,6 +178,8 @@ pub enum Stat {
     RateLimit,
     /// Of a watched series.
     Watched(SeriesStat),
+    /// What the faults of some users do to the others.
+    Containment(Harm),
 }
 
 /// What a statistic's figure is measured in.
@@ -215,7 +219,8 @@ impl Stat {
 
     /// Whether the figure can be told of a window of the run.
     pub fn has_windows(self) -> bool {
-        !matches!(self, Self::Capacity | Self::RateLimit | Self::Watched(_)) && !self.is_of_outages()
+        !matches!(self, Self::Capacity | Self::RateLimit | Self::Watched(_) | Self::Containment(_))
+            && !self.is_of_outages()
     }
 
     /// Whether the figure follows from when it was up and when down.
@@ -230,7 +235,7 @@ impl Stat {
 
     /// Whether smaller is better.
     pub fn wants_less(self) -> bool {
-        self.unit() == Unit::Time || matches!(self, Self::Errors | Self::Dropped)
+        self.unit() == Unit::Time || matches!(self, Self::Errors | Self::Dropped | Self::Containment(_))
     }
 
     /// Whether the figure of some steps follows from those steps alone and a miss of all of them from a miss of some,
@@ -259,6 +264,8 @@ impl Stat {
             Self::LongestOutage => "longest_outage".into(),
             Self::Recovery => "recovery".into(),
             Self::RateLimit => "rate_limit".into(),
+            Self::Containment(Harm::Errors) => "containment errors".into(),
+            Self::Containment(Harm::Mean) => "containment mean".into(),
             Self::Watched(stat) => match stat {
                 SeriesStat::Max => "max",
                 SeriesStat::Min => "min",

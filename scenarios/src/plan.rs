@@ -12,6 +12,7 @@ mod requests;
 mod roles;
 mod schema;
 mod sla;
+mod sockets;
 mod steps;
 mod stored;
 mod targets;
@@ -29,7 +30,7 @@ use crate::diagnostic::{self, Diagnostic, Span};
 use crate::environment::{self, Lookup};
 use crate::faults::{Abandon, Faults};
 use crate::imports::{self, Files};
-use crate::program::{DataOrder, Delay, Load};
+use crate::program::{DataOrder, Delay, Halt, Load, Retry};
 use crate::shape::Shape;
 use crate::source::Source;
 use crate::syntax::{Node, Scalar};
@@ -151,6 +152,9 @@ pub(crate) struct JourneyPlan {
     pub after_failure_ns: (u64, u64),
     pub auth: Option<AuthPlan>,
     pub fresh: Fresh,
+
+    pub again_ns: Option<u64>,
+    pub again_on: Vec<(u16, u16)>,
 }
 
 /// One step with its place.
@@ -188,13 +192,68 @@ pub(crate) enum StepKind {
     Group {
         name: Scalar,
         steps: Vec<StepPlan>,
+        continue_on_failure: Option<bool>,
     },
     Call(Scalar),
+    Websocket {
+        open: Box<RequestPlan>,
+        heartbeat_ns: Option<u64>,
+        steps: Vec<StepPlan>,
+    },
+    Send(PayloadPlan),
+    Receive(Box<ReceivePlan>),
+    Close(u16),
     /// From now on data of this audience may arrive.
     Join(Scalar),
     /// From now on it may not.
     Leave(Scalar),
     SwitchAccount,
+    Pace(Delay),
+    ForEach {
+        list: Node,
+        name: Scalar,
+        steps: Vec<StepPlan>,
+    },
+    Log(Scalar),
+    Stop(Halt),
+    Parallel(Vec<StepPlan>),
+}
+
+/// A message to send, as written.
+#[derive(Clone, Debug)]
+pub(crate) enum PayloadPlan {
+    Text(Scalar),
+    Json(Node),
+    Base64(Scalar),
+}
+
+/// A message to wait for, as written.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceivePlan {
+    pub like: LikePlan,
+    pub within_ns: Option<u64>,
+    pub saves: Vec<SavePlan>,
+}
+
+/// What a message must be like, as written.
+#[derive(Clone, Debug)]
+pub(crate) enum LikePlan {
+    Json(Vec<(Scalar, ConditionPlan)>),
+    Text(Scalar),
+}
+
+/// `events:` as written.
+#[derive(Clone, Debug)]
+pub(crate) struct EventsPlan {
+    pub text: Option<Scalar>,
+    pub until: Option<UntilPlan>,
+}
+
+/// `until:` of `events` as written.
+#[derive(Clone, Debug)]
+pub(crate) enum UntilPlan {
+    Text(Scalar),
+    Json(Vec<(Scalar, ConditionPlan)>),
 }
 
 /// A request as written.
@@ -218,10 +277,14 @@ pub(crate) struct RequestPlan {
     pub identities: Vec<(Scalar, Scalar)>,
     pub tags: Vec<Scalar>,
     pub continue_on_failure: Option<bool>,
+    pub events: Option<EventsPlan>,
     pub auth: Option<AuthPlan>,
     /// A request of the language itself: nothing of the journey's goes with it.
     pub bare: bool,
     pub guard: GuardPlan,
+
+    pub retry: Option<Retry>,
+    pub poll: Option<PollPlan>,
 }
 
 impl RequestPlan {
@@ -248,8 +311,19 @@ impl RequestPlan {
             auth: None,
             bare: true,
             guard: GuardPlan::default(),
+            retry: None,
+            poll: None,
+            events: None,
         }
     }
+}
+
+/// `poll` as written.
+#[derive(Clone, Debug)]
+pub(crate) struct PollPlan {
+    pub every_ns: u64,
+    pub within_ns: u64,
+    pub until: Option<Scalar>,
 }
 
 /// `echo` and `revokes` as written.
@@ -302,6 +376,9 @@ pub(crate) struct ExpectPlan {
     pub under_ns: Option<u64>,
     pub that: Option<Scalar>,
     pub marker: Option<crate::program::Control>,
+    pub first_event_ns: Option<u64>,
+    pub event_gap_ns: Option<u64>,
+    pub events: Option<ConditionPlan>,
 }
 
 /// A condition as written.
@@ -347,6 +424,8 @@ pub(crate) struct ProfilePlan {
     pub fresh: Fresh,
     pub network: Option<Network>,
     pub moments: Vec<Moment>,
+    /// By its preset or its name a soak.
+    pub soak: bool,
 }
 
 /// An objective as written.
@@ -430,7 +509,8 @@ pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diag
     }
     let mut diagnostics = reader.diagnostics;
     if let Some(plan) = &plan {
-        diagnostics.extend(compile::lower(plan).1);
+        let is_whole = !diagnostics.iter().any(Diagnostic::is_error);
+        diagnostics.extend(compile::lower(plan, is_whole).1);
     }
     forget_followers(&mut diagnostics);
     let diagnostics = diagnostic::finish(diagnostics, &files);

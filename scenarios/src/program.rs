@@ -11,6 +11,7 @@ use crate::jsonpath::JsonPath;
 use crate::multipart::Multipart;
 use crate::objective::Objective;
 use crate::shape::Shape;
+use crate::streams::{Events, Socket, SocketOp};
 use crate::transport::Transport;
 use crate::value::Value;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct Program {
     pub abort_rules: Vec<crate::abort::AbortRule>,
     /// What a whole suite must show besides.
     pub gate: Option<crate::gate::Gate>,
+    /// WebSockets that `SocketOp::Open` names.
+    pub sockets: Vec<Socket>,
 }
 
 impl Program {
@@ -185,6 +188,23 @@ pub struct Journey {
     pub fresh: Fresh,
     /// What is kept of the latest answer for the steps after it.
     pub keeps: Keeps,
+
+    /// What holds for the journey as a whole.
+    pub flow: JourneyFlow,
+}
+
+/// What holds for a journey as a whole, besides its operations.
+#[derive(Debug, Default)]
+pub struct JourneyFlow {
+    /// `pace`: least time from the start of an iteration to the start of the next.
+    pub pace: Option<Delay>,
+    /// Number of lists that `for_each` goes through.
+    pub lists: usize,
+    /// `before` is played again before an iteration when it began so long ago, ns.
+    pub again_ns: Option<u64>,
+    /// `before` is played again, and the step repeated once, when a step of `steps` fails with one of these status
+    /// codes; inclusive ranges.
+    pub again_on: Vec<(u16, u16)>,
 }
 
 /// One operation.
@@ -230,14 +250,49 @@ pub enum Op {
     GroupStart(usize),
     /// A group's clock stops.
     GroupEnd(usize),
+    /// Work out a list to go through.
+    Each {
+        /// A bare expression; anything but a list fails the iteration.
+        list: Expr,
+        /// Which list of the user.
+        each: usize,
+    },
+    /// Take the next item of a list and go on with the next operation, or go to `done` when there is none.
+    Next {
+        /// Which list of the user.
+        each: usize,
+        /// Where the item goes.
+        slot: Slot,
+        /// Where the loop ends.
+        done: Pc,
+    },
+    /// Say something to whoever traces this user; nothing in a run.
+    Log(Template),
+    /// End something before its time.
+    Stop(Halt),
+    /// Send several requests at one time, and go on when the last of them has ended.
+    Parallel(Vec<usize>),
     /// End of a section.
     End,
+    /// Something with the user's WebSocket.
+    Socket(SocketOp),
     /// From now on data of this audience may reach the account.
     Join(Template),
     /// From now on it may not.
     Leave(Template),
     /// Log out, take the role's next free account, log in.
     SwitchAccount,
+}
+
+/// What a `stop` step ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// This iteration, which counts as completed.
+    Iteration,
+    /// This user: it plays `after` and goes.
+    User,
+    /// The whole run.
+    Run,
 }
 
 /// A time drawn when it is needed.
@@ -285,6 +340,8 @@ pub struct Step {
     pub probe: bool,
     /// The declared positive control, if any.
     pub control: Option<Control>,
+    /// Whether it opens a WebSocket: its messages are counted apart.
+    pub socket: bool,
 }
 
 /// A declared positive control (`expect: { marker: … }`).
@@ -342,10 +399,45 @@ pub struct Request {
     pub continue_on_failure: bool,
     /// Whether any part evaluates `marker`.
     pub plants_marker: bool,
+    /// The answer is read as server-sent events. Shared with the client, which has to know the last one.
+    pub events: Option<Arc<Events>>,
+    /// The request opens a WebSocket, with a ping so often (ns) if at all.
+    pub upgrade: Option<Option<u64>>,
     /// What it does for the isolation check besides.
     pub guard: Guard,
     /// `path` is a whole URL, or a path that starts with `/`, known when it is rendered.
     pub whole_url: bool,
+
+    /// Made again when it fails in a certain way.
+    pub retry: Option<Retry>,
+    /// Made again and again until something is there.
+    pub poll: Option<Poll>,
+}
+
+/// `retry`: every attempt is a sample of its own, the last one decides.
+#[derive(Debug, Clone, Default)]
+pub struct Retry {
+    /// Status codes after which it is tried again, as inclusive ranges.
+    pub on: Vec<(u16, u16)>,
+    /// Tried again when no answer came in time.
+    pub on_timeout: bool,
+    /// Tried again when there was no whole answer: refused, reset, closed early.
+    pub on_connection: bool,
+    /// Attempts after the first one, at most.
+    pub times: u32,
+    /// From the end of an attempt to the next one.
+    pub wait: Option<Delay>,
+}
+
+/// `poll`: tries at fixed times until something is there; each try is a sample of its own.
+#[derive(Debug)]
+pub struct Poll {
+    /// From one try's due time to the next, ns.
+    pub every_ns: u64,
+    /// From the first try's due time to the end of patience, ns.
+    pub within_ns: u64,
+    /// Whether it is there, said of the answer; `None`: its status is below 400.
+    pub until: Option<Expr>,
 }
 
 /// A request's body.
@@ -389,6 +481,12 @@ pub struct Expect {
     pub that: Option<Expr>,
     /// Positive control.
     pub marker: Option<Control>,
+    /// Limit of the time to the first event.
+    pub first_event_ns: Option<u64>,
+    /// Limit of the longest time between two events.
+    pub event_gap_ns: Option<u64>,
+    /// Condition on the number of events.
+    pub events: Option<Condition>,
 }
 
 /// A condition on one value.

@@ -110,7 +110,7 @@ fn unanswered(range: Range, trials: Vec<Trial>, why: String) -> Capacity {
 fn cut_short(result: &RunResult, verdict: &Verdict) -> Option<String> {
     match &result.ending {
         Ending::Interrupted => Some("the search was interrupted".into()),
-        Ending::Aborted(why) => Some(why.clone()),
+        Ending::Aborted(why) | Ending::Stopped(why) => Some(why.clone()),
         Ending::Killed => Some("a trial never came to its end".into()),
         Ending::Finished if verdict.isolation.state == IsolationState::Leaking => {
             Some("a leak was proven, and its run is the result".into())

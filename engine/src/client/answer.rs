@@ -1,11 +1,14 @@
 //! What a request and its answer are to a virtual user: plain data, the same in a real run and in simulation.
 //! In: the client. Out: read by checks, saves, the scanner and the recorder.
 
+use super::events::Heard;
 use crate::clock::Nanos;
 use crate::failure::Transport;
 use crate::faults::Orders;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri};
+use scenarios::streams::Events;
+use std::sync::Arc;
 
 /// A rendered request.
 #[derive(Debug, Default)]
@@ -30,6 +33,10 @@ pub struct Outgoing {
     pub timeout_ns: u64,
     /// What it is to suffer.
     pub orders: Orders,
+    /// How its answer is read as server-sent events.
+    pub events: Option<Arc<Events>>,
+    /// It opens a WebSocket, with a ping so often (ns) if at all.
+    pub upgrade: Option<Option<u64>>,
     /// The redirects that were followed so far; `None` for a request that was not redirected.
     pub hops: Option<Box<Hops>>,
     /// The cookies that were sent with it, if any.
@@ -125,4 +132,18 @@ pub struct Answer<'a> {
     pub bytes_sent: u64,
     /// Bytes received before decoding, as far as known.
     pub bytes_received: u64,
+    /// The events, where the answer was read as some.
+    pub heard: Option<&'a Heard>,
+}
+
+impl Answer<'_> {
+    /// The text that was said: of events their joined pieces or their data, else the body.
+    pub fn said(&self) -> &[u8] {
+        self.heard.map_or(self.body, Heard::said)
+    }
+
+    /// Where JSON paths look: the last event that may be JSON, else the body.
+    pub fn document(&self) -> &[u8] {
+        self.heard.map_or(self.body, Heard::document)
+    }
 }

@@ -1,8 +1,9 @@
 //! Connecting: socket, TLS, the first words of HTTP; failures told apart into the target's and our own.
 //! In: a target. Out: an open [`Connection`] that its user polls itself.
 
-use super::exchange::Wire;
+use super::exchange::{Endpoint, Wire};
 use super::network::Throttle;
+use super::park::Parked;
 use super::reach::{Socket, reach};
 use super::slow::{MOUTHFUL, Pause, Slowness};
 use super::tls;
@@ -11,6 +12,7 @@ use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::Body as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -22,6 +24,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Pieces after a stream's last event that are read away at one go.
+const MOST_LEFT_FRAMES: usize = 16;
 
 /// Bytes over one connection. Shared between the connection, which hyper owns, and its user.
 #[derive(Debug, Default)]
@@ -50,6 +55,8 @@ pub enum Line {
     },
     /// HTTP/2.
     Two(Box<Two>),
+    /// HTTP/1.1, while nobody speaks.
+    Parked(Box<Parked>),
 }
 
 /// An open connection.
@@ -72,6 +79,8 @@ pub struct Connection {
     pub since: Nanos,
     /// Our port.
     pub local_port: u16,
+    /// What is left of an event stream after its last event; read away before the next request.
+    pub rest: Option<hyper::body::Incoming>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -89,25 +98,75 @@ impl Connection {
         self.ended = match &mut self.line {
             Line::One { driver, .. } => super::framing::has_ended(driver.as_mut().poll(cx), &mut self.is_unasked),
             Line::Two(two) => two.poll(cx).is_ready(),
+            Line::Parked(parked) => {
+                let ended = parked.poll(cx).is_ready();
+                self.is_unasked |= !parked.unasked.is_empty();
+                ended
+            }
         };
+        if self.rest.is_some() {
+            self.read_away(cx);
+        }
+    }
+
+    /// Reads what is left of an answer that nobody waits for any more, as far as it is there.
+    fn read_away(&mut self, cx: &mut Context<'_>) {
+        for _ in 0..MOST_LEFT_FRAMES {
+            let (Some(rest), Line::One { driver, .. }) = (&mut self.rest, &mut self.line) else {
+                return;
+            };
+            match Pin::new(rest).poll_frame(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(None | Some(Err(_))) => self.rest = None,
+            }
+            if !self.ended {
+                self.ended = super::framing::has_ended(driver.as_mut().poll(cx), &mut self.is_unasked);
+            }
+        }
+        // It goes on and on: whoever has heard the last event hangs up.
+        self.rest = None;
+        self.ended = true;
     }
 
     /// Resets it: the other side gets a RST instead of a polite end, and what is under way is lost. Over HTTP/2 a stream
     /// is reset, not the connection.
     pub fn reset(self) {
-        let Line::One { driver, .. } = self.line else { return };
-        match Pin::into_inner(driver).into_parts().io.into_inner() {
-            Stream::Plain(plain) => plain.socket.end_by_reset(),
-            Stream::Tls(tls) => tls.get_ref().0.socket.end_by_reset(),
+        if let Some((stream, _)) = self.into_stream() {
+            stream.end_by_reset();
+        }
+    }
+
+    /// The bytes under HTTP/1.1, with those that have been read already.
+    pub fn into_stream(self) -> Option<(Stream, Bytes)> {
+        let Line::One { driver, .. } = self.line else { return None };
+        let parts = Pin::into_inner(driver).into_parts();
+        Some((parts.io.into_inner(), parts.read_buf))
+    }
+
+    fn new(wire: &Wire, line: Line, traffic: Arc<Traffic>, local_port: u16) -> Self {
+        let since = wire.clock.now();
+        Self {
+            line,
+            ended: false,
+            is_unasked: false,
+            last: None,
+            waited_for_stream: false,
+            traffic,
+            ordinal: 0,
+            since,
+            local_port,
+            rest: None,
         }
     }
 
     /// Whether a request can be sent on it.
     pub fn is_usable(&self) -> bool {
         !self.ended
+            && self.rest.is_none()
             && match &self.line {
                 Line::One { sender, .. } => !sender.is_closed(),
-                Line::Two(_) => true,
+                Line::Two(_) | Line::Parked(_) => true,
             }
     }
 
@@ -138,6 +197,17 @@ pub async fn connect(
         Ok(result) => result,
         Err(_) => Err(ConnectError::Target(Transport::ConnectTimeout)),
     }
+}
+
+/// As [`connect`], with HTTP/1.1 whatever the target speaks besides: for what begins with an upgrade.
+pub async fn connect_to_upgrade(wire: &Wire, index: usize) -> Result<Connection, ConnectError> {
+    let limit = Duration::from_nanos(wire.targets[index].connect_timeout_ns);
+    let open = async {
+        let (stream, traffic, local_port) = stream(wire, index).await?;
+        let line = speak(stream, &wire.targets[index]).await.map_err(ConnectError::Target)?;
+        Ok(Connection::new(wire, line, traffic, local_port))
+    };
+    tokio::time::timeout(limit, open).await.unwrap_or(Err(ConnectError::Target(Transport::ConnectTimeout)))
 }
 
 /// The bytes to target `index`: TCP, and TLS where it is asked for; with their count and our port. For whoever speaks
@@ -175,6 +245,23 @@ async fn bytes_to(
     Ok((stream, traffic, local_port))
 }
 
+/// HTTP/1.1 on an open stream.
+pub(super) async fn speak(stream: Stream, endpoint: &Endpoint) -> Result<Line, Transport> {
+    let mut builder = http1::Builder::new();
+    // Left alone, the parser keeps its table of headers on the stack; any other limit costs an allocation an answer.
+    if endpoint.limits.headers != USUAL_HEADERS {
+        builder.max_headers(endpoint.limits.headers);
+    }
+    let (sender, driver) = builder
+        // A small request is cheaper copied into one buffer than gathered by the kernel.
+        .writev(false)
+        .max_buf_size(endpoint.limits.head_bytes)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| Transport::Broken)?;
+    Ok(Line::One { sender, driver: Box::pin(driver) })
+}
+
 /// The parser's own limit of headers.
 const USUAL_HEADERS: usize = 100;
 
@@ -190,33 +277,10 @@ async fn open(wire: &Wire, index: usize, sessions: Option<&Arc<ClientConfig>>) -
     } else if endpoint.transport.http == Http::Two {
         return Err(ConnectError::Target(Transport::NoHttp2));
     } else {
-        let mut builder = http1::Builder::new();
-        // Left alone, the parser keeps its table of headers on the stack; any other limit costs an allocation an answer.
-        if endpoint.limits.headers != USUAL_HEADERS {
-            builder.max_headers(endpoint.limits.headers);
-        }
-        let (sender, driver) = builder
-            // A small request is cheaper copied into one buffer than gathered by the kernel.
-            .writev(false)
-            .max_buf_size(endpoint.limits.head_bytes)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|_| ConnectError::Target(Transport::Broken))?;
-        Line::One { sender, driver: Box::pin(driver) }
+        speak(stream, endpoint).await.map_err(ConnectError::Target)?
     };
     wire.facts.opened(agreed_on_two);
-    let since = wire.clock.now();
-    Ok(Connection {
-        line,
-        ended: false,
-        is_unasked: false,
-        last: None,
-        waited_for_stream: false,
-        traffic,
-        ordinal: 0,
-        since,
-        local_port,
-    })
+    Ok(Connection::new(wire, line, traffic, local_port))
 }
 
 /// What an error of an open connection means.
@@ -239,6 +303,16 @@ pub enum Stream {
     Plain(Counted),
     /// TLS over TCP.
     Tls(Box<tokio_rustls::client::TlsStream<Counted>>),
+}
+
+impl Stream {
+    /// From now on its end is a RST.
+    pub fn end_by_reset(&self) {
+        match self {
+            Self::Plain(plain) => plain.socket.end_by_reset(),
+            Self::Tls(tls) => tls.get_ref().0.socket.end_by_reset(),
+        }
+    }
 }
 
 /// A TCP stream that counts.

@@ -3,6 +3,7 @@
 
 use cookie_store::CookieStore;
 use http::{HeaderMap, HeaderValue, header};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use url::Url;
 
 /// Cookies kept per user; a flood beyond it is not stored.
@@ -11,9 +12,14 @@ const MOST_COOKIES: usize = 200;
 const LONGEST_COOKIE: usize = 8192;
 
 /// One user's cookies.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Jar {
-    store: Option<Box<CookieStore>>,
+    /// All lanes of a user share it; they are polled by one thread, and a user without cookies takes no lock.
+    store: Arc<OnceLock<Mutex<CookieStore>>>,
+}
+
+fn open(store: &Mutex<CookieStore>) -> MutexGuard<'_, CookieStore> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Jar {
@@ -24,7 +30,7 @@ impl Jar {
             return;
         }
         let Ok(url) = base.join(path) else { return };
-        let store = self.store.get_or_insert_default();
+        let mut store = open(self.store.get_or_init(Mutex::default));
         for value in values.take(MOST_COOKIES) {
             let Ok(text) = value.to_str() else { continue };
             let name = text.split('=').next().unwrap_or_default().trim();
@@ -40,12 +46,12 @@ impl Jar {
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.store.is_none()
+        self.store.get().is_none()
     }
 
     /// The `cookie` header for a request, if there is any.
     pub fn header(&self, base: &Url, path: &str) -> Option<HeaderValue> {
-        let store = self.store.as_ref()?;
+        let store = open(self.store.get()?);
         let url = base.join(path).ok()?;
         let mut text = String::new();
         for (name, value) in store.get_request_values(&url) {
@@ -61,7 +67,7 @@ impl Jar {
 
     /// Forgets all.
     pub fn clear(&mut self) {
-        self.store = None;
+        self.store = Arc::default();
     }
 }
 
@@ -101,6 +107,6 @@ mod tests {
         let headers = HeaderMap::from_iter([(header::SET_COOKIE, first)]);
         jar.receive(&headers, &base, "/");
         assert!(jar.header(&base, "/").unwrap().to_str().unwrap().contains("c0-0=renewed"));
-        assert_eq!(jar.store.unwrap().iter_any().count(), MOST_COOKIES);
+        assert_eq!(open(jar.store.get().expect("cookies came")).iter_any().count(), MOST_COOKIES);
     }
 }

@@ -2,15 +2,17 @@
 //! In: an [`Outgoing`] and its due time. Out: [`Received`], whatever the target does.
 
 use super::answer::{Answer, Ending, Outgoing, Times, Via};
-use super::connect::{ConnectError, Connection, Line, classify_io, connect};
+use super::connect::{ConnectError, Connection, Line, classify_io, connect, connect_to_upgrade};
 use super::cookies::Jar;
 use super::decode::{self, Coding};
 use super::elsewhere::Elsewhere;
+use super::events::{LARGEST_EVENT, Listener};
 use super::facts::Facts;
 use super::framing::{self, Stray};
 use super::reach::{self, Turn};
+use super::socket::Socket;
 use super::stranger::Strangers;
-use super::{tls, two};
+use super::{park, tls, two};
 use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
 use crate::faults::{Leaving, Orders};
@@ -25,6 +27,7 @@ use rustls::pki_types::ServerName;
 use scenarios::conditions::Network;
 use scenarios::faults::GiveUp;
 use scenarios::program::Target;
+use scenarios::streams::Events;
 use scenarios::transport::Http;
 pub use scenarios::transport::Limits;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -214,7 +217,7 @@ impl Endpoint {
 /// What came of an exchange. Owns its parts; [`Received::answer`] lends them.
 #[derive(Debug)]
 pub struct Received {
-    ending: Ending,
+    pub(super) ending: Ending,
     delivered: bool,
     pub(super) status: u16,
     reason: Vec<u8>,
@@ -226,6 +229,9 @@ pub struct Received {
     pub(super) via: Via,
     pub(super) bytes_sent: u64,
     pub(super) bytes_received: u64,
+    /// How the body is to be read as events, and who does it while it arrives.
+    events: Option<Arc<Events>>,
+    listener: Option<Box<Listener>>,
 }
 
 impl Received {
@@ -243,6 +249,8 @@ impl Received {
             via: Via::default(),
             bytes_sent: 0,
             bytes_received: 0,
+            events: None,
+            listener: None,
         }
     }
 
@@ -268,6 +276,29 @@ impl Received {
             via: self.via,
             bytes_sent: self.bytes_sent,
             bytes_received: self.bytes_received,
+            heard: self.listener.as_ref().map(|listener| &listener.heard),
+        }
+    }
+
+    /// The head is there: a good answer that is to be read as events has to be some.
+    pub(super) fn begin_body(&mut self, most: usize) -> Result<(), Transport> {
+        let Some(plan) = self.events.take().filter(|_| (200..300).contains(&self.status)) else {
+            return Ok(());
+        };
+        let kind = self.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let kind = kind.split(|b| *b == b';').next().unwrap_or_default();
+        if kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream") {
+            self.listener = Some(Box::new(Listener::new(plan, &self.codings, LARGEST_EVENT.min(most), most)?));
+        }
+        Ok(())
+    }
+
+    /// A piece of the body came; answers whether more is wanted.
+    pub(super) fn take_in(&mut self, wire: &Wire, data: &[u8]) -> Result<bool, Transport> {
+        self.raw.extend_from_slice(data);
+        match &mut self.listener {
+            None => Ok(true),
+            Some(listener) => listener.push(data, wire.clock.now()),
         }
     }
 
@@ -291,7 +322,7 @@ impl Received {
 /// One virtual user's connections and cookies.
 #[derive(Debug)]
 pub struct UserClient {
-    connections: Vec<Option<Connection>>,
+    pub(super) connections: Vec<Option<Connection>>,
     /// By target, where TLS has been needed: the configuration with the user's own sessions.
     sessions: Vec<Option<Arc<ClientConfig>>>,
     jar: Jar,
@@ -300,6 +331,9 @@ pub struct UserClient {
     reminder: Reminder,
     /// For whole URLs that lead to none of the targets.
     pub(super) elsewhere: Option<Box<Elsewhere>>,
+    pub(super) socket: Option<Box<Socket>>,
+    /// For requests that are under way at one time; empty until there are some.
+    pub(super) lanes: Vec<UserClient>,
 }
 
 impl UserClient {
@@ -312,7 +346,15 @@ impl UserClient {
             strays: Vec::new(),
             reminder: Reminder::default(),
             elsewhere: None,
+            socket: None,
+            lanes: Vec::new(),
         }
+    }
+
+    /// A further client of the same user.
+    pub(super) fn lane(&self) -> Self {
+        let targets = self.connections.len();
+        Self { jar: self.jar.clone(), ..Self::new(targets) }
     }
 
     /// Closes all and forgets the cookies: a new person sits down.
@@ -323,7 +365,9 @@ impl UserClient {
 
     /// Closes all connections.
     pub fn disconnect(&mut self) {
+        self.socket = None;
         self.connections.iter_mut().for_each(|c| *c = None);
+        self.lanes.clear();
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.client.disconnect();
         }
@@ -333,14 +377,26 @@ impl UserClient {
     pub fn forget(&mut self) {
         self.sessions.clear();
         self.jar.clear();
+        for lane in &mut self.lanes {
+            lane.jar = self.jar.clone();
+        }
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.client.forget();
         }
     }
 
-    /// Lets idle connections notice that the other side closed them.
-    pub fn drive_idle(&mut self, cx: &mut Context<'_>) {
+    /// Lets idle connections notice that the other side closed them; where they will be idle for long, parks them.
+    pub fn drive_idle(&mut self, is_long: bool, cx: &mut Context<'_>) {
+        for lane in &mut self.lanes {
+            lane.drive_idle(is_long, cx);
+        }
         for slot in &mut self.connections {
+            if let Some(connection) = slot {
+                connection.drive(cx);
+                if is_long && !connection.is_parked() {
+                    *slot = slot.take().map(Connection::park);
+                }
+            }
             if let Some(connection) = slot {
                 connection.drive(cx);
                 if connection.ended {
@@ -356,6 +412,7 @@ impl UserClient {
             return self.exchange_elsewhere(wire, out, due, origin).await;
         }
         let mut received = Received::new(due, wire.take_buffer());
+        received.events.clone_from(&out.events);
         let target = out.target;
         let start = wire.clock.now().max(due);
         let deadline = start.saturating_add(out.timeout_ns);
@@ -399,7 +456,9 @@ impl UserClient {
             received.bytes_sent = written.saturating_sub(received.bytes_sent);
             received.delivered = received.times.sent.is_some() && received.bytes_sent > 0;
             received.times.held = connection.traffic.slowness.end();
-            if connection.ended || !outlives(connection, orders, received) {
+            // An upgraded one has ended as far as HTTP goes.
+            let is_over = connection.ended && received.status != 101;
+            if is_over || !outlives(connection, orders, received) {
                 let connection = self.connections[target].take();
                 let how = orders.abandon.map(|leaving| leaving.how);
                 if received.ending == Ending::Abandoned && how == Some(GiveUp::Reset) {
@@ -413,7 +472,8 @@ impl UserClient {
             return;
         }
         let limit = wire.targets[target].limits.body_bytes;
-        if received.ending == Ending::Complete {
+        // A stream of events was decoded while it came, and may go on behind its last event.
+        if received.ending == Ending::Complete && received.listener.is_none() {
             match decode::decode(&received.codings, &received.raw, limit) {
                 Ok(decoded) => received.decoded = decoded,
                 Err(failure) => {
@@ -443,11 +503,15 @@ impl UserClient {
         if out.orders.reconnect {
             *slot = None;
         }
-        if let Some(connection) = slot {
-            // One that was closed meanwhile hands the request back unsent.
-            if connection.is_usable() {
-                return send(wire, connection, request, out, received).await;
-            }
+        if slot.as_ref().is_some_and(Connection::is_parked) {
+            // Boxed: who never thinks should not make room for it.
+            *slot = Box::pin(park::unpark(slot.take(), &wire.targets[out.target])).await;
+        }
+        // One that was closed meanwhile hands the request back unsent.
+        if let Some(connection) = slot
+            && connection.is_usable()
+        {
+            return send(wire, connection, request, out, received).await;
         }
         self.send_fresh(wire, out, request, received).await
     }
@@ -465,7 +529,11 @@ impl UserClient {
         (received.bytes_received, received.bytes_sent) = (0, 0);
         let start = wire.clock.now();
         let sessions = self.own_sessions(wire, target);
-        match connect(wire, target, sessions.as_ref()).await {
+        let connected = match out.upgrade {
+            None => connect(wire, target, sessions.as_ref()).await,
+            Some(_) => Box::pin(connect_to_upgrade(wire, target)).await,
+        };
+        match connected {
             Ok(connection) => {
                 let now = wire.clock.now();
                 received.times.connect = Some(now - start);
@@ -617,7 +685,10 @@ async fn talk(
                 Ok(codings) => received.codings = codings,
                 Err(failure) => return Attempt::Over(Ending::Failed(failure)),
             }
-            Attempt::Over(collect(connection, body, received, endpoint.limits.body_bytes).await)
+            if let Err(failure) = received.begin_body(endpoint.limits.body_bytes) {
+                return Attempt::Over(Ending::Failed(failure));
+            }
+            Attempt::Over(collect(wire, connection, body, received, endpoint.limits.body_bytes).await)
         }
         Err(mut error) => match error.take_message() {
             Some(request) if framing::is_of_unasked_bytes(error.error()) => {
@@ -635,12 +706,18 @@ async fn talk(
 }
 
 /// Reads the body to its end into the user's buffer.
-async fn collect(connection: &mut Connection, body: Incoming, received: &mut Received, limit: usize) -> Ending {
+async fn collect(
+    wire: &Wire,
+    connection: &mut Connection,
+    body: Incoming,
+    received: &mut Received,
+    limit: usize,
+) -> Ending {
     let mut body = body;
     if body.is_end_stream() {
         return Ending::Complete;
     }
-    poll_fn(|cx| {
+    let (ending, is_over) = poll_fn(|cx| {
         loop {
             let mut frame = Pin::new(&mut body).poll_frame(cx);
             if frame.is_pending() {
@@ -648,19 +725,27 @@ async fn collect(connection: &mut Connection, body: Incoming, received: &mut Rec
                 frame = Pin::new(&mut body).poll_frame(cx);
             }
             match std::task::ready!(frame) {
-                None => return Poll::Ready(Ending::Complete),
-                Some(Err(error)) => return Poll::Ready(Ending::Failed(classify(&error))),
+                None => return Poll::Ready((Ending::Complete, false)),
+                Some(Err(error)) => return Poll::Ready((Ending::Failed(classify(&error)), false)),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if received.raw.len() + data.len() > limit => {
-                        return Poll::Ready(Ending::Failed(Transport::BodyTooLarge));
+                        return Poll::Ready((Ending::Failed(Transport::BodyTooLarge), false));
                     }
-                    Ok(data) => received.raw.extend_from_slice(&data),
+                    Ok(data) => match received.take_in(wire, &data) {
+                        Ok(true) => {}
+                        Ok(false) => return Poll::Ready((Ending::Complete, true)),
+                        Err(failure) => return Poll::Ready((Ending::Failed(failure), false)),
+                    },
                     Err(frame) => received.add_trailers(frame.into_trailers().unwrap_or_default()),
                 },
             }
         }
     })
-    .await
+    .await;
+    if is_over {
+        connection.rest = Some(body);
+    }
+    ending
 }
 
 fn classify(error: &hyper::Error) -> Transport {

@@ -49,7 +49,10 @@ pub fn last_bytes(connection: Connection) -> Option<Stray> {
     }
     let last = connection.last?;
     let via = Via { local_port: connection.local_port, ordinal: connection.ordinal, since: connection.since };
-    let Line::One { driver, .. } = connection.line else { return None };
-    let bytes = Pin::into_inner(driver).into_parts().read_buf.to_vec();
+    let bytes = match connection.line {
+        Line::One { driver, .. } => Pin::into_inner(driver).into_parts().read_buf.to_vec(),
+        Line::Parked(parked) => parked.unasked,
+        Line::Two(_) => return None,
+    };
     (!bytes.is_empty()).then_some(Stray { bytes, last, via })
 }

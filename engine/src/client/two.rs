@@ -122,7 +122,8 @@ async fn exchange(
         return Err(Transport::HeadTooLarge);
     }
     received.codings = decode::codings(&received.headers)?;
-    collect(connection, body, received, endpoint.limits.body_bytes).await
+    received.begin_body(endpoint.limits.body_bytes)?;
+    collect(wire, connection, body, received, endpoint.limits.body_bytes).await
 }
 
 /// Opens a stream as soon as the target allows one. The request is sent whole; flow control holds back what is too much.
@@ -177,6 +178,7 @@ async fn answer(
 
 /// Reads the body to its end; what was read is given back to the target's window as it is read.
 async fn collect(
+    wire: &Wire,
     connection: &mut Connection,
     body: RecvStream,
     received: &mut Received,
@@ -199,9 +201,15 @@ async fn collect(
                     return Poll::Ready(Err(Transport::BodyTooLarge));
                 }
                 Poll::Ready(Some(Ok(data))) => {
-                    received.raw.extend_from_slice(&data);
+                    let wants_more = received.take_in(wire, &data);
                     // A stream that is reset meanwhile has no window any more; its error comes with the next read.
                     let _ = body.flow_control().release_capacity(data.len());
+                    match wants_more {
+                        Ok(true) => {}
+                        // What follows the last event is not wanted: dropped, the stream is reset.
+                        Ok(false) => return Poll::Ready(Ok(Ending::Complete)),
+                        Err(failure) => return Poll::Ready(Err(failure)),
+                    }
                 }
             }
         }
@@ -220,7 +228,7 @@ async fn collect(
 fn why(connection: &Connection) -> Transport {
     match &connection.line {
         Line::Two(two) => two.why.unwrap_or(Transport::Closed),
-        Line::One { .. } => Transport::Closed,
+        Line::One { .. } | Line::Parked(_) => Transport::Closed,
     }
 }
 

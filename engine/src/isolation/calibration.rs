@@ -83,6 +83,7 @@ fn answer<'a>(reason: &'a [u8], headers: &'a HeaderMap, body: &'a [u8], ending: 
         via: Via::default(),
         bytes_sent: 0,
         bytes_received: 0,
+        heard: None,
     }
 }
 

@@ -41,5 +41,9 @@ pub fn spots<'a>(answer: &'a Answer<'_>) -> impl Iterator<Item = Spot<'a>> {
         name if name == SET_COOKIE => Spot::one("cookie", value.as_bytes()),
         name => Spot::header(name.as_str(), value.as_bytes()),
     });
-    [Spot::one("body", answer.body), Spot::one("status line", answer.reason)].into_iter().chain(headers)
+    // An event may join what lines cut, and the pieces what events cut.
+    let streamed = answer.heard.into_iter();
+    let streamed = streamed.flat_map(|heard| [Spot::one("event", &heard.data), Spot::one("joined text", &heard.text)]);
+    let plain = [Spot::one("body", answer.body), Spot::one("status line", answer.reason)];
+    plain.into_iter().chain(streamed).chain(headers)
 }

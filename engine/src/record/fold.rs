@@ -8,8 +8,9 @@ use super::windows::Windows;
 use crate::clock::SECOND;
 use crate::faults::FaultCounts;
 use crate::run_result::{
-    Counts, Ending, ErrorCount, GroupTotals, Health, Isolation, IsolationStep, Iterations, LeakGroup, LeakKey,
-    LeakRecord, Overhead, Point, PointStep, RunHeader, RunResult, StepTotals, Tier, Times, WatchedSeries, WorkerHealth,
+    Counts, Ending, ErrorCount, GroupTotals, Health, HealthyBlock, Isolation, IsolationStep, Iterations, LeakGroup,
+    LeakKey, LeakRecord, Overhead, Point, PointStep, RunHeader, RunResult, StepTotals, Tier, Times, WatchedSeries,
+    WorkerHealth,
 };
 
 /// Points of a timeline at most.
@@ -41,6 +42,7 @@ pub struct Fold {
     windows: Windows,
     beats: Beats,
     watched: Vec<WatchedSeries>,
+    healthy: Vec<HealthyBlock>,
 }
 
 impl Fold {
@@ -76,6 +78,7 @@ impl Fold {
                 .iter()
                 .map(|text| WatchedSeries { series: text.clone(), ..WatchedSeries::default() })
                 .collect(),
+            healthy: vec![HealthyBlock::default(); header.containment.as_ref().map_or(0, |c| c.blocks.len())],
             steps,
             header,
         }
@@ -125,6 +128,11 @@ impl Fold {
             // A stored line may have been written by anybody.
             if let (Some(series), true) = (self.watched.get_mut(index), t_s.is_finite() && value.is_finite()) {
                 series.push(t_s - self.header.warm_up_ns as f64 / SECOND as f64, value);
+            }
+        }
+        for (block, counts) in &interval.healthy {
+            if let Some(sum) = self.healthy.get_mut(*block) {
+                sum.add(counts);
             }
         }
         for (index, why) in &interval.unwatched {
@@ -181,6 +189,7 @@ impl Fold {
             windows: self.windows.finish(reached),
             beats: self.beats.finish(),
             watched: self.watched,
+            healthy: self.healthy,
             header: self.header,
         }
     }
@@ -326,4 +335,8 @@ fn add_step(total: &mut StepTotals, isolation: &mut IsolationStep, step: &StepIn
     isolation.controlled += step.isolation.controlled;
     isolation.after_others += step.isolation.after_others;
     isolation.after_others_controlled += step.isolation.after_others_controlled;
+    total.first_event.add(&step.first_event);
+    total.event_gap.add(&step.event_gap);
+    total.message.add(&step.message);
+    total.messages.add(&step.messages);
 }

@@ -3,7 +3,9 @@
 
 use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
-use crate::run_result::{Counts, ErrorCount, IsolationStep, Iterations, LeakKey, Overhead, Times, WorkerHealth};
+use crate::run_result::{
+    Counts, ErrorCount, HealthyBlock, IsolationStep, Iterations, LeakKey, Messages, Overhead, Times, WorkerHealth,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::serialization::{Deserializer as HdrDeserializer, Serializer as HdrSerializer, V2DeflateSerializer};
@@ -72,6 +74,9 @@ pub struct Interval {
     /// Watched series that have no value, and why; told when it changes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unwatched: Vec<(usize, String)>,
+    /// Requests of healthy users by the block in which they fell due, where faults are played in blocks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub healthy: BTreeMap<usize, HealthyBlock>,
 }
 
 /// Isolation counters of a second that belong to no step.
@@ -150,6 +155,18 @@ pub struct StepInterval {
     /// Connections that could not be made.
     #[serde(skip_serializing_if = "is_zero")]
     pub connects_failed: u64,
+    /// Times to the first event of a stream.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub first_event: Recording,
+    /// Times between two events.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub event_gap: Recording,
+    /// Round trips of messages.
+    #[serde(skip_serializing_if = "Recording::is_empty")]
+    pub message: Recording,
+    /// Messages of a WebSocket.
+    #[serde(skip_serializing_if = "Messages::is_empty")]
+    pub messages: Messages,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -196,6 +213,10 @@ impl StepInterval {
         self.isolation.controlled += other.isolation.controlled;
         self.isolation.after_others += other.isolation.after_others;
         self.isolation.after_others_controlled += other.isolation.after_others_controlled;
+        self.first_event.add(&other.first_event);
+        self.event_gap.add(&other.event_gap);
+        self.message.add(&other.message);
+        self.messages.add(&other.messages);
     }
 }
 
@@ -251,6 +272,9 @@ impl Interval {
         self.isolation.add(&other.isolation);
         self.watched.extend_from_slice(&other.watched);
         self.unwatched.extend_from_slice(&other.unwatched);
+        for (block, counts) in &other.healthy {
+            self.healthy.entry(*block).or_default().add(counts);
+        }
         for (mine, theirs) in self.targets.iter_mut().zip(&other.targets) {
             match theirs {
                 TargetUse::Nobody => {}

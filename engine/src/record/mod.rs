@@ -15,7 +15,7 @@ mod windows;
 use crate::client::answer::Times;
 use crate::clock::{Nanos, SECOND};
 use crate::failure::Failure;
-use crate::run_result::{ErrorCount, FailureRecord, IsolationStep, LeakKey, LeakRecord, Tier};
+use crate::run_result::{ErrorCount, FailureRecord, IsolationStep, LeakKey, LeakRecord, Messages, Tier};
 use collector::{Handover, Message};
 use interval::{Interval, StepInterval, TargetUse};
 use scenarios::expr::EvalError;
@@ -278,6 +278,29 @@ impl Recorder {
     /// An account used a target.
     pub fn target_used(&mut self, target: usize, account: u32) {
         self.now.targets[target].note(account);
+    }
+
+    /// Events of a stream: when the first came, and the times between them.
+    pub fn events(&mut self, step: usize, due: Nanos, first: Option<Nanos>, gaps: impl Iterator<Item = Nanos>) {
+        if self.is_measured(due) {
+            let step = self.now.step(step);
+            first.into_iter().for_each(|at| step.first_event.record(at.saturating_sub(due)));
+            gaps.for_each(|gap| step.event_gap.record(gap));
+        }
+    }
+
+    /// Counts messages of a WebSocket step.
+    pub fn messages(&mut self, step: usize, due: Nanos, count: impl FnOnce(&mut Messages)) {
+        if self.is_measured(due) {
+            count(&mut self.now.step(step).messages);
+        }
+    }
+
+    /// A message that was due at `due` was answered at `at`.
+    pub fn round_trip(&mut self, step: usize, due: Nanos, at: Nanos) {
+        if self.is_measured(due) {
+            self.now.step(step).message.record(at.saturating_sub(due));
+        }
     }
 
     /// A group of steps came to its end.

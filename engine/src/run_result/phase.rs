@@ -99,6 +99,7 @@ impl RunResult {
             windows: Vec::new(),
             beats: Vec::new(),
             watched: Vec::new(),
+            healthy: Vec::new(),
         })
     }
 

@@ -8,10 +8,9 @@ use crate::failure::Failure;
 use crate::record::{Class, Recorder};
 use scenarios::css::Page;
 use scenarios::expr::EvalError;
-use scenarios::program::{CompareOp, Condition, Control, Request, Save, SaveSource};
+use scenarios::program::{Condition, Control, Request, Save, SaveSource};
 use scenarios::value::Value;
 use serde_json::Value as Json;
-use std::cmp::Ordering;
 
 /// The first thing that was wrong, and what came instead.
 pub(super) struct Wrong(pub Failure, pub String);
@@ -43,7 +42,7 @@ impl VirtualUser {
         seen: Seen,
         recorder: &mut Recorder,
     ) -> Result<(), Wrong> {
-        let json = &self.run.prepared[request].wanted.read(answer.body);
+        let json = &self.run.prepared[request].wanted.read(answer.document());
         let mut are_identities_judged = false;
         let outcome = self.check_all(plan, request, (answer, json), seen, &mut are_identities_judged, recorder);
         if outcome.is_err() && !are_identities_judged && !plan.identities.is_empty() {
@@ -70,6 +69,7 @@ impl VirtualUser {
             return Err(Wrong(Failure::Slow, format!("{:.1} ms", self.last_latency_ns as f64 / 1e6)));
         }
         self.check_headers(plan, answer, recorder)?;
+        self.check_events(plan, answer, recorder)?;
         self.check_body(plan, answer, recorder)?;
         self.check_json(plan, json, answer, recorder)?;
         let controlled = match plan.expect.marker {
@@ -107,7 +107,7 @@ impl VirtualUser {
             template
                 .write_text(&mut self.scope(answer.times.done, Some(answer), recorder), &mut text)
                 .map_err(scenario)?;
-            if !text.is_empty() && !contains(answer.body, &text) {
+            if !text.is_empty() && !contains(answer.said(), &text) {
                 return Err(Wrong(
                     Failure::Contains(i as u16),
                     format!("`{}` is not there", String::from_utf8_lossy(&text)),
@@ -115,7 +115,7 @@ impl VirtualUser {
             }
         }
         for (i, pattern) in plan.expect.matches.iter().enumerate() {
-            if !pattern.is_match(answer.body) {
+            if !pattern.is_match(answer.said()) {
                 return Err(Wrong(Failure::Matches(i as u16), String::new()));
             }
         }
@@ -149,7 +149,7 @@ impl VirtualUser {
     }
 
     /// Whether a condition holds of a value that may be absent; if not, what came.
-    fn hold(
+    pub(super) fn hold(
         &mut self,
         condition: &Condition,
         value: Option<&Value>,
@@ -157,35 +157,30 @@ impl VirtualUser {
         recorder: &mut Recorder,
     ) -> Result<(), String> {
         let came = || value.map_or_else(|| "nothing there".into(), |v| format!("came: {v}"));
-        let expected = match condition {
-            Condition::Exists(wanted) => {
-                return if value.is_some() == *wanted { Ok(()) } else { Err(came()) };
-            }
-            Condition::Matches(pattern) => {
-                let fits = value.is_some_and(|v| pattern.is_match(&v.to_string()));
-                return if fits { Ok(()) } else { Err(came()) };
-            }
-            Condition::Equals(template) | Condition::Compare(_, template) => {
-                template.eval(&mut self.scope(answer.times.done, Some(answer), recorder)).map_err(|e| e.0)?
-            }
+        let Some(operand) = condition.operand() else {
+            return if condition.holds(None, value) { Ok(()) } else { Err(came()) };
         };
+        let expected = operand.eval(&mut self.scope(answer.times.done, Some(answer), recorder)).map_err(|e| e.0)?;
         let Some(value) = value else {
             return Err(format!("expected {expected}; nothing there"));
         };
-        let order = compare(value, &expected);
-        let holds = match condition {
-            Condition::Compare(CompareOp::Not, _) => order != Some(Ordering::Equal),
-            Condition::Compare(CompareOp::Less, _) => order == Some(Ordering::Less),
-            Condition::Compare(CompareOp::AtMost, _) => {
-                matches!(order, Some(Ordering::Less | Ordering::Equal))
-            }
-            Condition::Compare(CompareOp::More, _) => order == Some(Ordering::Greater),
-            Condition::Compare(CompareOp::AtLeast, _) => {
-                matches!(order, Some(Ordering::Greater | Ordering::Equal))
-            }
-            _ => order == Some(Ordering::Equal),
-        };
+        let holds = condition.holds(Some(&expected), Some(value));
         if holds { Ok(()) } else { Err(format!("expected {expected}; {}", came())) }
+    }
+
+    /// Saves what is there, whatever is missing.
+    pub(super) fn save_what_is_there(&mut self, plan: &Request, answer: &Answer<'_>) {
+        if plan.saves.is_empty() {
+            return;
+        }
+        let run = std::sync::Arc::clone(&self.run);
+        let json = &run.prepared[self.outgoing.request].wanted.read(answer.body);
+        let page = page(plan, answer);
+        for save in &plan.saves {
+            if let Some(value) = find(save, json, answer, page.as_ref()) {
+                self.slots[usize::from(save.slot)] = value;
+            }
+        }
     }
 
     fn save(&mut self, plan: &Request, json: &Json, answer: &Answer<'_>) -> Result<(), Wrong> {
@@ -198,6 +193,14 @@ impl VirtualUser {
         }
         Ok(())
     }
+}
+
+/// A try of a poll whose answer is not the awaited one is as good as any other, unless the target broke.
+pub(super) fn not_yet(status: u16) -> (Class, Option<Failure>, String) {
+    if status < 500 {
+        return (Class::Ok, None, String::new());
+    }
+    (Class::Failed, Some(Failure::Status(status)), String::new())
 }
 
 fn scenario(error: EvalError) -> Wrong {
@@ -241,22 +244,10 @@ pub(super) fn find(save: &Save, json: &Json, answer: &Answer<'_>, page: Option<&
             answer.headers.get(name).map(|v| Value::text(String::from_utf8_lossy(v.as_bytes())))
         }
         SaveSource::Regex(pattern) => {
-            let captures = pattern.captures(answer.body)?;
+            let captures = pattern.captures(answer.said())?;
             let found = captures.get(1).or_else(|| captures.get(0))?;
             Some(Value::text(String::from_utf8_lossy(found.as_bytes())))
         }
-    }
-}
-
-/// Numbers by value, text with text; what cannot be compared is unequal and in no order.
-fn compare(a: &Value, b: &Value) -> Option<Ordering> {
-    match (a, b) {
-        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
-        (Value::Int(a), Value::Float(b)) => (*a as f64).partial_cmp(b),
-        (Value::Float(a), Value::Int(b)) => a.partial_cmp(&(*b as f64)),
-        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
-        (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
-        (a, b) => (a == b).then_some(Ordering::Equal),
     }
 }
 

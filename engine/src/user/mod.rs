@@ -5,7 +5,9 @@
 mod address;
 mod cache_lint;
 mod checks;
+mod events;
 mod faults;
+mod flow;
 mod isolation;
 mod json;
 mod last;
@@ -13,18 +15,22 @@ mod mask;
 mod redirects;
 mod render;
 mod scope;
+mod socket;
 mod switch;
+mod together;
 mod trail;
 
 pub use render::Prepared;
 
 use crate::client::answer::{Answer, Ending, Outgoing};
+use crate::client::socket::{Message, News, SocketOrder};
 use crate::clock::{Nanos, SECOND};
 use crate::failure::Failure;
 use crate::isolation::audiences::Audience;
 use crate::record::{Class, Recorder, Sample};
 use crate::run::Run;
 use crate::run_result::FailureRecord;
+use flow::{Flow, Next, Tried};
 use isolation::{contamination, echo, stale, writes};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, Normal};
@@ -36,6 +42,7 @@ use scenarios::program::{DataOrder, Delay, Journey, Op, Pc};
 use scenarios::value::Value;
 use scope::UserScope;
 use std::sync::Arc;
+use together::Together;
 
 /// What happens to a virtual user.
 #[derive(Debug)]
@@ -48,6 +55,12 @@ pub enum Input<'a> {
     Answer(&'a Answer<'a>),
     /// The user's time is over: play `after` and go.
     Leave,
+    /// The outcome of a branch of [`Effect::SendAll`].
+    Branch(usize, &'a Answer<'a>),
+    /// The time of [`Effect::Again`] has come.
+    BranchDue(usize),
+    /// News of the WebSocket that the user is busy with.
+    Socket(&'a News),
 }
 
 /// What a virtual user wants done.
@@ -61,6 +74,28 @@ pub enum Effect {
     IterationOver(Nanos),
     /// `after` has been played (or there was none).
     Gone,
+    /// The iteration is over and the user goes for good: [`Input::Leave`] is what comes next.
+    Quit,
+    /// Send [`VirtualUser::branches_out`], all due at the time given, each on connections of its own.
+    SendAll(Nanos),
+    /// The branch just heard has ended, others have not.
+    Others,
+    /// The branch just heard is to be made again: call with [`Input::BranchDue`] at this time.
+    Again(Nanos),
+    /// Send the branch again, due at the time given.
+    Resend(Nanos),
+    /// Do this with the user's WebSocket, and tell how it went; [`VirtualUser::message`] is what is to be said.
+    Socket(SocketOrder),
+}
+
+/// What came of preparing a request.
+enum Start {
+    /// It is rendered and counted as due.
+    Ready,
+    /// A probe without a stranger.
+    Skipped,
+    /// It could not be rendered and is counted as failed.
+    Broken,
 }
 
 /// Operations run without waiting before a scenario counts as running in circles.
@@ -139,6 +174,11 @@ pub struct VirtualUser {
     trail: Option<Box<trail::Trail>>,
     /// The request to send, after [`Effect::Send`].
     pub outgoing: Outgoing,
+    /// The message to say, after [`SocketOrder::Say`].
+    pub message: Option<Message>,
+    conversation: Option<Box<socket::Conversation>>,
+    flow: Flow,
+    together: Together,
 }
 
 impl VirtualUser {
@@ -182,6 +222,10 @@ impl VirtualUser {
             outgoing_step: 0,
             trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
+            message: None,
+            conversation: None,
+            flow: Flow::new(plan.flow.lists),
+            together: Together::default(),
             run,
         }
     }
@@ -196,6 +240,16 @@ impl VirtualUser {
                     return effect;
                 }
             }
+            Input::Branch(number, answer) => {
+                if let Some(effect) = self.branch_answered(number, answer, recorder) {
+                    return effect;
+                }
+            }
+            Input::BranchDue(number) => {
+                if let Some(effect) = self.branch_due(number, now, recorder) {
+                    return effect;
+                }
+            }
             Input::Leave => {
                 if !self.ready {
                     self.leave();
@@ -205,12 +259,23 @@ impl VirtualUser {
                 self.pc = self.plan().after;
                 self.due = self.due.max(now);
             }
+            Input::Socket(news) => {
+                if let Some(effect) = self.news(news, now, recorder) {
+                    return effect;
+                }
+            }
         }
         self.proceed(now, recorder)
     }
 
+    /// A message that nobody asked for, or the end of the WebSocket, while the user thinks.
+    pub fn hear_unasked(&mut self, news: &News, recorder: &mut Recorder) {
+        self.overhear(news, recorder);
+    }
+
     /// The run ended in the middle of an iteration.
     pub fn cut(&mut self, recorder: &mut Recorder) {
+        self.cut_conversation(recorder);
         if self.is_in_iteration() && recorder.is_measured(self.iteration_due) {
             recorder.interval().iterations.cut += 1;
         }
@@ -221,7 +286,7 @@ impl VirtualUser {
     pub fn cut_in_flight(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) {
         let was_in_iteration = self.is_in_iteration();
         let due = self.iteration_due;
-        self.answered(answer, recorder);
+        self.take_in(answer, recorder);
         if was_in_iteration && recorder.is_measured(due) {
             recorder.interval().iterations.cut += 1;
         }
@@ -238,6 +303,7 @@ impl VirtualUser {
     }
 
     fn leave(&mut self) {
+        self.conversation = None;
         self.section = Section::Idle;
         self.ready = false;
         self.slots.fill(Value::Null);
@@ -265,8 +331,7 @@ impl VirtualUser {
         }
         self.draw_rows();
         self.group_starts.clear();
-        (self.section, self.pc) =
-            if self.ready { (Section::Steps, self.plan().steps) } else { (Section::Before, self.plan().before) };
+        (self.section, self.pc) = self.entry(due);
     }
 
     fn draw_rows(&mut self) {
@@ -374,6 +439,8 @@ impl VirtualUser {
             }
             Op::SwitchAccount => self.log_out_to_switch(),
             Op::End => return Ok(self.section_over(recorder)),
+            Op::Socket(op) => return self.operate_socket(op, now, recorder),
+            _ => return self.flow(op, now, recorder),
         }
         Ok(None)
     }
@@ -383,20 +450,18 @@ impl VirtualUser {
             Section::Before => {
                 self.ready = true;
                 self.section = Section::Steps;
-                self.pc = self.switch.back().unwrap_or(self.plan().steps);
+                self.pc = match self.switch.back() {
+                    Some(back) => back,
+                    None => self.after_before(),
+                };
                 None
             }
             Section::Steps => {
                 if self.is_made_to_switch() {
                     return None;
                 }
-                self.failures_in_a_row = 0;
-                if recorder.is_measured(self.iteration_due) {
-                    recorder.interval().iterations.completed += 1;
-                }
-                self.iteration += 1;
-                self.section = Section::Idle;
-                Some(Effect::IterationOver(self.due))
+                self.completed(recorder);
+                Some(Effect::IterationOver(self.next_start(self.due)))
             }
             Section::After if self.switch.is_under_way() => {
                 self.change_account(recorder);
@@ -411,21 +476,43 @@ impl VirtualUser {
         }
     }
 
+    /// The iteration came to its end.
+    fn completed(&mut self, recorder: &mut Recorder) {
+        self.failures_in_a_row = 0;
+        if recorder.is_measured(self.iteration_due) {
+            recorder.interval().iterations.completed += 1;
+        }
+        self.iteration += 1;
+        self.section = Section::Idle;
+    }
+
     fn request(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Option<Effect> {
+        if let Some(slot) = self.run.program.requests[request].guard.repeats {
+            self.stranger = None;
+            return self.repeat_revoked(request, slot, recorder);
+        }
+        match self.prepare(request, now, recorder) {
+            Start::Ready => Some(Effect::Send(self.due)),
+            Start::Skipped => None,
+            Start::Broken if self.run.program.requests[request].continue_on_failure => None,
+            Start::Broken => Some(self.give_up(now, recorder)),
+        }
+    }
+
+    /// Renders a request that is due, and counts it.
+    fn prepare(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Start {
         let run = Arc::clone(&self.run);
         let plan = &run.program.requests[request];
         self.stranger = None;
-        if let Some(slot) = plan.guard.repeats {
-            return self.repeat_revoked(request, slot, recorder);
-        }
         if let Some(probe) = &plan.probe {
             self.stranger = self.draw_stranger(probe, recorder).or_else(|| self.stranger_for_a_trace(probe.role));
             if self.stranger.is_none() {
                 self.note_problem("the probe is left out: there is no other account to ask for");
                 recorder.interval().isolation.probes_skipped += 1;
-                return None;
+                return Start::Skipped;
             }
         }
+        self.note_start(plan);
         recorder.planned(plan.step, self.due);
         match self.render(request, now, recorder) {
             Ok(()) => {
@@ -433,7 +520,7 @@ impl VirtualUser {
                 self.note_sending();
                 self.requests_sent += 1;
                 run.accounts.note_request(self.account, plan.step, self.due);
-                Some(Effect::Send(self.due))
+                Start::Ready
             }
             Err(error) => {
                 // Due, counted, but nothing could be written: the scenario's own fault, named as such.
@@ -452,13 +539,37 @@ impl VirtualUser {
                 recorder.failure(plan.step, request, Failure::Scenario, due);
                 self.note_failure(request, Failure::Scenario, &error.0, None, recorder);
                 self.note_problem(&error.0);
-                if plan.continue_on_failure { None } else { Some(self.give_up(now, recorder)) }
+                Start::Broken
             }
         }
     }
 
     /// Takes in an answer. `None`: go on with the next operation.
     fn answered(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) -> Option<Effect> {
+        let next = self.take_in(answer, recorder);
+        self.go_on(next, recorder)
+    }
+
+    /// Goes where an answer leads.
+    fn go_on(&mut self, next: Next, recorder: &mut Recorder) -> Option<Effect> {
+        match next {
+            Next::GoOn => None,
+            Next::Do(effect) => Some(effect),
+            Next::GiveUp => Some(self.give_up(self.due, recorder)),
+            Next::Again(due) => {
+                self.pc -= 1;
+                self.due = due;
+                Some(Effect::Wait(due))
+            }
+            Next::Before => {
+                self.play_before();
+                None
+            }
+        }
+    }
+
+    /// Takes in an answer, judges and counts it; answers where that leads.
+    fn take_in(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) -> Next {
         let run = Arc::clone(&self.run);
         let request = self.outgoing.request;
         let plan = &run.program.requests[request];
@@ -467,7 +578,7 @@ impl VirtualUser {
         let control = self.scan(plan, answer, recorder);
         let followed = self.follow(plan, answer, recorder);
         if let Followed::On(effect) = followed {
-            return Some(effect);
+            return Next::Do(effect);
         }
         self.note_own_answer(plan, answer, control);
         self.note_write(answer);
@@ -477,8 +588,11 @@ impl VirtualUser {
         if answer.ending == Ending::Complete {
             recorder.status(plan.step, answer.status, due);
         }
-        let (class, failure, detail) = match answer.ending {
+        let tried = plan.poll.as_ref().map(|poll| self.try_poll(poll, plan, answer, recorder));
+        let (class, mut failure, mut detail) = match answer.ending {
             _ if let Followed::Nowhere(why, place) = followed => (Class::Failed, Some(Failure::Transport(why)), place),
+            Ending::Complete if matches!(tried, Some(Tried::NotYet(_))) => checks::not_yet(answer.status),
+            Ending::Complete if matches!(tried, Some(Tried::Over(_))) => (Class::Failed, None, String::new()),
             Ending::Complete => self.judge(request, answer, control, recorder),
             Ending::Failed(transport) => (Class::Failed, Some(Failure::Transport(transport)), String::new()),
             Ending::TimedOut => (Class::TimedOut, Some(Failure::TimedOut), String::new()),
@@ -486,10 +600,17 @@ impl VirtualUser {
             Ending::Cut => (Class::Unfinished, None, String::new()),
             Ending::GeneratorError => (Class::GeneratorError, None, String::new()),
         };
+        if let (Some(Tried::Over(came)), Class::Failed | Class::TimedOut) = (&tried, class) {
+            (failure, detail) = (Some(Failure::Poll), came.clone());
+        }
         if self.trail.is_some() {
             self.note_judged(request, class, failure, &detail);
         }
-        recorder.sample(&Sample { step: plan.step, class, due, times, delivered, bytes });
+        let sample = Sample { step: plan.step, class, due, times, delivered, bytes };
+        recorder.sample(&sample);
+        self.count_healthy(&sample, recorder);
+        self.record_events(plan, answer, due, recorder);
+        self.upgraded(plan, answer, class);
         self.due = done;
         if let Some(kept) = &mut self.kept {
             kept.keep(run.program.journeys[self.journey].keeps, answer);
@@ -502,19 +623,14 @@ impl VirtualUser {
             self.note_revocation(class == Class::Ok);
         }
         if let Some(slot) = plan.guard.repeats {
-            return self.repeat_answered(plan, slot, answer, control, recorder);
+            return self.repeat_answered(plan, slot, answer, control, recorder).map_or(Next::GoOn, Next::Do);
         }
-        match class {
-            Class::Ok | Class::Unfinished => None,
-            // As a person reloads: the user goes on, unless later steps need what this answer would have brought.
-            Class::Abandoned if plan.saves.is_empty() => None,
-            _ if plan.continue_on_failure => None,
-            _ => Some(self.give_up(done, recorder)),
-        }
+        self.next(plan, (class, failure), tried.as_ref(), answer)
     }
 
     /// A step failed: the user gives up this iteration, as a person would, and waits before the next.
     fn give_up(&mut self, now: Nanos, recorder: &mut Recorder) -> Effect {
+        self.conversation = None;
         if self.section == Section::After && !self.switch.is_under_way() {
             self.leave();
             return Effect::Gone;
@@ -529,12 +645,14 @@ impl VirtualUser {
             iterations.gave_up += 1;
             iterations.failed_before += u64::from(self.section == Section::Before);
         }
+        // Also one that was ready before is not when `before`, played again, failed.
+        self.ready &= self.section != Section::Before;
         self.iteration += 1;
         self.section = Section::Idle;
         let (first, most) = self.plan().after_failure_ns;
         let wait = first.saturating_mul(1 << self.failures_in_a_row.min(20)).min(most);
         self.failures_in_a_row += 1;
-        Effect::IterationOver(self.due.max(now) + wait)
+        Effect::IterationOver(self.next_start(self.due.max(now) + wait))
     }
 
     fn draw(&mut self, delay: Delay) -> Nanos {

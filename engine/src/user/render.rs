@@ -155,6 +155,8 @@ impl VirtualUser {
         self.outgoing.sent_body = Bytes::new();
         self.outgoing.body = body;
         self.outgoing.timeout_ns = plan.timeout_ns;
+        self.outgoing.events.clone_from(&plan.events);
+        self.outgoing.upgrade = plan.upgrade;
         self.outgoing.hops = None;
         self.outgoing.sent_cookies = None;
         self.outgoing.aside = false;

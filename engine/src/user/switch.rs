@@ -63,7 +63,7 @@ impl VirtualUser {
     pub(super) fn is_made_to_switch(&mut self) -> bool {
         let share = self.run.profile.faults.switch_account;
         let has_account = self.plan().role.is_some();
-        if share == 0.0 || !has_account || self.switch.is_drawn {
+        if share == 0.0 || !has_account || self.switch.is_drawn || !self.suffers() {
             return false;
         }
         self.switch.is_drawn = true;

@@ -59,6 +59,8 @@ impl VirtualUser {
         let next = self.pc;
         let set = match &self.plan().ops[pc as usize] {
             Op::Set { slot, .. } => self.slots.get(usize::from(*slot)).cloned(),
+            Op::Next { slot, .. } if next == pc + 1 => self.slots.get(usize::from(*slot)).cloned(),
+            Op::Log(_) => self.flow.said.take(),
             _ => None,
         };
         if let Some(trail) = &mut self.trail {
@@ -123,6 +125,11 @@ impl VirtualUser {
         shown
     }
 
+    /// As [`Self::show_answer`], of a branch of `parallel`.
+    pub(crate) fn show_branch_answer(&mut self, number: usize, answer: &Answer<'_>) -> trace::Answer {
+        self.in_branch(number, |user| user.show_answer(answer))
+    }
+
     fn seen_markers(&self, answer: &Answer<'_>) -> Vec<Marker> {
         let mut seen: Vec<Marker> = Vec::new();
         let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -171,7 +178,13 @@ impl VirtualUser {
         }
         match effect {
             Effect::Send(_) => tracer.tell(Event::Request(Box::new(self.show_request()))),
-            Effect::IterationOver(_) => {
+            Effect::SendAll(_) => {
+                for number in self.branches_out() {
+                    let shown = self.in_branch(number, |user| user.show_request());
+                    tracer.tell(Event::Request(Box::new(shown)));
+                }
+            }
+            Effect::IterationOver(_) | Effect::Quit => {
                 tracer.tell(Event::IterationOver { number: self.iteration, gave_up: self.failures_in_a_row > 0 });
                 trail.section = None;
             }
@@ -186,6 +199,9 @@ impl VirtualUser {
         let op = &journey.ops[passed.pc as usize];
         if matches!(op, Op::Request(_) | Op::Jump(_) | Op::Count { .. } | Op::End) {
             return None;
+        }
+        if let (Op::Log(_), Some(said)) = (op, &passed.set) {
+            return Some(Event::Log(self.shown_value(said)));
         }
         let outcome = match &passed.set {
             Some(value) => self.shown_value(value),

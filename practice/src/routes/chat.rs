@@ -40,7 +40,7 @@ const WORDS: [(&str, &str); 12] = [
 ];
 
 pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/api/chatbot", post(reply))
+    Router::new().route("/api/chatbot", post(reply)).route("/chat/stream", post(super::chat_stream::reply))
 }
 
 /// How long the model thinks about an answer in the faulty chat.
@@ -51,9 +51,9 @@ const MODEL: Duration = Duration::from_millis(25);
 pub(crate) struct Asking(Option<(Account, Question)>);
 
 #[derive(Deserialize, Clone)]
-struct Question {
-    message: String,
-    session_id: String,
+pub(super) struct Question {
+    pub(super) message: String,
+    pub(super) session_id: String,
 }
 
 async fn reply(
@@ -99,13 +99,13 @@ async fn reply_from_context(app: &App, bearer: Bearer, asked: Question, advice: 
     Ok(private(StatusCode::OK, answer))
 }
 
-fn topic_of(message: &str) -> &'static str {
+pub(super) fn topic_of(message: &str) -> &'static str {
     let message = message.to_lowercase();
     WORDS.iter().find(|(word, _)| message.contains(word)).map_or("general", |(_, topic)| topic)
 }
 
 /// The article of a topic. It is the same for everybody, so a cache may keep it.
-async fn advice(app: &App, topic: &'static str) -> Result<String, Refusal> {
+pub(super) async fn advice(app: &App, topic: &'static str) -> Result<String, Refusal> {
     const FIND: &str = "SELECT advice FROM articles WHERE topic = ?1";
 
     if let Some((_, advice)) = app.articles.get(topic) {
@@ -125,7 +125,7 @@ async fn advice(app: &App, topic: &'static str) -> Result<String, Refusal> {
 }
 
 /// Stores the message and gives the conversation's last ones, this one first.
-fn remember(db: &Connection, account: &str, asked: &Question) -> Result<Vec<String>, Refusal> {
+pub(super) fn remember(db: &Connection, account: &str, asked: &Question) -> Result<Vec<String>, Refusal> {
     const LAST: &str = "
         SELECT number, text FROM messages WHERE account = ?1 AND session = ?2
         ORDER BY number DESC LIMIT ?3";

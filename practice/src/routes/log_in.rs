@@ -35,6 +35,8 @@ async fn log_in(State(app): State<Arc<App>>, Given(given): Given<Credentials>) -
     let token = tokens::issue(&app, account).await?;
     let answer = json!({
         "token": token,
+        // OAuth 2.0 calls it so, and most clients look for it there.
+        "access_token": token,
         "account_id": account.id(),
         "role": account.role.word(),
     });

@@ -19,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::live;
 use crate::{
     accounts::{Account, Role},
     backend::{Question, Reply},
@@ -293,16 +294,18 @@ async fn call_for_help(
     const ALERT: &str = "INSERT INTO alerts (clinic, patient, text) VALUES (?1, ?2, ?3)";
     const ONE_MORE: &str = "UPDATE clinics SET open_alerts = open_alerts + 1 WHERE clinic = ?1";
 
-    let answer = app
+    let (answer, pushed) = app
         .write_as(bearer, move |db, account| {
             own_record(&id, account)?;
             let alert = db.prepare_cached(ALERT)?.insert((account.clinic(), account.id(), &given.text))?;
             db.prepare_cached(ONE_MORE)?.execute([account.clinic()])?;
             let entry = Entry { note: &given.text, ..Entry::default() };
             records::add(db, account, &entry)?;
-            Ok(json!({ "alert_id": format!("a-{alert}"), "account_id": account.id() }))
+            let pushed = (account.clinic(), live::alert(alert, &account.id(), &given.text));
+            Ok((json!({ "alert_id": format!("a-{alert}"), "account_id": account.id() }), pushed))
         })
         .await?;
+    app.rooms.say(&live::alerts_of(pushed.0), &pushed.1.to_string(), None);
     Ok(private(StatusCode::ACCEPTED, answer))
 }
 

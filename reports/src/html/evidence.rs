@@ -117,6 +117,9 @@ fn facts(result: &RunResult, verdict: &Verdict) -> Vec<(&'static str, String)> {
             facts.insert(1, ("By time, at most", format!("{bound:.2} a target-minute")));
         }
     }
+    if let Some(seen) = crate::judge::containment::words(result) {
+        facts.push(("Containment", seen));
+    }
     for (what, n) in [
         ("Suspect findings", judged.suspects),
         ("Risks", judged.risks),

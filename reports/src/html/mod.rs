@@ -8,6 +8,7 @@ mod evidence;
 mod panel;
 mod phases;
 mod provenance;
+mod streams;
 pub(crate) mod tables;
 mod timeline;
 mod trials;
@@ -22,6 +23,7 @@ use evidence::{CoverageView, IsolationView};
 use panel::Ink;
 use phases::PhaseView;
 use provenance::ProvenanceView;
+use streams::{SocketView, StreamView};
 use tables::{ErrorView, HealthView, JourneyView, ObjectiveView};
 use trials::CapacityView;
 use windows::WindowsView;
@@ -75,6 +77,8 @@ struct Page {
     phases: Vec<PhaseView>,
     journeys: Vec<JourneyView>,
     unplayed: usize,
+    streams: Vec<StreamView>,
+    sockets: Vec<SocketView>,
     errors: Vec<ErrorView>,
     further_errors: usize,
     health: HealthView,
@@ -115,6 +119,8 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
         phases: phases::phases(result, verdict),
         unplayed: result.steps.len() - played,
         journeys,
+        streams: streams::streams(result),
+        sockets: streams::sockets(result),
         errors,
         further_errors,
         health: HealthView::new(result, verdict),
@@ -150,6 +156,7 @@ fn ending(ending: &Ending) -> Option<String> {
         Ending::Finished => None,
         Ending::Interrupted => Some("The run was interrupted before its end.".into()),
         Ending::Aborted(why) => Some(format!("The run was stopped early: {}", plain(why))),
+        Ending::Stopped(who) => Some(format!("The scenario itself ended the run early: {}", plain(who))),
         Ending::Killed => Some("The run was killed before its end; this is what was stored until then.".into()),
     }
 }

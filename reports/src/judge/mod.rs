@@ -3,6 +3,7 @@
 //! In: run result, objectives. Out: [`Verdict`]. Pure.
 
 pub(crate) mod claim;
+pub(crate) mod containment;
 mod isolation;
 mod objectives;
 mod outages;
@@ -51,6 +52,7 @@ fn weigh(result: &RunResult, verdict: &Verdict) -> (Outcome, Vec<String>) {
     untrustworthy(result, verdict, &mut findings);
     missed(result, verdict, &mut findings);
     unsure(result, verdict, &mut findings);
+    shortened(result, &mut findings);
     warnings(verdict, &mut findings);
     if findings.is_empty() {
         findings.push((Outcome::Go, all_held(verdict)));
@@ -95,6 +97,13 @@ fn missed(result: &RunResult, verdict: &Verdict, findings: &mut Vec<Finding>) {
     }
 }
 
+/// A run that its own scenario ended is shorter than its profile says.
+fn shortened(result: &RunResult, findings: &mut Vec<Finding>) {
+    if let Ending::Stopped(who) = &result.ending {
+        findings.push((Outcome::GoWithWarnings, format!("the scenario itself ended the run early: {who}")));
+    }
+}
+
 fn unsure(result: &RunResult, verdict: &Verdict, findings: &mut Vec<Finding>) {
     let mut add = |reason: String| findings.push((Outcome::Inconclusive, reason));
     match result.ending {
@@ -104,7 +113,7 @@ fn unsure(result: &RunResult, verdict: &Verdict, findings: &mut Vec<Finding>) {
         Ending::Killed => {
             add("the run never came to its end; what was stored until then is kept".into());
         }
-        Ending::Finished | Ending::Aborted(_) => {}
+        Ending::Finished | Ending::Aborted(_) | Ending::Stopped(_) => {}
     }
     if verdict.objectives.is_empty() {
         add("no objective applies to this profile, so nothing was judged".into());

@@ -2,7 +2,7 @@
 //! In: run result, objectives. Out: judged objectives.
 
 use super::claim::Assessment;
-use super::{outages, rungs, shares, times, watched, windows};
+use super::{containment, outages, rungs, shares, times, watched, windows};
 use crate::capacity;
 use crate::verdict::{JudgedObjective, ObjectiveOutcome};
 use engine::run_result::RunResult;
@@ -25,6 +25,8 @@ fn applicable<'a>(result: &'a RunResult, objectives: &'a [Objective]) -> impl It
         .filter(|o| o.profiles.as_ref().is_none_or(|names| names.contains(&result.header.profile)))
         // A capacity is asked of the search alone; its trials and other profiles know nothing of it.
         .filter(|o| o.stat != Stat::Capacity || result.header.capacity.is_some())
+        // Without faults there is nothing to contain.
+        .filter(|o| !matches!(o.stat, Stat::Containment(_)) || result.header.containment.is_some())
 }
 
 /// Steps that an objective is of. Probes are outside the time objectives.
@@ -150,6 +152,7 @@ fn assess(result: &RunResult, objective: &Objective, ids: &[usize], limit: &Limi
         Stat::ConnectionsOk => shares::connections_ok(result, ids, limit),
         Stat::Uptime | Stat::LongestOutage | Stat::Recovery => outages::assess(result, objective, limit),
         Stat::Watched(stat) => watched::assess(result, objective, stat, limit),
+        Stat::Containment(harm) => containment::assess(result, harm, limit),
         Stat::RateLimit => Assessment::nothing("it was not measured"),
     }
 }

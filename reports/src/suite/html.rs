@@ -293,6 +293,7 @@ fn ending(ending: &Ending) -> Option<String> {
         Ending::Finished => None,
         Ending::Interrupted => Some("The run was interrupted before its end.".into()),
         Ending::Aborted(why) => Some(format!("The run was stopped early: {}", plain(why))),
+        Ending::Stopped(who) => Some(format!("The scenario itself ended the run early: {}", plain(who))),
         Ending::Killed => Some("The run was killed before its end; this is what was stored until then.".into()),
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::too_many_lines)] // a failed unwrap is a failed test; a table is as long as its cases
 
 mod capacity;
+mod containment;
 mod judging;
 mod ladder;
 mod outputs;

@@ -6,10 +6,10 @@ use super::auth::Token;
 use super::names::{Role, Visible};
 use super::requests::Section;
 use super::trail::Trail;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{Expr, Slot, Template};
 use crate::plan::{JourneyPlan, StepKind, StepPlan};
-use crate::program::{Group, Journey, Op, Pc};
+use crate::program::{Delay, Group, Journey, JourneyFlow, Op, Pc};
 use crate::syntax::{Node, Scalar};
 use crate::value::Value;
 
@@ -45,11 +45,20 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         calls: Vec::new(),
         section: Section::Before,
         full: false,
+        entry: 0,
+        pace: None,
+        lists: 0,
+        items: Vec::new(),
+        continues: None,
+        socket: None,
         tokens: Vec::new(),
     };
     let before = builder.section(Section::Before, &plan.before);
     let steps = builder.section(Section::Steps, &plan.steps);
     let after = builder.section(Section::After, &plan.after);
+    let trail = std::mem::take(&mut builder.lowering.trail);
+    let keeps = trail.keeps;
+    builder.lowering.trails.push(trail);
     Journey {
         name: plan.name.text.clone(),
         role,
@@ -62,8 +71,14 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
         counters: builder.counters,
         ops: builder.ops,
         after_failure_ns: plan.after_failure_ns,
+        flow: JourneyFlow {
+            pace: builder.pace,
+            lists: builder.lists,
+            again_ns: plan.again_ns,
+            again_on: plan.again_on.clone(),
+        },
         fresh: plan.fresh,
-        keeps: builder.lowering.trail.keeps,
+        keeps,
     }
 }
 
@@ -104,7 +119,12 @@ impl Variables {
                 StepKind::Repeat { steps, .. } | StepKind::While { steps, .. } | StepKind::Group { steps, .. } => {
                     waiting.extend(steps.iter().rev())
                 }
+                StepKind::ForEach { name, steps, .. } => {
+                    self.add(&name.text);
+                    waiting.extend(steps.iter().rev());
+                }
                 StepKind::If { then, otherwise, .. } => waiting.extend(then.iter().chain(otherwise).rev()),
+                StepKind::Parallel(branches) => waiting.extend(branches.iter().rev()),
                 StepKind::Choose(branches) => {
                     waiting.extend(branches.iter().flat_map(|(_, steps)| steps).rev());
                 }
@@ -123,11 +143,18 @@ impl Variables {
                         }
                     }
                 }
+                StepKind::Websocket { steps, .. } => waiting.extend(steps.iter().rev()),
+                StepKind::Receive(receive) => receive.saves.iter().for_each(|save| self.add(&save.name.text)),
                 StepKind::Probe { .. }
+                | StepKind::Think(_)
+                | StepKind::Pace(_)
+                | StepKind::Log(_)
+                | StepKind::Stop(_)
+                | StepKind::Send(_)
+                | StepKind::Close(_)
                 | StepKind::Join(_)
                 | StepKind::Leave(_)
-                | StepKind::SwitchAccount
-                | StepKind::Think(_) => {}
+                | StepKind::SwitchAccount => {}
             }
         }
     }
@@ -149,6 +176,16 @@ pub(super) struct Builder<'l, 'p> {
     calls: Vec<usize>,
     pub section: Section,
     full: bool,
+    /// Where the present section starts.
+    entry: Pc,
+    pace: Option<Delay>,
+    /// Number of lists to go through, and the names of the items of those that are open.
+    lists: usize,
+    items: Vec<String>,
+    /// What the innermost group that says so wants after a failure.
+    pub continues: Option<bool>,
+    /// The WebSocket whose steps are compiled: index into `Lowering::sockets`.
+    pub socket: Option<usize>,
     /// Tokens that some request of the journey needs.
     pub(super) tokens: Vec<Token>,
 }
@@ -157,11 +194,13 @@ impl<'p> Builder<'_, 'p> {
     fn section(&mut self, section: Section, steps: &[StepPlan]) -> Pc {
         self.section = section;
         let entry = self.here();
+        self.entry = entry;
         if section == Section::Before {
             self.journey_token();
         }
         self.steps(steps);
         self.ops.push(Op::End);
+        self.lowering.trail.ops = self.ops.len();
         entry
     }
 
@@ -186,10 +225,11 @@ impl<'p> Builder<'_, 'p> {
             );
         }
         self.ops.push(op);
+        self.lowering.trail.ops = self.ops.len();
         self.ops.len() - 1
     }
 
-    fn steps(&mut self, steps: &[StepPlan]) {
+    pub(super) fn steps(&mut self, steps: &[StepPlan]) {
         for step in steps {
             if self.full {
                 return;
@@ -225,13 +265,40 @@ impl<'p> Builder<'_, 'p> {
             StepKind::If { condition, then, otherwise } => self.branch(condition, then, otherwise),
             StepKind::Choose(branches) => self.choose(branches),
             StepKind::Set(values) => self.set(values),
-            StepKind::Group { name, steps } => {
+            StepKind::Group { name, steps, continue_on_failure } => {
                 let group = self.group(name);
+                let outside = self.continues;
+                self.continues = continue_on_failure.or(outside);
                 self.emit(Op::GroupStart(group));
                 self.steps(steps);
                 self.emit(Op::GroupEnd(group));
+                self.continues = outside;
+            }
+            StepKind::Pace(delay) => self.pace(*delay, step.span),
+            StepKind::ForEach { list, name, steps } => self.for_each(list, name, steps),
+            StepKind::Log(text) => {
+                let names = Visible::journey(self.lowering.plan, self.played_by, None, &self.slots);
+                let text = self.lowering.text(text, &names);
+                self.emit(Op::Log(text));
+            }
+            StepKind::Parallel(branches) => {
+                let requests = branches.iter().filter_map(|branch| match &branch.kind {
+                    StepKind::Request(request) => Some(self.request(request, branch.span, None)),
+                    _ => None,
+                });
+                let requests = requests.collect();
+                self.emit(Op::Parallel(requests));
+            }
+            StepKind::Stop(halt) => {
+                self.emit(Op::Stop(*halt));
             }
             StepKind::Call(name) => self.call(name),
+            StepKind::Websocket { open, heartbeat_ns, steps } => {
+                self.websocket(open, *heartbeat_ns, steps, step.span);
+            }
+            StepKind::Send(payload) => self.send(payload, step.span),
+            StepKind::Receive(receive) => self.receive(receive, step.span),
+            StepKind::Close(code) => self.close(*code, step.span),
             StepKind::Join(name) => {
                 let name = self.audience(name);
                 self.emit(Op::Join(name));
@@ -285,6 +352,45 @@ impl<'p> Builder<'_, 'p> {
         }
     }
 
+    fn pace(&mut self, delay: Delay, span: Span) {
+        let is_first = self.section == Section::Steps && self.calls.is_empty() && self.here() == self.entry;
+        if is_first && self.pace.is_none() {
+            self.pace = Some(delay);
+            return;
+        }
+        self.lowering.push(
+            Diagnostic::error(
+                "bad-step",
+                span,
+                "`pace` is the first step of a journey's `steps`, and stands there once",
+            )
+            .help("move it to the top; between steps a user waits with `think`"),
+        );
+    }
+
+    fn for_each(&mut self, list: &Node, name: &Scalar, steps: &[StepPlan]) {
+        if self.items.contains(&name.text) {
+            let message = format!("a `for_each` around this one calls its item `{}` already", name.text);
+            self.lowering.push(
+                Diagnostic::error("two-meanings", name.span, message).help("name one of the two with `as: NAME`"),
+            );
+        }
+        let names = Visible::journey(self.lowering.plan, self.played_by, None, &self.slots);
+        let list = self.lowering.list(list, &names);
+        let (each, slot) = (self.lists, self.slot(&name.text));
+        self.lists += 1;
+        self.items.push(name.text.clone());
+        self.emit(Op::Each { list, each });
+        let next = self.emit(Op::Next { each, slot, done: 0 });
+        self.steps(steps);
+        self.emit(Op::Jump(next as Pc));
+        let end = self.here();
+        if let Op::Next { done, .. } = &mut self.ops[next] {
+            *done = end;
+        }
+        self.items.pop();
+    }
+
     fn branch(&mut self, condition: &Scalar, then: &[StepPlan], otherwise: &[StepPlan]) {
         let condition = self.condition(condition);
         let test = self.emit(Op::JumpUnless { condition, to: 0 });
@@ -331,6 +437,7 @@ impl<'p> Builder<'_, 'p> {
             let names = Visible::journey(self.lowering.plan, self.played_by, None, &self.slots);
             let value = self.lowering.typed(value, &names);
             let slot = self.slot(&name.text);
+            self.lowering.trail.written.push((slot, name.clone()));
             self.emit(Op::Set { slot, value });
         }
     }

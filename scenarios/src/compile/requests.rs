@@ -4,11 +4,12 @@
 use super::Route;
 use super::journeys::Builder;
 use super::names::Visible;
+use super::trail::Read;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{JsonTemplate, Template};
 use crate::multipart::{Content, Multipart, Part};
 use crate::plan::{BodyPlan, ConditionPlan, ExpectPlan, PartContent, RequestPlan, SavePlan, SavedFrom};
-use crate::program::{Body, CompareOp, Condition, Expect, Identity, Probe, Request, Save, SaveSource, Step};
+use crate::program::{Body, CompareOp, Condition, Expect, Identity, Poll, Probe, Request, Save, SaveSource, Step};
 use crate::syntax::{Node, Scalar, Style};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use std::sync::Arc;
@@ -39,13 +40,17 @@ impl Builder<'_, '_> {
             headers.push(("authorization".into(), value));
         }
         let body = self.body(plan, &names);
+        let events = self.events(plan, &names);
         let keeps = self.lowering.trail.keeps;
         let expect = self.expect(&plan.expect, &names);
+        let (poll, awaited) = self.poll(plan, &names);
         // What an answer is checked with is there; only later steps need it kept.
         self.lowering.trail.keeps = keeps;
         let identities = self.identities(plan, &names);
         self.slots = slots;
         let saves = self.saves(&plan.saves);
+        let is_saved = |slot| saves.iter().any(|save: &Save| save.slot == slot);
+        self.lowering.trail.places.extend(awaited.into_iter().filter(|read| !is_saved(read.slot)));
         let guard = self.guard(plan);
         let step = self.record(plan, target, stranger.is_some());
         let plants_marker = path.uses_marker()
@@ -76,12 +81,28 @@ impl Builder<'_, '_> {
             probe: stranger.map(|role| Probe { role, control_step: None }),
             continue_on_failure: plan
                 .continue_on_failure
+                .or(self.continues)
                 .unwrap_or(self.plan.continue_on_failure && self.section != Section::Before),
             plants_marker,
+            retry: plan.retry.clone(),
+            poll,
+            events,
+            upgrade: None,
             guard,
             whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
         });
         number
+    }
+
+    /// A `poll` with what its `until` reads: what the answer saves is saved before it asks.
+    fn poll(&mut self, plan: &RequestPlan, names: &Visible<'_>) -> (Option<Poll>, Vec<Read>) {
+        let reads = self.lowering.trail.places.len();
+        let poll = plan.poll.as_ref().map(|poll| Poll {
+            every_ns: poll.every_ns,
+            within_ns: poll.within_ns,
+            until: poll.until.as_ref().and_then(|until| self.lowering.condition(until, names)),
+        });
+        (poll, self.lowering.trail.places.split_off(reads))
     }
 
     /// A probe's redirect is its answer: the page to log in at is no data of the stranger.
@@ -195,8 +216,14 @@ impl Builder<'_, '_> {
     }
 
     fn expect(&mut self, plan: &ExpectPlan, names: &Visible<'_>) -> Expect {
-        let mut expect =
-            Expect { status: plan.status.clone(), under_ns: plan.under_ns, marker: plan.marker, ..Expect::default() };
+        let mut expect = Expect {
+            status: plan.status.clone(),
+            under_ns: plan.under_ns,
+            marker: plan.marker,
+            first_event_ns: plan.first_event_ns,
+            event_gap_ns: plan.event_gap_ns,
+            ..Expect::default()
+        };
         for (path, condition) in &plan.json {
             let path = self.lowering.json_path(path);
             let condition = self.condition_of(condition, names);
@@ -212,11 +239,12 @@ impl Builder<'_, '_> {
         for pattern in &plan.matches {
             expect.matches.extend(self.lowering.byte_pattern(pattern));
         }
+        expect.events = plan.events.as_ref().and_then(|count| self.condition_of(count, names));
         expect.that = plan.that.as_ref().and_then(|that| self.lowering.condition(that, names));
         expect
     }
 
-    fn condition_of(&mut self, plan: &ConditionPlan, names: &Visible<'_>) -> Option<Condition> {
+    pub(super) fn condition_of(&mut self, plan: &ConditionPlan, names: &Visible<'_>) -> Option<Condition> {
         match plan {
             ConditionPlan::Exists(exists) => Some(Condition::Exists(*exists)),
             ConditionPlan::Matches(pattern) => self.lowering.pattern(pattern).map(Condition::Matches),
@@ -254,7 +282,7 @@ impl Builder<'_, '_> {
         identities
     }
 
-    fn saves(&mut self, plans: &[SavePlan]) -> Vec<Save> {
+    pub(super) fn saves(&mut self, plans: &[SavePlan]) -> Vec<Save> {
         let mut saves = Vec::new();
         for plan in plans {
             let source = match &plan.source {
@@ -267,6 +295,11 @@ impl Builder<'_, '_> {
                 }
             };
             if let Some(source) = source {
+                let slot = self.slot(&plan.name.text);
+                // A credential is watched whether or not it is read; names with a blank are our own.
+                if !plan.credential && !plan.name.text.contains(' ') {
+                    self.lowering.trail.written.push((slot, plan.name.clone()));
+                }
                 saves.push(Save {
                     slot: self.slot(&plan.name.text),
                     name: plan.name.text.clone(),
@@ -293,6 +326,7 @@ impl Builder<'_, '_> {
                 tags: tags.collect(),
                 probe,
                 control: plan.expect.marker,
+                socket: false,
             });
             return self.lowering.steps.len() - 1;
         };

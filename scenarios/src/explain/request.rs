@@ -1,7 +1,7 @@
 //! A request in words.
 //! In: a request of the program. Out: its line, and a line for each of its parts.
 
-use super::shown;
+use super::{delay_in_words, shown};
 use crate::expr::Template;
 use crate::guard::EchoFrom;
 use crate::jsonpath::JsonPath;
@@ -56,6 +56,7 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
         parts.push(format!("abandon {}", abandon.in_words()));
     }
     expectation_lines(request, &mut parts);
+    super::streams::events(request, &mut parts);
     for identity in &request.identities {
         parts.push(format!("identity {} is {}", identity.path.text(), identity.expected.written()));
     }
@@ -75,6 +76,7 @@ pub(super) fn parts(program: &Program, request: &Request) -> Vec<String> {
         let default = save.default.as_ref().map_or(String::new(), |value| format!(", else {value}"));
         parts.push(format!("save {} from {from}{kind}{default}", save.name));
     }
+    repetitions(request, &mut parts);
     guard(program, request, &mut parts);
     if request.continue_on_failure {
         parts.push("goes on after a failure".into());
@@ -123,11 +125,10 @@ pub struct Expectations {
 /// The expectations of a request in words.
 pub fn expectations(request: &Request) -> Expectations {
     let expect = &request.expect;
-    let range = |(low, high): &(u16, u16)| if low == high { low.to_string() } else { format!("{low} to {high}") };
     let status = match (expect.status.as_slice(), &request.probe) {
         ([], None) => "status below 400".into(),
         ([], Some(_)) => "status below 400, or refused with 401, 403 or 404".into(),
-        (list, _) => format!("status {}", list.iter().map(range).collect::<Vec<_>>().join(" or ")),
+        (list, _) => format!("status {}", statuses(list)),
     };
     let under = expect.under_ns.map(|ns| format!("it under {}", format_duration(ns)));
     let header = |(name, condition): &(String, Condition)| format!("header {name} {}", condition_in_words(condition));
@@ -156,6 +157,28 @@ fn expectation_lines(request: &Request, parts: &mut Vec<String>) {
         Some(Control::Permitted) => parts.push("expect a marker that I may see".into()),
         Some(Control::Latest) => parts.push("expect the marker of my newest acknowledged write".into()),
         None => {}
+    }
+}
+
+/// `200 or 400 to 499`.
+pub(super) fn statuses(ranges: &[(u16, u16)]) -> String {
+    let words = |(low, high): &(u16, u16)| if low == high { low.to_string() } else { format!("{low} to {high}") };
+    ranges.iter().map(words).collect::<Vec<_>>().join(" or ")
+}
+
+/// When it is made again.
+fn repetitions(request: &Request, parts: &mut Vec<String>) {
+    if let Some(retry) = &request.retry {
+        let mut on: Vec<_> = retry.on.iter().map(|range| statuses(std::slice::from_ref(range))).collect();
+        on.extend(retry.on_timeout.then(|| "timeout".into()));
+        on.extend(retry.on_connection.then(|| "connection".into()));
+        let wait = retry.wait.map_or_else(|| "at once".into(), |wait| format!("after {}", delay_in_words(wait)));
+        parts.push(format!("retry on {}, {} times at most, {wait}", on.join(" or "), retry.times));
+    }
+    if let Some(poll) = &request.poll {
+        let until = poll.until.as_ref().map_or("its status is below 400", |until| until.written());
+        let (every, within) = (format_duration(poll.every_ns), format_duration(poll.within_ns));
+        parts.push(format!("poll every {every} within {within} until {until}"));
     }
 }
 

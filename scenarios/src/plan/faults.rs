@@ -19,6 +19,7 @@ const FAULTS: Spec = Spec {
         "oversize_headers",
         "equal_ids",
         "switch_account",
+        "cohort",
     ],
     not_yet: &["same_url_burst"],
 };
@@ -40,6 +41,7 @@ pub(super) fn chaos() -> Faults {
         oversize_headers: 0.01,
         equal_ids: false,
         switch_account: 0.0,
+        cohort: None,
     }
 }
 
@@ -68,6 +70,9 @@ pub(super) fn read(reader: &mut Reader<'_>, profile: Fields<'_>, silent: Faults)
             *share = self::share(reader, &entry.value, entry.key.span, key).unwrap_or(*share);
         }
     }
+    if let Some(entry) = fields.entry("cohort") {
+        faults.cohort = reader.unit(&entry.value, entry.key.span, "`cohort`", "`20%`", cohort).or(faults.cohort);
+    }
     faults.equal_ids = reader.flag_at(fields, "equal_ids").unwrap_or(faults.equal_ids);
     faults
 }
@@ -93,6 +98,13 @@ pub(super) fn abandon(reader: &mut Reader<'_>, entry: &Entry) -> Option<Abandon>
         _ => GiveUp::Reset,
     };
     Some(Abandon { chance: chance?, after_ns, how })
+}
+
+fn cohort(text: &str) -> Result<f64, String> {
+    match units::parse_share(text)? {
+        share if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err(format!("`{text}` leaves nobody on one of the two sides")),
+    }
 }
 
 fn span_of_time(text: &str) -> Result<(u64, u64), String> {

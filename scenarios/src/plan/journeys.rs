@@ -2,7 +2,7 @@
 //! In: the maps. Out: [`JourneyPlan`]s and [`FragmentPlan`]s with their steps, and the shares of the mix.
 
 use super::reader::{Fields, Reader, Spec};
-use super::{FragmentPlan, JourneyPlan, StepPlan, requests, steps};
+use super::{FragmentPlan, JourneyPlan, requests, steps};
 use crate::conditions::Fresh;
 use crate::diagnostic::Diagnostic;
 use crate::syntax::{Entry, Node, Scalar};
@@ -26,7 +26,7 @@ const JOURNEY: Spec = Spec {
     not_yet: &["extends", "retry", "share_connections", "isolation"],
 };
 
-const BEFORE: Spec = Spec { what: "`before`", keys: &["steps"], not_yet: &["again", "on_status"] };
+const BEFORE: Spec = Spec { what: "`before`", keys: &["steps", "again", "on_status"], not_yet: &[] };
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -71,6 +71,8 @@ fn journey(reader: &mut Reader<'_>, entry: &Entry) -> JourneyPlan {
         after: Vec::new(),
         continue_on_failure: false,
         after_failure_ns: (SECOND_NS, 30 * SECOND_NS),
+        again_ns: None,
+        again_on: Vec::new(),
         auth: None,
         fresh: Fresh::default(),
     };
@@ -80,7 +82,7 @@ fn journey(reader: &mut Reader<'_>, entry: &Entry) -> JourneyPlan {
     journey.role = reader.text_at(fields, "as").cloned();
     journey.target = reader.text_at(fields, "target").cloned();
     if let Some(before) = fields.entry("before") {
-        journey.before = read_before(reader, before);
+        read_before(reader, before, &mut journey);
     }
     journey.headers = requests::headers(reader, fields);
     match fields.entry("steps") {
@@ -119,19 +121,21 @@ pub(super) fn fresh(reader: &mut Reader<'_>, fields: Fields<'_>) -> Fresh {
 }
 
 /// `before` is a list, or a map with `steps`.
-fn read_before(reader: &mut Reader<'_>, entry: &Entry) -> Vec<StepPlan> {
+fn read_before(reader: &mut Reader<'_>, entry: &Entry, journey: &mut JourneyPlan) {
     if !matches!(entry.value, Node::Map(..)) {
-        return steps::read(reader, entry);
+        journey.before = steps::read(reader, entry);
+        return;
     }
     let Some(fields) = reader.fields(&entry.value, entry.key.span, &BEFORE) else {
-        return Vec::new();
+        return;
     };
     match fields.entry("steps") {
-        Some(entry) => steps::read(reader, entry),
-        None => {
-            reader.missing(entry.key.span, "`before`", "steps", "[{ call: log_in }]");
-            Vec::new()
-        }
+        Some(entry) => journey.before = steps::read(reader, entry),
+        None => reader.missing(entry.key.span, "`before`", "steps", "[{ call: log_in }]"),
+    }
+    journey.again_ns = reader.duration_at(fields, "again", SECOND_NS);
+    if let Some(entry) = fields.entry("on_status") {
+        journey.again_on = requests::expect::statuses(reader, entry);
     }
 }
 

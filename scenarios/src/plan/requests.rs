@@ -2,9 +2,12 @@
 //! In: the key and the map of options. Out: [`RequestPlan`] with every shape checked, templates still as text.
 
 pub(super) mod auth;
-mod expect;
+mod events;
+pub(super) mod expect;
 mod guard;
 mod multipart;
+pub(super) mod poll;
+mod retry;
 mod save;
 
 use super::reader::{Fields, Reader, Spec};
@@ -15,7 +18,7 @@ use crate::syntax::{Node, Scalar};
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["retry", "events", "http"];
+const NOT_YET: &[&str] = &["http"];
 
 const REQUEST: Spec = Spec {
     what: "a request",
@@ -39,8 +42,28 @@ const REQUEST: Spec = Spec {
         "tags",
         "name",
         "on_failure",
+        "retry",
+        "events",
     ],
     not_yet: NOT_YET,
+};
+
+const UPGRADE: Spec = Spec {
+    what: "a `websocket` step",
+    keys: &[
+        "target",
+        "headers",
+        "query",
+        "timeout",
+        "abandon",
+        "auth",
+        "tags",
+        "name",
+        "on_failure",
+        "heartbeat",
+        "steps",
+    ],
+    not_yet: &["retry"],
 };
 
 const PROBE: Spec = Spec {
@@ -81,7 +104,27 @@ pub(super) fn read(
     probe: bool,
 ) -> Option<RequestPlan> {
     let (method, path_at) = method_and_path(reader, key)?;
-    let mut request = RequestPlan {
+    let mut request = blank(key, method, path_at);
+    let Some(options) = options.filter(|node| !node.is_null()) else {
+        return Some(request);
+    };
+    let spec = if probe { &PROBE } else { &REQUEST };
+    let Some(fields) = reader.fields(options, at, spec) else {
+        return Some(request);
+    };
+    read_options(reader, fields, &mut request);
+    if !probe {
+        request.guard = guard::read(reader, fields);
+        request.events = events::read(reader, fields);
+        request.retry = fields.entry("retry").and_then(|entry| retry::read(reader, entry));
+        read_outcome(reader, fields, &mut request);
+    }
+    Some(request)
+}
+
+/// A request without options.
+fn blank(key: &Scalar, method: String, path_at: usize) -> RequestPlan {
+    RequestPlan {
         key: key.clone(),
         method,
         path_at,
@@ -98,27 +141,72 @@ pub(super) fn read(
         identities: Vec::new(),
         tags: Vec::new(),
         continue_on_failure: None,
+        retry: None,
+        poll: None,
         guard: super::GuardPlan::default(),
         auth: None,
         bare: false,
-    };
-    let Some(options) = options.filter(|node| !node.is_null()) else {
-        return Some(request);
-    };
-    let spec = if probe { &PROBE } else { &REQUEST };
-    let Some(fields) = reader.fields(options, at, spec) else {
-        return Some(request);
-    };
-    read_options(reader, fields, &mut request);
-    if !probe {
-        request.expect = expect::read(reader, fields);
-        request.saves = save::read(reader, fields);
-        request.identities = identities(reader, fields);
-        request.guard = guard::read(reader, fields);
-        request.continue_on_failure =
-            reader.word_at(fields, "on_failure", &["continue", "give_up"], &[]).map(|word| word == "continue");
+        events: None,
     }
-    Some(request)
+}
+
+/// Reads `websocket /path`: the request that opens it, and the fields of the step.
+pub(super) fn read_upgrade<'n>(
+    reader: &mut Reader<'_>,
+    key: &Scalar,
+    options: &'n Node,
+) -> Option<(RequestPlan, Fields<'n>)> {
+    let rest = key.text.strip_prefix("websocket").unwrap_or_default();
+    let path_at = key.text.len() - rest.trim_start().len();
+    let path = &key.text[path_at..];
+    if !path.starts_with('/') {
+        let help = if path.starts_with("ws:") || path.starts_with("wss:") {
+            "the target says where; write only the path, such as `websocket /ws/room-1`".to_owned()
+        } else {
+            format!("write for example `websocket /{path}`")
+        };
+        reader.push(Diagnostic::error("bad-step", key.span, "the path of a `websocket` starts with `/`").help(help));
+        return None;
+    }
+    if !check_path(reader, key, path) {
+        return None;
+    }
+    let fields = reader.fields(options, key.span, &UPGRADE)?;
+    let mut request = blank(key, "GET".into(), path_at);
+    read_options(reader, fields, &mut request);
+    request.expect.status = vec![(101, 101)];
+    request.continue_on_failure =
+        reader.word_at(fields, "on_failure", &["continue", "give_up"], &[]).map(|word| word == "continue");
+    Some((request, fields))
+}
+
+/// The values that a step saves.
+pub(super) fn saves(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<super::SavePlan> {
+    save::read(reader, fields)
+}
+
+/// JSON path → condition under `key`.
+pub(super) fn conditions_at(
+    reader: &mut Reader<'_>,
+    fields: Fields<'_>,
+    key: &str,
+    what: &str,
+) -> Vec<(Scalar, super::ConditionPlan)> {
+    expect::conditions(reader, fields, key, what)
+}
+
+/// What is expected of the answer, what is taken from it, and what a failure means.
+fn read_outcome(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut RequestPlan) {
+    request.expect = expect::read(reader, fields);
+    request.saves = save::read(reader, fields);
+    request.identities = identities(reader, fields);
+    expect::check_events(reader, fields, request);
+    request.continue_on_failure = on_failure(reader, fields);
+}
+
+/// `on_failure`: whether the user goes on; `None` when nothing is said.
+pub(super) fn on_failure(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<bool> {
+    reader.word_at(fields, "on_failure", &["continue", "give_up"], &[]).map(|word| word == "continue")
 }
 
 fn read_options(reader: &mut Reader<'_>, fields: Fields<'_>, request: &mut RequestPlan) {
@@ -382,7 +470,7 @@ fn body(reader: &mut Reader<'_>, fields: Fields<'_>) -> BodyPlan {
     }
 }
 
-fn check_json_keys(reader: &mut Reader<'_>, node: &Node) {
+pub(super) fn check_json_keys(reader: &mut Reader<'_>, node: &Node) {
     match node {
         Node::Scalar(_) => {}
         Node::List(items, _) => items.iter().for_each(|n| check_json_keys(reader, n)),
@@ -417,10 +505,14 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("expect_body", &expect::BODY),
     ("condition_map", &expect::CONDITION),
     ("saved", &save::SAVE),
+    ("retry", &retry::RETRY),
+    ("step_poll", &poll::POLL),
     ("auth", &auth::AUTH),
     ("oauth2", &auth::OAUTH2),
     ("part", &multipart::PART),
     ("named_part", &multipart::NAMED),
     ("file_body", &multipart::FILE),
     ("echo", &guard::ECHO),
+    ("events", &events::EVENTS),
+    ("socket", &UPGRADE),
 ];

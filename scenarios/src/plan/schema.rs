@@ -10,7 +10,7 @@ mod shapes;
 mod tests;
 
 use super::reader::Spec;
-use super::{abort, accounts, faults, gate, journeys, profiles, requests, roles, sla, steps, targets, ways};
+use super::{abort, accounts, faults, gate, journeys, profiles, requests, roles, sla, sockets, steps, targets, ways};
 use serde_json::{Map, Value as Json, json};
 use shapes::Key;
 
@@ -26,6 +26,7 @@ fn specs() -> Vec<(&'static str, &'static Spec)> {
         journeys::SPECS,
         steps::SPECS,
         requests::SPECS,
+        sockets::SPECS,
         profiles::SPECS,
         faults::SPECS,
         sla::SPECS,
@@ -127,6 +128,14 @@ fn step() -> Json {
             "maxProperties": 1,
         }),
     ];
+    kinds.push(json!({
+        "type": "object",
+        "description": "A WebSocket: `websocket /path` with what is said over it under `steps`.",
+        "patternProperties": { "^websocket /": { "$ref": "#/definitions/socket" } },
+        "additionalProperties": false,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }));
     for (name, _) in specs().into_iter().filter(|(name, _)| name.starts_with("step_")) {
         kinds.push(json!({ "$ref": format!("#/definitions/{name}") }));
     }

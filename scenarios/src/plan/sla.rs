@@ -1,6 +1,7 @@
 //! `sla:`: the objectives as written.
 //! In: the list. Out: [`ObjectivePlan`]s; names in `of` and `in` are resolved when the program is made.
 
+mod containment;
 mod watched;
 mod windows;
 
@@ -45,7 +46,7 @@ const STATS: &[&str] = &[
     "recovery",
 ];
 
-const NOT_YET: &[&str] = &["regress", "containment", "rate_limit"];
+const NOT_YET: &[&str] = &["regress", "rate_limit"];
 
 /// Keys that only a watched series gives a meaning.
 const OF_SERIES: &[&str] = &["growth", "min", "variation", "returns", "for"];
@@ -66,9 +67,17 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> (Vec<ObjectiveP
     };
     let (aborts, objectives): (Vec<&Node>, Vec<&Node>) = items.iter().partition(|item| abort::is_one(item));
     (
-        objectives.into_iter().filter_map(|item| objective(reader, item)).collect(),
+        objectives.into_iter().flat_map(|item| entry_of(reader, item)).collect(),
         aborts.into_iter().filter_map(|item| abort::read(reader, item)).collect(),
     )
+}
+
+/// An entry; one about containment may be two objectives.
+fn entry_of(reader: &mut Reader<'_>, node: &Node) -> Vec<ObjectivePlan> {
+    match node {
+        Node::Map(entries, span) if containment::is_one(entries) => containment::read(reader, entries, *span),
+        other => objective(reader, other).into_iter().collect(),
+    }
 }
 
 fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
@@ -155,7 +164,7 @@ fn stat_keys<'n>(reader: &mut Reader<'_>, entries: &'n [Entry]) -> Option<Vec<(&
                 known = false;
             }
             None => {
-                let all = KEYS.iter().chain(STATS).chain(NOT_YET).chain(&["watch"]).copied();
+                let all = KEYS.iter().chain(STATS).chain(NOT_YET).chain(&["watch", "containment"]).copied();
                 let help = match crate::diagnostic::did_you_mean(key, all) {
                     Some(near) => Some(format!("did you mean `{near}`?")),
                     None => suggestion(key, STATS.iter().copied()),
@@ -375,9 +384,9 @@ pub(super) fn selection(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<(&'s
 }
 
 /// The tables of keys of this file, for the schema.
-pub(super) const SPECS: &[(&str, &Spec)] = &[("of", &OF)];
+pub(super) const SPECS: &[(&str, &Spec)] = &[("of", &OF), ("containment", &containment::CONTAINMENT)];
 
 /// The keys of an objective, for the schema.
-pub(super) const OBJECTIVE_KEYS: &[&[&str]] = &[KEYS, STATS];
+pub(super) const OBJECTIVE_KEYS: &[&[&str]] = &[KEYS, STATS, &["containment"]];
 /// Keys that are percentiles, as a pattern.
 pub(super) const PERCENTILE_KEYS: &str = r"^((service|connect)_)?p(\([0-9.]+\)|[0-9.]+)$";

@@ -2,18 +2,36 @@
 //! In: a list of steps. Out: [`StepPlan`]s; a step that cannot be read is reported and left out.
 
 use super::reader::{Fields, Reader, Spec};
-use super::{StepKind, StepPlan, requests};
+use super::{StepKind, StepPlan, requests, sockets};
 use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::program::Halt;
 use crate::syntax::{Entry, Node, Scalar};
 use crate::units;
 
 /// Steps that work, besides requests.
-const WORDS: &[&str] =
-    &["think", "repeat", "while", "if", "choose", "set", "group", "probe", "call", "join", "leave", "switch_account"];
+const WORDS: &[&str] = &[
+    "think",
+    "repeat",
+    "while",
+    "if",
+    "choose",
+    "set",
+    "group",
+    "probe",
+    "call",
+    "pace",
+    "for_each",
+    "poll",
+    "log",
+    "stop",
+    "parallel",
+    "join",
+    "leave",
+    "switch_account",
+];
 
 /// Steps that the language names and that are not built yet.
-const NOT_YET: &[&str] =
-    &["websocket", "parallel", "poll", "for_each", "pace", "rendezvous", "log", "stop", "send", "receive", "close"];
+const NOT_YET: &[&str] = &["rendezvous"];
 
 /// Rounds of a `while` without `max`.
 const WHILE_MAX: u64 = 1_000;
@@ -30,7 +48,12 @@ step_spec!(IF, "an `if` step", "if", "then", "else");
 step_spec!(CHOOSE, "a `choose` step", "choose");
 step_spec!(BRANCH, "a branch of `choose`", "weight", "steps");
 step_spec!(SET, "a `set` step", "set");
-step_spec!(GROUP, "a `group` step", "group", "steps");
+step_spec!(GROUP, "a `group` step", "group", "steps", "on_failure");
+step_spec!(PACE, "a `pace` step", "pace");
+step_spec!(FOR_EACH, "a `for_each` step", "for_each", "as", "steps");
+step_spec!(LOG, "a `log` step", "log");
+step_spec!(PARALLEL, "a `parallel` step", "parallel");
+step_spec!(STOP, "a `stop` step", "stop");
 step_spec!(CALL, "a `call` step", "call");
 step_spec!(JOIN, "a `join` step", "join");
 step_spec!(LEAVE, "a `leave` step", "leave");
@@ -78,6 +101,10 @@ fn text_step(reader: &mut Reader<'_>, text: &Scalar) -> Option<StepPlan> {
         reader.not_yet(text.span, word);
         return None;
     }
+    if sockets::WORDS.contains(&word) {
+        sockets::no_options(reader, text, word);
+        return None;
+    }
     if WORDS.contains(&word) {
         reader.push(
             Diagnostic::error("bad-step", text.span, format!("the step `{word}` needs a value"))
@@ -102,6 +129,9 @@ fn map_step(reader: &mut Reader<'_>, node: &Node, entries: &[Entry]) -> Option<S
     if let Some(entry) = WORDS.iter().find_map(|word| known(word)) {
         return keyword_step(reader, node, entry);
     }
+    if let Some(entry) = entries.iter().find(|e| sockets::WORDS.contains(&first_word(&e.key.text))) {
+        return sockets::read(reader, node, entry);
+    }
     let first = &entries[0];
     if !requests::looks_like_request(&first.key.text) {
         unknown_step(reader, &first.key);
@@ -125,12 +155,9 @@ fn map_step(reader: &mut Reader<'_>, node: &Node, entries: &[Entry]) -> Option<S
 fn unknown_step(reader: &mut Reader<'_>, key: &Scalar) {
     let word = first_word(&key.text);
     let methods = requests::METHODS.iter().copied();
-    let all = WORDS.iter().chain(NOT_YET).copied().chain(methods);
+    let all = WORDS.iter().chain(sockets::WORDS).chain(NOT_YET).copied().chain(methods);
     let help = did_you_mean(word, all).map_or_else(
-        || {
-            "a step is `GET /path` and the like, or one of think, repeat, while, if, choose, set, group, probe, call"
-                .to_owned()
-        },
+        || format!("a step is `GET /path` and the like, or one of {}", [WORDS, sockets::WORDS].concat().join(", ")),
         |near| format!("did you mean `{near}`?"),
     );
     reader.push(Diagnostic::error("unknown-step", key.span, format!("there is no step `{}`", key.shown())).help(help));
@@ -183,8 +210,25 @@ fn keyword_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<S
                 reader.plain(name, "the name of a group");
             }
             let steps = nested(reader, fields, "steps", "a `group` step");
-            Some(StepKind::Group { name: name?, steps })
+            let continue_on_failure = requests::on_failure(reader, fields);
+            Some(StepKind::Group { name: name?, steps, continue_on_failure })
         }
+        "call" => {
+            let fields = reader.fields(node, at, &CALL)?;
+            Some(StepKind::Call(reader.text_at(fields, "call")?.clone()))
+        }
+        "probe" => {
+            reader.fields(node, at, &PROBE)?;
+            probe(reader, entry)
+        }
+        _ => flow_step(reader, node, entry),
+    }
+}
+
+/// Steps that say how the journey flows.
+fn flow_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<StepKind> {
+    let at = entry.key.span;
+    match entry.key.text.as_str() {
         "join" => {
             let fields = reader.fields(node, at, &JOIN)?;
             Some(StepKind::Join(reader.text_at(fields, "join")?.clone()))
@@ -198,15 +242,93 @@ fn keyword_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<S
             reader.word_at(fields, "switch_account", &["next"], &[])?;
             Some(StepKind::SwitchAccount)
         }
-        "call" => {
-            let fields = reader.fields(node, at, &CALL)?;
-            Some(StepKind::Call(reader.text_at(fields, "call")?.clone()))
+        "pace" => {
+            reader.fields(node, at, &PACE)?;
+            let delay = reader.unit(&entry.value, at, "`pace`", "`10s`", units::parse_delay)?;
+            Some(StepKind::Pace(delay))
+        }
+        "for_each" => {
+            let fields = reader.fields(node, at, &FOR_EACH)?;
+            let list = match &entry.value {
+                Node::List(..) => Some(entry.value.clone()),
+                _ => reader.text_at(fields, "for_each").cloned().map(Node::Scalar),
+            };
+            let mut name = reader.text_at(fields, "as").cloned();
+            if let Some(given) = &name
+                && !reader.variable_name(given, "a variable")
+            {
+                name = None;
+            } else if fields.entry("as").is_none() {
+                let mut usual = entry.key.clone();
+                usual.text = "item".into();
+                name = Some(usual);
+            }
+            let steps = nested(reader, fields, "steps", "a `for_each` step");
+            Some(StepKind::ForEach { list: list?, name: name?, steps })
+        }
+        "poll" => requests::poll::read(reader, node, entry).map(|request| StepKind::Request(Box::new(request))),
+        "parallel" => {
+            reader.fields(node, at, &PARALLEL)?;
+            parallel(reader, entry)
+        }
+        "log" => {
+            let fields = reader.fields(node, at, &LOG)?;
+            Some(StepKind::Log(reader.text_at(fields, "log")?.clone()))
         }
         _ => {
-            reader.fields(node, at, &PROBE)?;
-            probe(reader, entry)
+            let fields = reader.fields(node, at, &STOP)?;
+            let halt = match reader.word_at(fields, "stop", &["iteration", "user", "run"], &[])? {
+                "iteration" => Halt::Iteration,
+                "user" => Halt::User,
+                _ => Halt::Run,
+            };
+            Some(StepKind::Stop(halt))
         }
     }
+}
+
+/// Branches of a `parallel` at most: each is a connection of every user.
+const MOST_BRANCHES: usize = 64;
+
+/// Branches are requests, with all their options.
+fn parallel(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
+    let Node::List(items, _) = &entry.value else {
+        let rule = "`parallel` is a list of requests, such as `[ GET /a, GET /b ]`";
+        reader.expected(entry.key.span, rule, &entry.value);
+        return None;
+    };
+    if !(1..=MOST_BRANCHES).contains(&items.len()) {
+        reader.bad_value(
+            entry.key.span,
+            format!("`parallel` has 1 to {MOST_BRANCHES} branches, here are {}", items.len()),
+        );
+        return None;
+    }
+    let mut branches = Vec::new();
+    for item in items {
+        let Some(branch) = step(reader, item) else { continue };
+        if let StepKind::Request(request) = &branch.kind
+            && let Some(revokes) = &request.guard.revokes
+        {
+            reader.push(
+                Diagnostic::error(
+                    "bad-step",
+                    revokes.span,
+                    "what revokes a credential stands alone, not in a `parallel`",
+                )
+                .help("move this request behind the `parallel`"),
+            );
+        }
+        if matches!(&branch.kind, StepKind::Request(request) if request.poll.is_none()) {
+            branches.push(branch);
+            continue;
+        }
+        reader.push(
+            Diagnostic::error("bad-step", branch.span, "a branch of `parallel` is a request")
+                .help("move this step before or after the `parallel`"),
+        );
+    }
+    Some(StepKind::Parallel(branches))
 }
 
 /// A number, or a template that gives one.
@@ -321,4 +443,9 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("step_leave", &LEAVE),
     ("step_switch_account", &SWITCH),
     ("probe_form", &PROBE_FORM),
+    ("step_pace", &PACE),
+    ("step_for_each", &FOR_EACH),
+    ("step_log", &LOG),
+    ("step_stop", &STOP),
+    ("step_parallel", &PARALLEL),
 ];

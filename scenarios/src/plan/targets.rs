@@ -90,9 +90,10 @@ fn target(reader: &mut Reader<'_>, entry: &Entry) -> TargetPlan {
     target
 }
 
+const WATCH: Spec = Spec { what: "`watch`", keys: &["path", "every"], not_yet: &[] };
+
 /// `watch: /metrics`, a whole URL, or `{ path, every }`.
 fn watch(reader: &mut Reader<'_>, target: Fields<'_>, base: &str) -> Option<Scrape> {
-    const WATCH: Spec = Spec { what: "`watch`", keys: &["path", "every"], not_yet: &[] };
     let entry = target.entry("watch")?;
     let (path, every_ns) = match &entry.value {
         Node::Map(..) => {
@@ -201,4 +202,4 @@ pub(crate) fn check_url(url: &str) -> Result<String, String> {
 }
 
 /// The tables of keys of this file, for the schema.
-pub(super) const SPECS: &[(&str, &Spec)] = &[("target", &TARGET)];
+pub(super) const SPECS: &[(&str, &Spec)] = &[("target", &TARGET), ("watch", &WATCH)];

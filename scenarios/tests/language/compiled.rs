@@ -2,7 +2,7 @@
 
 use crate::file::{FILE, program};
 use scenarios::Program;
-use scenarios::program::{Body, Condition, Control, Journey, Op, Request, SaveSource};
+use scenarios::program::{Body, Condition, Control, Delay, Journey, Op, Request, SaveSource};
 
 /// One line per operation.
 fn listing(program: &Program, journey: &Journey) -> String {
@@ -25,7 +25,18 @@ fn listing(program: &Program, journey: &Journey) -> String {
             Op::Choose(branches) => format!("choose {branches:?}"),
             Op::GroupStart(g) => format!("group {}", program.groups[*g].name),
             Op::GroupEnd(g) => format!("end of {}", program.groups[*g].name),
+            Op::Each { each, .. } => format!("each l{each}"),
+            Op::Next { each, slot, done } => {
+                format!("next of l{each} to {} else {done}", journey.slot_names[usize::from(*slot)])
+            }
+            Op::Log(_) => "log".into(),
+            Op::Stop(halt) => format!("stop {halt:?}"),
+            Op::Parallel(requests) => {
+                let names = requests.iter().map(|n| program.steps[program.requests[*n].step].name.as_str());
+                format!("parallel {}", names.collect::<Vec<_>>().join(" and "))
+            }
             Op::End => "end".into(),
+            Op::Socket(op) => format!("{op:?}"),
             Op::Join(name) => format!("join {}", name.written()),
             Op::Leave(name) => format!("leave {}", name.written()),
             Op::SwitchAccount => "switch account".into(),
@@ -44,6 +55,74 @@ fn steps(steps: &str) -> String {
 fn request<'p>(program: &'p Program, step: &str) -> &'p Request {
     let found = program.requests.iter().find(|r| program.steps[r.step].name == step);
     found.expect("a request of this step")
+}
+
+#[test]
+fn a_list_is_gone_through_and_a_pace_is_no_operation() {
+    let program = program(&steps(
+        "      - pace: 10s
+      - for_each: [1, 2]
+        steps: [ { log: \"{{ item }}\" } ]
+      - for_each: token
+        as: word
+        steps:
+          - GET /a/{{ word }}
+          - stop: iteration
+",
+    ));
+    let journey = &program.journeys[0];
+    insta::assert_snapshot!(listing(&program, journey), @r"
+    before:
+      0 POST /auth/login
+      1 end
+    steps:
+      2 each l0
+      3 next of l0 to item else 6
+      4 log
+      5 jump 3
+      6 each l1
+      7 next of l1 to word else 11
+      8 GET /a/{{ word }}
+      9 stop Iteration
+     10 jump 7
+     11 end
+    after:
+     12 end
+    ");
+    assert_eq!((journey.flow.lists, journey.flow.pace), (2, Some(Delay::Fixed(10_000_000_000))));
+}
+
+#[test]
+fn branches_are_requests_with_all_their_options() {
+    let program = program(&steps(
+        "      - parallel:
+          - GET /a: { save: { here: $.a } }
+          - GET /b: { on_failure: continue }
+      - GET /c/{{ here }}
+",
+    ));
+    let text = listing(&program, &program.journeys[0]);
+    assert!(text.contains("  2 parallel GET /a and GET /b\n  3 GET /c/{{ here }}\n"), "{text}");
+    assert!(request(&program, "GET /b").continue_on_failure);
+}
+
+#[test]
+fn a_group_says_what_a_failure_in_it_means() {
+    let program = program(&steps(
+        "      - group: a
+        on_failure: continue
+        steps:
+          - GET /goes-on
+          - GET /gives-up: { on_failure: give_up }
+          - group: b
+            steps: [ GET /goes-on-too ]
+      - GET /outside
+",
+    ));
+    let goes_on: Vec<bool> = ["GET /goes-on", "GET /gives-up", "GET /goes-on-too", "GET /outside"]
+        .map(|s| request(&program, s).continue_on_failure)
+        .into();
+    assert_eq!(goes_on, [true, false, true, false]);
 }
 
 #[test]

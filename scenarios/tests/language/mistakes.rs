@@ -38,9 +38,41 @@ const CASES: &[Case] = &[
     case("- think: 1s..4s", "- think: 4s..1s", "34:18 bad-value", "`4s..1s` runs backwards: the smaller bound comes first"),
     case("- think: 1s..4s", "- think: soon", "34:18 bad-value", "`soon` does not start with a number"),
     case("- think: 1s..4s", "- think", "34:11 bad-step", "think: "),
-    case("- think: 1s..4s", "- websocket /ws:\n            steps: []", "34:11 not-yet", "`websocket` is part of the language but not built yet"),
-    case("- think: 1s..4s", "- poll: GET /x\n          until: last.status == 200\n          save: { zz: $.a }\n        - set: { q: \"{{ zz }}\" }", "34:11 not-yet", "`poll` is part of the language but not built yet"),
-    case("- think: 1s..4s", "- pace: 10s", "34:11 not-yet", "`pace` is part of the language but not built yet"),
+    case("- think: 1s..4s", "- pace: 10s", "34:11 bad-step", "move it to the top"),
+    case("- POST /sessions:", "- pace: soon\n      - POST /sessions:", "28:15 bad-value", "`soon` does not start with a number"),
+    case("- POST /sessions:", "- pace: 1s\n      - pace: 1s\n      - POST /sessions:", "29:9 bad-step", "stands there once"),
+    case("- think: 1s..4s", "- poll: GET /x\n          evry: 2s", "35:11 unknown-key", "did you mean `every`"),
+    case("- think: 1s..4s", "- poll: GET /x\n          until: lst.status == 200", "35:18 unknown-variable", "did you mean `last`"),
+    case("- think: 1s..4s", "- poll: GET /x\n          within: 0s", "35:19 bad-value", "`within` is at least 1ms"),
+    case("- think: 1s..4s", "- poll: { GET /x: {} }", "34:11 wrong-type", "its options stand beside it"),
+    case("- think: 1s..4s", "- poll: /x", "34:17 bad-step", "GET"),
+    case("- think: 1s..4s", "- for_each: 3\n          steps: [ GET /a ]", "34:21 wrong-type", "goes through a list"),
+    case("- think: 1s..4s", "- for_each: \"{{ mood }}\"\n          steps: [ GET /a ]", "34:21 bare-expression", "write `mood`"),
+    case("- think: 1s..4s", "- for_each: mood", "34:11 missing-key", "steps"),
+    case("- think: 1s..4s", "- for_each: [\"{{ mood }}\"]\n          steps: [ GET /a ]", "34:22 bad-value", "as one expression"),
+    case("- think: 1s..4s", "- for_each: moods\n          steps: [ GET /a ]", "34:21 unknown-variable", "did you mean `mood`"),
+    case("- think: 1s..4s", "- for_each: mood\n          as: user\n          steps: [ GET /a ]", "35:15 reserved-name", "choose another name"),
+    case("- think: 1s..4s", "- for_each: mood\n          steps: [ { for_each: [1], steps: [ GET /a ] } ]", "35:22 two-meanings", "as: NAME"),
+    case("- think: 1s..4s", "- log: \"{{ mod }}\"", "34:20 unknown-variable", "did you mean `mood`"),
+    case("- think: 1s..4s", "- parallel: [ GET /a, { think: 1s } ]", "34:31 bad-step", "a branch of `parallel` is a request"),
+    case("- think: 1s..4s", "- parallel: [ GET /a, { poll: GET /b } ]", "34:31 bad-step", "a branch of `parallel` is a request"),
+    case("- think: 1s..4s", "- parallel: [ { POST /out: { revokes: token } } ]", "34:47 bad-step", "stands alone"),
+    case("- think: 1s..4s", "- parallel: []", "34:11 bad-value", "`parallel` has 1 to 64 branches, here are 0"),
+    case("- think: 1s..4s", "- parallel: GET /a", "34:11 wrong-type", "[ GET /a, GET /b ]"),
+    case("- think: 1s..4s", "- parallel: [ GET /a, GET b ]", "34:31 bad-step", "GET /b"),
+    case("- think: 1s..4s", "- stop: users", "34:17 bad-value", "did you mean `user`"),
+    case("- think: 1s..4s", "- stop", "34:11 bad-step", "stop: "),
+    case("- think: 1s..4s", "- group: a\n          on_failure: go_on\n          steps: [ GET /a ]", "35:23 bad-value", "continue"),
+    case("- think: 1s..4s", "- websocket ws:\n            steps: []", "34:11 bad-step", "write for example `websocket /"),
+    case("- think: 1s..4s", "- websocket /ws:\n            hartbeat: 3s\n            steps: []", "35:13 unknown-key", "did you mean `heartbeat`?"),
+    case("- think: 1s..4s", "- websocket /ws: { heartbeat: 3s }", "34:11 missing-key", "steps"),
+    case("- think: 1s..4s", "- websocket /ws", "34:11 bad-step", "write `websocket /path:` and under it `steps:`"),
+    case("- think: 1s..4s", "- send: hello", "34:11 bad-step", "it stands in the `steps` of a `websocket /path`"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ websocket /b: { steps: [] } ] }", "34:37 bad-step", "a `websocket` cannot stand inside another"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { close: 1005 } ] }", "34:46 bad-value", "1000 is the usual end"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { send: { base64: '###' } } ] }", "34:55 bad-value", "this is no base64"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { receive: {}, within: 1 } ] }", "34:60 bad-value", "`1s`"),
+    case("- think: 1s..4s", "- websocket /ws: { steps: [ { receive: {}, save: { x: { header: a } } } ] }", "34:60 bad-value", "save from a message by JSONPath"),
     case("- think: 1s..4s", "- join: \"{{ rom }}\"", "34:21 unknown-variable", "no step of this journey saves or sets it"),
     case("- think: 1s..4s", "- leave: [a]", "34:18 wrong-type", "`leave` is text"),
     case("- think: 1s..4s", "- switch_account: back", "34:27 bad-value", "next"),
@@ -74,15 +106,23 @@ const CASES: &[Case] = &[
     case("expect: { status: 201 }", "echo: { send: Authorization, read: X-Id }", "30:25 two-meanings", "remove it from `headers`"),
     case("expect: { status: 201 }", "echo: { send: X-Id, read: \"$.id[\" }", "30:37 bad-path", "write for example `$.items[0].id`"),
     case("expect: { status: 201 }", "revokes: tokn", "30:20 unknown-name", "did you mean `token`"),
-    case("expect: { status: 201 }", "expect: { first_event: < 2s }", "30:21 not-yet", "`first_event` is part of the language but not built yet"),
+    case("expect: { status: 201 }", "expect: { first_event: < 2s }", "28:9 missing-key", "add `events: { text: $.text"),
+    case("expect: { status: 201 }", "events: { untill: x }", "30:21 unknown-key", "did you mean `until`?"),
+    case("expect: { status: 201 }", "events: { until: '{{ account.id }}' }", "30:28 template-not-here", ""),
+    case("expect: { status: 201 }", "events: { until: { $.a: '{{ account.id }}' } }", "30:30 template-not-here", "`until` is the same for every request"),
     case("expect: { status: 201 }", "expect: { body: hello }", "30:27 wrong-type", "contains"),
-    case("expect: { status: 201 }", "retry: { times: 2 }", "30:11 not-yet", "`retry` is part of the language but not built yet"),
+    case("expect: { status: 201 }", "retry: { times: 2 }", "30:11 missing-key", "on: [429, 503]"),
+    case("expect: { status: 201 }", "retry: { on: [] }", "30:20 bad-value", "never tries again"),
+    case("expect: { status: 201 }", "retry: { on: [503, timout] }", "30:30 bad-value", "200"),
+    case("expect: { status: 201 }", "retry: { on: 503, times: 0 }", "30:36 bad-value", "`times` is between 1 and 100"),
+    case("expect: { status: 201 }", "retry: { on: 503, wait: 1 }", "30:35 bad-value", "1s"),
     case("expect: { status: 201 }", "body: two", "30:11 two-bodies", "remove one"),
     case("authorization:", "\"author ization\":", "26:16 bad-name", "use letters, digits and `-`"),
     case("as: patient", "as: patiant", "23:9 unknown-name", "did you mean `patient`"),
     case("target: patient\n    before", "target: patients\n    before", "24:13 unknown-name", "did you mean `patient`"),
     case("    target: patient\n    before", "    before", "17:7 no-target", "target: NAME"),
-    case("before: [ { call: log_in } ]", "before: { steps: [ { call: log_in } ], again: 5m }", "25:44 not-yet", "`again` is part of the language but not built yet"),
+    case("before: [ { call: log_in } ]", "before: { steps: [ { call: log_in } ], again: 5 }", "25:51 bad-value", "5s"),
+    case("before: [ { call: log_in } ]", "before: { steps: [ { call: log_in } ], on_status: 4000 }", "25:55 bad-value", "a status is between 100 and 599"),
     case("- probe: GET /patients/{{ stranger.id }}/progress", "- GET /patients/{{ stranger.id }}/progress", "41:26 unknown-variable", "probe"),
     case("mix: { patient: 1 }", "mix: { patients: 1 }", "42:8 unknown-name", "patient"),
     case("mix: { patient: 1 }", "mix: { patient: 0 }", "42:1 bad-value", "give at least one journey a share above 0"),
@@ -146,6 +186,12 @@ const CASES: &[Case] = &[
     case("errors: < 1%", "errors: < 1%, share: 99%", "47:21 bad-value", "say how long a window is: `each: 10s, share: 99%`"),
     case("errors: < 1%", "errors: < 1%, each: 10s, share: 0%", "47:39 bad-value", "in no window at all is nothing to hold: `share` is above 0%"),
     case("errors: < 1%", "uptime: \">= 99%\", each: 10s", "47:25 bad-value", "take `each` out"),
+    case("errors: < 1%", "containment: {}", "47:7 no-statistic", "containment: { errors: < 1pp, mean: < 20% }"),
+    case("errors: < 1%", "containment: { errors: < 1% }", "47:30 bad-limit", "write for example `errors: < 1pp`"),
+    case("errors: < 1%", "containment: { mean: < 0% }", "47:28 bad-limit", "write for example `mean: < 20%`"),
+    case("errors: < 1%", "containment: { mean: \"> 5%\" }", "47:28 bad-limit", "write for example `mean: < 20%`"),
+    case("errors: < 1%", "containment: { p95: < 5% }", "47:22 unknown-key", "mean"),
+    case("errors: < 1%", "containment: { mean: < 5% }", "47:5 bad-value", "faults: { abandon: 20%, cohort: 20% }"),
     case("errors: < 1%", "longest_outage: \">= 9s\"", "47:23 odd-direction", "did you mean `< 9s`"),
     case("errors: < 1%", "of: { step: POST /sessions }, dropped: < 1%", "47:5 bad-value", "use `of: { journey: … }`"),
     case("errors: < 1%", "service_p105: < 1s", "47:7 bad-value", "`p105` is no percentile that can be judged: p50 to p99.99"),
@@ -378,17 +424,7 @@ fn warnings_do_not_stop_the_file() {
 /// Steps that come later.
 #[rustfmt::skip]
 const LATER_STEPS: &[&str] = &[
-    "websocket /ws: { steps: [] }",
-    "parallel: [ GET /a ]",
-    "poll: GET /a",
-    "for_each: panel",
-    "pace: 10s",
     "rendezvous: { name: a }",
-    "log: \"x\"",
-    "stop: iteration",
-    "GET /a: { retry: { times: 2 } }",
-    "GET /a: { events: { text: x } }",
-    "GET /a: { expect: { event_gap: < 1s } }",
 ];
 
 /// What is replaced, and by what comes later.
@@ -400,7 +436,6 @@ const LATER: &[(&str, &str)] = &[
     ("users: 10, for: 10m", "preset: canary"),
     ("errors: < 1%", "regress: { p95: < 10% }"),
     ("errors: < 1%", "rate_limit: 10/s"),
-    ("errors: < 1%", "containment: {}"),
 ];
 
 #[test]
@@ -426,8 +461,9 @@ fn whoever_switches_needs_a_free_row_a_role_and_a_place_in_the_steps() {
         assert_eq!(found.len(), 1, "{}", file::rendered(&text));
         (found[0].code, found[0].message.clone())
     };
-    let switch = "- think: 1s..4s\n        - switch_account: next";
-    let text = FILE.replacen("- think: 1s..4s", switch, 1);
+    // At the end: what was saved as the account before is gone.
+    let last = "- probe: GET /patients/{{ stranger.id }}/progress";
+    let text = FILE.replacen(last, &format!("{last}\n      - switch_account: next"), 1);
     assert!(file::diagnostics(&text).is_empty(), "{}", file::rendered(&text));
     let all = text.replacen("users: 10", "users: 50", 1);
     let found = file::diagnostics(&all);

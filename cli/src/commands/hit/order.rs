@@ -6,7 +6,9 @@ use crate::args::Hit;
 use crate::outcome::Problem;
 use scenarios::Program;
 use scenarios::expr::Template;
-use scenarios::program::{Body, Expect, Journey, Load, Op, Profile, Request, Spacing, Stage, Step, Target};
+use scenarios::program::{
+    Body, Expect, Journey, JourneyFlow, Load, Op, Profile, Request, Spacing, Stage, Step, Target,
+};
 use scenarios::transport::{Http, Transport};
 use scenarios::units::{LONGEST_NS, parse_duration, parse_rate};
 use scenarios::value::Value;
@@ -214,6 +216,10 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         probe: None,
         continue_on_failure: false,
         plants_marker: false,
+        retry: None,
+        poll: None,
+        events: None,
+        upgrade: None,
         guard: scenarios::guard::Guard::default(),
         whole_url: false,
     }
@@ -234,10 +240,19 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         counters: 0,
         // Who measures a target's errors wants them at full rate.
         after_failure_ns: (0, 0),
+        flow: JourneyFlow::default(),
         fresh: scenarios::conditions::Fresh::default(),
         keeps: scenarios::conditions::Keeps::default(),
     };
-    let step = Step { journey: 0, name: name.clone(), target: 0, tags: Vec::new(), probe: false, control: None };
+    let step = Step {
+        journey: 0,
+        name: name.clone(),
+        target: 0,
+        tags: Vec::new(),
+        probe: false,
+        control: None,
+        socket: false,
+    };
     let profile = Profile {
         name: "hit".into(),
         load,
@@ -252,6 +267,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         moments: Vec::new(),
     };
     Program {
+        sockets: Vec::new(),
         name,
         targets: vec![target],
         roles: Vec::new(),

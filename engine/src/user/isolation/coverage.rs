@@ -9,7 +9,13 @@ use scenarios::program::Request;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl VirtualUser {
-    pub(super) fn count_coverage(&mut self, plan: &Request, answer: &Answer<'_>, seen: Seen, recorder: &mut Recorder) {
+    pub(in crate::user) fn count_coverage(
+        &mut self,
+        plan: &Request,
+        answer: &Answer<'_>,
+        seen: Seen,
+        recorder: &mut Recorder,
+    ) {
         let used = &self.run.target_use[plan.target];
         let me = u64::from(self.account) + 1;
         let before = used.load(Relaxed);

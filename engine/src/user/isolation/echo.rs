@@ -25,6 +25,8 @@ pub(in crate::user) struct Echoes {
     count: u64,
     /// The latest last.
     sent: VecDeque<String>,
+    /// The id of the request at hand where several are under way; else it is the latest.
+    pub(in crate::user) at_hand: Option<String>,
     /// The latest crossed answer: how late, on which of our ports, how often in a row.
     lag: Option<(u64, u16, u32)>,
 }
@@ -47,7 +49,7 @@ impl VirtualUser {
     pub(in crate::user) fn fresh_echo(&mut self, recorder: &mut Recorder) -> HeaderValue {
         self.echoes.count += 1;
         let count = self.echoes.count;
-        let id = if self.run.profile.faults.equal_ids {
+        let id = if self.has_equal_ids() {
             self.count_fault(recorder, |c| c.equal_ids += 1);
             count.to_string()
         } else {
@@ -57,6 +59,7 @@ impl VirtualUser {
         if self.echoes.sent.len() == REMEMBERED {
             self.echoes.sent.pop_front();
         }
+        self.echoes.at_hand = self.together.is_open.then(|| id.clone());
         self.echoes.sent.push_back(id);
         value
     }
@@ -118,14 +121,16 @@ impl VirtualUser {
     }
 
     fn sent_echo(&self) -> &str {
-        self.echoes.sent.back().map_or("", String::as_str)
+        self.echoes.at_hand.as_ref().or(self.echoes.sent.back()).map_or("", String::as_str)
     }
 
     fn whose(&self, came: &str) -> Whose {
         let came = came.to_ascii_lowercase();
-        if self.run.profile.faults.equal_ids {
+        if self.has_equal_ids() {
+            if came == self.sent_echo() {
+                return Whose::Mine;
+            }
             return match self.echoes.sent.iter().rev().position(|id| *id == came) {
-                Some(0) => Whose::Mine,
                 Some(lag) => Whose::Earlier(lag as u64),
                 None => Whose::Unknown,
             };

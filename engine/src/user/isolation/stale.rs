@@ -25,7 +25,7 @@ pub(in crate::user) struct Stale {
     /// Some step of the journey revokes a credential; without one nothing is kept.
     keeps: bool,
     /// Headers of the GET under way.
-    sending: Option<HeaderMap>,
+    pub(in crate::user) sending: Option<HeaderMap>,
     last: Option<Kept>,
     /// The revocation was answered as expected.
     is_confirmed: bool,

@@ -15,7 +15,7 @@ const NUMBERS: u16 = 0x7fff;
 #[derive(Debug, Default)]
 pub(in crate::user) struct Writes {
     /// First marker of the request that is rendered or under way.
-    pending: Option<u16>,
+    pub(in crate::user) pending: Option<u16>,
     /// First marker of the newest write that was acknowledged.
     acknowledged: Option<u16>,
     /// A write broke off before it was answered: whether it was made nobody knows.

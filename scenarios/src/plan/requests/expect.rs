@@ -4,7 +4,7 @@
 use super::check_header_name;
 use crate::diagnostic::Diagnostic;
 use crate::plan::reader::{Fields, Reader, Spec};
-use crate::plan::{ConditionPlan, ExpectPlan};
+use crate::plan::{ConditionPlan, ExpectPlan, RequestPlan};
 use crate::program::Control;
 use crate::syntax::{Entry, Node, Scalar, Style};
 use crate::units;
@@ -12,8 +12,8 @@ use crate::value::Value;
 
 pub(super) const EXPECT: Spec = Spec {
     what: "`expect`",
-    keys: &["status", "json", "body", "header", "under", "that", "marker"],
-    not_yet: &["first_event", "event_gap", "events"],
+    keys: &["status", "json", "body", "header", "under", "that", "marker", "first_event", "event_gap", "events"],
+    not_yet: &[],
 };
 
 pub(super) const BODY: Spec = Spec { what: "`body` in `expect`", keys: &["contains", "matches"], not_yet: &[] };
@@ -31,8 +31,8 @@ pub(super) fn read(reader: &mut Reader<'_>, request: Fields<'_>) -> ExpectPlan {
     if let Some(entry) = fields.entry("status") {
         expect.status = statuses(reader, entry);
     }
-    expect.json = conditions(reader, fields, "json");
-    expect.headers = conditions(reader, fields, "header");
+    expect.json = conditions(reader, fields, "json", "`json` in `expect`");
+    expect.headers = conditions(reader, fields, "header", "`header` in `expect`");
     for (name, _) in &mut expect.headers {
         check_header_name(reader, name);
         name.text.make_ascii_lowercase();
@@ -40,11 +40,13 @@ pub(super) fn read(reader: &mut Reader<'_>, request: Fields<'_>) -> ExpectPlan {
     if let Some(entry) = fields.entry("body") {
         body(reader, entry, &mut expect);
     }
-    if let Some(entry) = fields.entry("under") {
-        expect.under_ns = reader.unit(&entry.value, entry.key.span, "`under`", "`5s`", |text| {
-            units::parse_duration(text.trim().trim_start_matches('<'))
-        });
-    }
+    expect.under_ns = below(reader, fields, "under");
+    expect.first_event_ns = below(reader, fields, "first_event");
+    expect.event_gap_ns = below(reader, fields, "event_gap");
+    expect.events = fields.entry("events").and_then(|entry| {
+        let count = reader.text(&entry.value, entry.key.span, "`events` in `expect`")?;
+        Some(ConditionPlan::Value(Node::Scalar(count.clone())))
+    });
     expect.that = reader.text_at(fields, "that").cloned();
     expect.marker = match reader.word_at(fields, "marker", &["own", "permitted", "latest"], &[]) {
         Some("own") => Some(Control::Own),
@@ -55,7 +57,8 @@ pub(super) fn read(reader: &mut Reader<'_>, request: Fields<'_>) -> ExpectPlan {
     expect
 }
 
-fn statuses(reader: &mut Reader<'_>, entry: &Entry) -> Vec<(u16, u16)> {
+/// `200`, `2xx`, or a list of them, as inclusive ranges.
+pub(in crate::plan) fn statuses(reader: &mut Reader<'_>, entry: &Entry) -> Vec<(u16, u16)> {
     let nodes = match &entry.value {
         Node::List(items, _) => items.iter().collect(),
         single => vec![single],
@@ -64,7 +67,7 @@ fn statuses(reader: &mut Reader<'_>, entry: &Entry) -> Vec<(u16, u16)> {
 }
 
 /// `200`, or a class such as `2xx`.
-fn status(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<(u16, u16)> {
+pub(in crate::plan) fn status(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<(u16, u16)> {
     let Some(scalar) = node.as_scalar().filter(|s| !s.is_null() && !s.broken) else {
         let rule = "`status` is a number such as 200, a class such as `2xx`, or a list of them";
         reader.expected(entry.key.span, rule, node);
@@ -97,12 +100,37 @@ fn status(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<(u16, u
     None
 }
 
-fn conditions(reader: &mut Reader<'_>, fields: Fields<'_>, key: &str) -> Vec<(Scalar, ConditionPlan)> {
+/// A duration that stands for "less than this": `5s` or `< 5s`.
+fn below(reader: &mut Reader<'_>, fields: Fields<'_>, key: &str) -> Option<u64> {
+    let entry = fields.entry(key)?;
+    reader.unit(&entry.value, entry.key.span, &format!("`{key}`"), "`5s`", |text| {
+        units::parse_duration(text.trim().trim_start_matches('<'))
+    })
+}
+
+/// What is expected of events needs events.
+pub(super) fn check_events(reader: &mut Reader<'_>, request: Fields<'_>, plan: &RequestPlan) {
+    let expect = &plan.expect;
+    let asked = expect.first_event_ns.is_some() || expect.event_gap_ns.is_some() || expect.events.is_some();
+    if asked && request.entry("events").is_none() {
+        reader.push(
+            Diagnostic::error("missing-key", plan.key.span, "this request expects events and does not read any")
+                .help("add `events: { text: $.text, until: \"[DONE]\" }`, or `events: {}` for a stream that just ends"),
+        );
+    }
+}
+
+/// Path or name → condition, under `key`.
+pub(super) fn conditions(
+    reader: &mut Reader<'_>,
+    fields: Fields<'_>,
+    key: &str,
+    what: &str,
+) -> Vec<(Scalar, ConditionPlan)> {
     let Some(entry) = fields.entry(key) else {
         return Vec::new();
     };
-    let what = format!("`{key}` in `expect`");
-    let entries = reader.entries(&entry.value, entry.key.span, &what);
+    let entries = reader.entries(&entry.value, entry.key.span, what);
     let mut conditions = Vec::new();
     for entry in entries.unwrap_or_default() {
         if let Some(condition) = condition(reader, entry) {

@@ -23,8 +23,16 @@ pub(super) fn of(definition: &str) -> &'static [Key] {
 pub(super) const TABLES: &[(&str, &[Key])] = &[
     ("file", FILE),
     ("target", TARGET),
+    ("watch", WATCH),
     ("tls", TLS),
     ("limits", LIMITS),
+    (
+        "watch",
+        keys! {
+            "path": text, "A path with Prometheus text, or a whole URL.";
+            "every": duration, "From one reading to the next. At least 1s; default 5s.";
+        },
+    ),
     ("role", ROLE),
     ("auth", AUTH),
     ("oauth2", OAUTH2),
@@ -50,6 +58,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
         keys! {
             "group": text, "The name under which the steps are timed as one, from the first's start to the last's end.";
             "steps": steps, "The steps that are timed as one.";
+            "on_failure": on_failure, "What a failure of its steps means. Default: the journey's.";
         },
     ),
     ("step_call", keys! { "call": text, "The name of a fragment whose steps are played here."; }),
@@ -73,7 +82,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
     (
         "step_for_each",
         keys! {
-            "for_each": text, "A bare expression that gives a list.";
+            "for_each": any, "A bare expression that gives a list, or a list as it is; 100,000 items at most.";
             "as": text, "The variable that holds the item. Default: `item`.";
             "steps": steps, "What is done with each item.";
         },
@@ -81,11 +90,31 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
     (
         "step_poll",
         keys! {
-            "poll": request, "A request that is sent again and again until `until` holds.";
-            "every": duration, "The time between two requests. Default 1s.";
+            "poll": text, "A request, `GET /path`, that is sent again and again until `until` holds; its options stand beside it.";
+            "every": duration, "From one try's due time to the next. At least 1ms; default 1s.";
             "within": duration, "The longest time for all of them; afterwards the step fails. Default 30s.";
-            "until": text, "A bare expression over `last` and what was saved.";
-            "save": saves, "What is taken from the last answer.";
+            "until": text, "A bare expression over `last` and what is saved. Default: the status is below 400.";
+            "target": text, "The target. Default: the journey's.";
+            "headers": text_map, "Headers; they win over the journey's.";
+            "query": text_map, "Query parameters, percent-encoded.";
+            "json": any, "A JSON body.";
+            "form": text_map, "A form body.";
+            "body": text, "A body as it is.";
+            "timeout": duration, "The longest time for one try. Default: the target's.";
+            "expect": expect, "What the answer must be like that is there at last.";
+            "save": saves, "What is taken from the answers; of the last one all of it must be there.";
+            "identity": text_map, "JSONPath → what it must be: the answer must be about me.";
+            "tags": texts, "Words by which objectives select steps.";
+            "name": text, "The name in every table. Default: `METHOD path` as written.";
+            "on_failure": on_failure, "What a failure of this step means. Default: the journey's.";
+        },
+    ),
+    (
+        "retry",
+        keys! {
+            "on": any, "Status codes, classes such as `5xx`, and the words `timeout` and `connection`.";
+            "times": positive, "Attempts after the first one, 1 to 100. Default 1.";
+            "wait": delay, "From the end of an attempt to the next one. Default 1s.";
         },
     ),
     (
@@ -118,7 +147,16 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
             "save": saves, "What is taken from the message.";
         },
     ),
-    ("step_close", keys! { "close": whole, "Closes the socket with this code. Default 1000."; }),
+    ("step_close", keys! { "close": whole, "Closes the WebSocket with this code; 1000 is the usual one."; }),
+    ("payload", keys! { "json": any, "A text message that is JSON."; "base64": text, "A binary message, as base64."; }),
+    ("socket", SOCKET),
+    (
+        "events",
+        keys! {
+            "text": text, "JSONPath of the piece of text in each event's data; the pieces are joined before they are scanned.";
+            "until": any, "The last event: its data as text, such as `[DONE]`, or JSON path → value. Default: the end of the stream.";
+        },
+    ),
     ("request", REQUEST),
     ("probe_request", REQUEST),
     ("expect", EXPECT),
@@ -179,6 +217,13 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
         },
     ),
     (
+        "containment",
+        keys! {
+            "errors": limit, "By how many percentage points more of the healthy users' requests may fail, `< 1pp`.";
+            "mean": limit, "How much longer the healthy users' mean response time may be, `< 20%`.";
+        },
+    ),
+    (
         "gate",
         keys! {
             "requires": texts, "Profiles that must have run as written for the suite to be a GO.";
@@ -230,11 +275,16 @@ const FILE: &[Key] = keys! {
     "waivers": waivers, "Misses that are let through for a while, with a name and a date.";
 };
 
+const WATCH: &[Key] = keys! {
+    "path": text, "The path, or a whole URL.";
+    "every": duration, "From one reading to the next. At least 1s; default 5s.";
+};
+
 const TARGET: &[Key] = keys! {
     "url": text, "The base address, `http://` or `https://`, or `unix:/path` for a socket of this machine.";
     "timeout": duration, "The longest time for one request, connecting included. At least 1ms; default 30s.";
     "connect_timeout": duration, "The longest time to connect. At least 1ms; default 5s.";
-    "watch": any, "A path with Prometheus text, read during the run.";
+    "watch": watch, "A path or whole URL with Prometheus text, read during the run for the objectives that name a series.";
     "health": text, "A path that must answer 2xx before any load starts.";
     "http": http, "The version of HTTP: 1 (default), 2 (agreed upon in TLS), h2c (2 without TLS), auto (what TLS agrees upon, else 1).";
     "tls": tls, "How TLS is spoken.";
@@ -342,11 +392,25 @@ const REQUEST: &[Key] = keys! {
     "identity": text_map, "JSONPath → what it must be: the answer must be about me.";
     "echo": echo, "Binds answers to requests: `{ send: HEADER, read: HEADER }`.";
     "revokes": text, "A saved credential that must not be accepted any more afterwards.";
-    "events": any, "The answer is a stream of server-sent events.";
+    "events": events, "The answer is a stream of server-sent events.";
     "http": http, "The version of HTTP.";
     "tags": texts, "Words by which objectives select steps.";
     "name": text, "The name in every table. Default: `METHOD path` as written.";
     "on_failure": on_failure, "What a failure of this step means. Default: the journey's.";
+};
+
+const SOCKET: &[Key] = keys! {
+    "target": text, "The target. Default: the journey's.";
+    "headers": text_map, "Headers of the upgrade; they win over the journey's.";
+    "query": text_map, "Query parameters of the upgrade, percent-encoded.";
+    "timeout": duration, "The longest time for the upgrade, and for saying one message. Default: the target's.";
+    "abandon": abandons, "The share of upgrades and messages at which the connection is given up. Default: the profile's.";
+    "auth": any, "How the upgrade says who connects.";
+    "tags": texts, "Words by which objectives select steps.";
+    "name": text, "The name in every table. Default: `websocket path` as written.";
+    "on_failure": on_failure, "What a failure means: of the upgrade, of a message, of the connection. Default: the journey's.";
+    "heartbeat": duration, "A ping so often. Default: none.";
+    "steps": steps, "What is done while it is open: `send`, `receive`, `close`, and any other step.";
 };
 
 const AUTH: &[Key] = keys! {
@@ -412,8 +476,8 @@ const EXPECT: &[Key] = keys! {
     "under": duration, "The longest response time of this answer.";
     "that": text, "A bare expression; it sees what this answer saved.";
     "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see; `latest`: that of my newest acknowledged write.";
-    "first_event": duration, "The longest time to the first event.";
-    "event_gap": duration, "The longest time between two events.";
+    "first_event": text, "The longest time to the first event.";
+    "event_gap": text, "The longest time between two events.";
     "events": any, "How many events there must be.";
 };
 
@@ -462,6 +526,7 @@ const FAULTS: &[Key] = keys! {
     "large_body": share, "Share of the JSON bodies with more than 64 KiB of blanks before them.";
     "malformed": share, "Beside so large a share of the requests a stranger sends what is no HTTP.";
     "oversize_headers": share, "Beside so large a share of the requests a stranger sends far too large headers.";
+    "cohort": share, "Share of the users that suffer all this, above 0% and below 100%. Default: everybody; with `containment` 20%.";
     "equal_ids": flag, "`client_id()` counts 1, 2, 3 … for every user instead of a UUID.";
     "same_url_burst": share, "Share of the requests that are sent by several users at once.";
     "switch_account": share, "Share of the iterations after which the user goes on as another account.";
@@ -493,7 +558,7 @@ const OBJECTIVE: &[Key] = keys! {
     "growth": limit, "How much a watched series may grow, `< 5% per 24h`.";
     "regress": limit, "How much worse than the baseline it may be.";
     "share": any, "With `each`: in how many windows it has to hold, `99%`. Default: in all.";
-    "containment": any, "How far a fault may spread.";
+    "containment": containment, "How far the faults of some users may harm the others: `{ errors: < 1pp, mean: < 20% }`.";
     "variation": any, "How much a statistic may vary.";
     "returns": any, "Whether a series returns to where it was.";
     "for": any, "For how long it has to hold.";

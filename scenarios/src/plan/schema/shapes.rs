@@ -74,11 +74,13 @@ references!(
     expect,
     expect_body,
     echo,
+    events,
     tls,
     limits,
     of,
     faults,
-    gate
+    gate,
+    containment
 );
 
 macro_rules! maps_of {
@@ -105,7 +107,7 @@ macro_rules! text_or {
         $(pub(super) fn $name() -> Json { json!({ "anyOf": [refer("text"), refer($of)] }) })+
     };
 }
-text_or!(accounts: "accounts", abandons: "abandon", target: "target", table: "data_table", saved: "saved");
+text_or!(accounts: "accounts", abandons: "abandon", target: "target", table: "data_table", saved: "saved", watch: "watch");
 
 macro_rules! words {
     ($($name:ident: [$($word:literal),+]),+ $(,)?) => {
