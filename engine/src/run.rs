@@ -10,6 +10,7 @@ use crate::isolation::marker::Mint;
 use crate::isolation::scanner::Scanner;
 use crate::load::cohorts::Cohorts;
 use crate::load::deal::{Seat, seats};
+use crate::meetings::Meetings;
 use crate::user::Prepared;
 use scenarios::expr::Slot;
 use scenarios::program::{Profile, Program};
@@ -65,6 +66,8 @@ pub struct Run {
     pub tracer: Option<crate::trace::Tracer>,
     /// Who suffers the faults, and when; `None`: everybody, all the time.
     pub cohorts: Option<Cohorts>,
+    /// Where users wait for one another.
+    pub(crate) meetings: Meetings,
 }
 
 impl Run {
@@ -111,6 +114,7 @@ impl Run {
             origins: program.targets.iter().map(|t| url::Url::parse(&t.url).ok().map(|u| u.origin())).collect(),
             tracer: None,
             cohorts: Cohorts::plan(&program, &profile, seed),
+            meetings: Meetings::new(&program, profile.load.duration_ns()),
             program,
             profile,
             clock,
