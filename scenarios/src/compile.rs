@@ -1,6 +1,7 @@
 //! Plan to program: names become indexes and slots, text becomes templates, steps become flat operations.
 //! In: [`Plan`]. Out: [`Program`], or every mistake that only shows once names are resolved.
 
+mod assignment;
 mod auth;
 mod gate;
 mod guard;
@@ -10,9 +11,11 @@ mod meetings;
 mod names;
 mod objectives;
 mod requests;
+mod review;
 mod streams;
 mod templates;
 mod trail;
+mod types;
 
 use crate::dealing;
 use crate::diagnostic::{self, Diagnostic, Span, suggestion};
@@ -24,15 +27,16 @@ use trail::Trail;
 
 /// Compiles a plan. A plan that [`crate::parse`] accepted always compiles.
 pub fn compile(plan: &Plan) -> Result<Program, Vec<Diagnostic>> {
-    let (program, diagnostics) = lower(plan);
+    let (program, diagnostics) = lower(plan, false);
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(diagnostic::finish(diagnostics, &plan.files));
     }
     Ok(program)
 }
 
-/// Compiles as far as possible, so that one mistake hides no other.
-pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
+/// Compiles as far as possible, so that one mistake hides no other. What depends on the whole file is looked at only if
+/// there is no mistake before, and only to tell of it: `is_whole` says that it is wanted and that reading the file found none.
+pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
     let mut lowering = Lowering {
         plan,
         diagnostics: Vec::new(),
@@ -45,6 +49,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         sockets: Vec::new(),
         foreign: Vec::new(),
         trail: Trail::default(),
+        trails: Vec::new(),
         secrets: Vec::new(),
         meetings: Vec::new(),
     };
@@ -71,6 +76,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         meetings,
     };
     let mut diagnostics = lowering.diagnostics;
+    let trails = lowering.trails;
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
     program.abort_rules = objectives::abort_rules(plan, &program, &mut diagnostics);
     gate::waive(plan, &mut program.objectives, &mut diagnostics);
@@ -79,6 +85,9 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
     diagnostics.extend(meetings::too_few_users(plan, &program, &places));
     let logins = plan.targets.iter().filter_map(|t| t.transport.proxy.as_ref()?.login.as_ref());
     program.secrets.extend(logins.map(|(_, password)| password.clone()).filter(|p| !p.is_empty()));
+    if is_whole && !diagnostics.iter().any(Diagnostic::is_error) {
+        diagnostics.extend(review::review(plan, &program, &trails));
+    }
     hide_secrets(&mut program);
     (program, diagnostics)
 }
@@ -118,6 +127,8 @@ struct Lowering<'p> {
     foreign: Vec<TargetPlan>,
     /// What the journey at hand has set and read so far.
     trail: Trail,
+    /// The trails of the journeys before.
+    trails: Vec<Trail>,
     /// Literal secrets of the file.
     secrets: Vec<String>,
     /// Where users wait for one another, and the first step that says so.

@@ -430,6 +430,8 @@ pub(crate) struct ProfilePlan {
     pub fresh: Fresh,
     pub network: Option<Network>,
     pub moments: Vec<Moment>,
+    /// By its preset or its name a soak.
+    pub soak: bool,
 }
 
 /// An objective as written.
@@ -513,7 +515,8 @@ pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diag
     }
     let mut diagnostics = reader.diagnostics;
     if let Some(plan) = &plan {
-        diagnostics.extend(compile::lower(plan).1);
+        let is_whole = !diagnostics.iter().any(Diagnostic::is_error);
+        diagnostics.extend(compile::lower(plan, is_whole).1);
     }
     forget_followers(&mut diagnostics);
     let diagnostics = diagnostic::finish(diagnostics, &files);

@@ -142,6 +142,7 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
         first.duration_ns += warm_up_ns;
     }
     Some(ProfilePlan {
+        soak: word == Some("soak") || entry.key.text.starts_with("soak"),
         name: entry.key.clone(),
         load,
         shape,

@@ -454,8 +454,9 @@ fn whoever_switches_needs_a_free_row_a_role_and_a_place_in_the_steps() {
         assert_eq!(found.len(), 1, "{}", file::rendered(&text));
         (found[0].code, found[0].message.clone())
     };
-    let switch = "- think: 1s..4s\n        - switch_account: next";
-    let text = FILE.replacen("- think: 1s..4s", switch, 1);
+    // At the end: what was saved as the account before is gone.
+    let last = "- probe: GET /patients/{{ stranger.id }}/progress";
+    let text = FILE.replacen(last, &format!("{last}\n      - switch_account: next"), 1);
     assert!(file::diagnostics(&text).is_empty(), "{}", file::rendered(&text));
     let all = text.replacen("users: 10", "users: 50", 1);
     let found = file::diagnostics(&all);
