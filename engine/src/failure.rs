@@ -203,6 +203,8 @@ pub enum Failure {
     LostWrite,
     /// A poll found nothing until its time was over.
     Poll,
+    /// Too few users came to `Program::meetings[_]`; no request's failure.
+    Missed(u16),
 }
 
 impl Failure {
@@ -268,6 +270,10 @@ impl Failure {
             Self::MessageSave => "nothing to save from the message".into(),
             Self::Crossed => "crossed answer".into(),
             Self::Echo => "echo missing".into(),
+            Self::Missed(i) => {
+                let name = program.meetings.get(usize::from(i)).map_or("?", |m| m.name.as_str());
+                format!("rendezvous `{name}` missed")
+            }
             Self::LostWrite => "lost-write".into(),
         }
     }

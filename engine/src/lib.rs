@@ -9,6 +9,7 @@ pub mod faults;
 mod header;
 pub mod isolation;
 pub mod load;
+mod meetings;
 pub mod preflight;
 pub mod record;
 pub mod run;

@@ -10,6 +10,7 @@ use crate::isolation::marker::Mint;
 use crate::isolation::scanner::Scanner;
 use crate::load::cohorts::Cohorts;
 use crate::load::deal::{Seat, seats};
+use crate::meetings::Meetings;
 use crate::user::Prepared;
 use scenarios::expr::Slot;
 use scenarios::program::{Profile, Program, SaveSource};
@@ -67,6 +68,8 @@ pub struct Run {
     pub tracer: Option<crate::trace::Tracer>,
     /// Who suffers the faults, and when; `None`: everybody, all the time.
     pub cohorts: Option<Cohorts>,
+    /// Where users wait for one another.
+    pub(crate) meetings: Meetings,
 }
 
 impl Run {
@@ -114,6 +117,7 @@ impl Run {
             credential_cookies: credential_cookies(&program),
             tracer: None,
             cohorts: Cohorts::plan(&program, &profile, seed),
+            meetings: Meetings::new(&program, profile.load.duration_ns()),
             program,
             profile,
             clock,

@@ -5,6 +5,8 @@
 mod canary;
 mod capacity;
 mod containment;
+mod evidence;
+mod isolation;
 mod messages;
 mod phase;
 mod watched;
@@ -13,6 +15,8 @@ mod windows;
 pub use canary::CanaryHeader;
 pub use capacity::{Capacity, Trial, TrialOutcome};
 pub use containment::{BlockHeader, ContainmentHeader, HealthyBlock};
+pub use evidence::{FailureRecord, LeakGroup, LeakKey, LeakRecord, Party, Tier};
+pub use isolation::{Isolation, IsolationStep, TRANSPORTS};
 pub use messages::Messages;
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
 pub use watched::WatchedSeries;
@@ -496,197 +500,6 @@ pub struct WorkerHealth {
     pub gaps_ns: u64,
     /// Largest busy share of any single second.
     pub busy_max: f64,
-}
-
-/// What the isolation check saw.
-#[derive(Clone, Debug, Default)]
-pub struct Isolation {
-    /// By step index.
-    pub steps: Vec<IsolationStep>,
-    /// Leaks by group, most frequent first; proven and suspect.
-    pub groups: Vec<LeakGroup>,
-    /// Markers planted.
-    pub planted: u64,
-    /// Accounts that took part.
-    pub accounts: u64,
-    /// Markers of an earlier run that came back.
-    pub residue: u64,
-    /// Probes that could not be judged (429, 5xx, time-out) and probes skipped for want of a control.
-    pub probes_indeterminate: u64,
-    /// Probes skipped because no stranger had a positive control yet.
-    pub probes_skipped: u64,
-    /// Credential values evicted from the per-account memory.
-    pub credential_evictions: u64,
-    /// Answers to a revoked credential that come without any credential as well: public, no finding.
-    pub repeats_public: u64,
-    /// Markers of an audience that overlapped with a join or a leave: counted, no alarm.
-    pub audience_unclear: u64,
-    /// Switches of account that found no free one.
-    pub switches_skipped: u64,
-    /// Connections that a target closed with a 408 because they were idle.
-    pub idle_timeouts: u64,
-    /// Line ends behind an answer, and nothing else.
-    pub stray_line_ends: u64,
-    /// Known foreign markers put through the scanner.
-    pub injected: u64,
-    /// Of those: found.
-    pub found: u64,
-    /// Target-minutes in which at least two accounts were active.
-    pub target_minutes: f64,
-    /// Opportunities with a marker that the reader may see, by [`TRANSPORTS`].
-    pub transports: [u64; 4],
-    /// The same in seconds in which a fault was provoked, by the order of [`FaultCounts::by_name`].
-    pub stressors: [u64; 9],
-}
-
-/// Isolation counters of one step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct IsolationStep {
-    /// Answers scanned to their end.
-    pub scanned: u64,
-    /// Of those: held an authenticated marker that the reader may see.
-    pub controlled: u64,
-    /// Scanned to the end after another account had used the target.
-    pub after_others: u64,
-    /// Of `after_others`: held a marker that the reader may see.
-    pub after_others_controlled: u64,
-    /// Answers in which such a marker stood there, by [`layers::ALL`](crate::isolation::layers::ALL).
-    #[serde(skip_serializing_if = "is_nothing")]
-    pub places: [u64; 8],
-}
-
-/// Over what answers come.
-pub const TRANSPORTS: [&str; 4] = ["http/1.1", "http/2", "event stream", "websocket"];
-
-fn is_nothing<const N: usize>(counts: &[u64; N]) -> bool {
-    counts.iter().all(|n| *n == 0)
-}
-
-impl IsolationStep {
-    /// Adds `other`.
-    pub fn add(&mut self, other: &Self) {
-        self.scanned += other.scanned;
-        self.controlled += other.controlled;
-        self.after_others += other.after_others;
-        self.after_others_controlled += other.after_others_controlled;
-        for (mine, theirs) in self.places.iter_mut().zip(other.places) {
-            *mine += theirs;
-        }
-    }
-}
-
-/// One group of leaks: same detector, step and mechanism.
-#[derive(Clone, Debug)]
-pub struct LeakGroup {
-    /// Detector, tier and step of the group.
-    pub key: LeakKey,
-    /// How often; never capped.
-    pub count: u64,
-    /// First seen, seconds since the end of the warm-up.
-    pub first_s: f64,
-    /// The first examples, oldest first; at most 20.
-    pub examples: Vec<LeakRecord>,
-}
-
-/// What makes leaks one group.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct LeakKey {
-    /// Detector: `foreign-marker`, `identity`, `credential`, `probe` …
-    pub detector: String,
-    /// How sure.
-    pub tier: Tier,
-    /// The reader's step index.
-    pub step: usize,
-    /// Where it was found: `body`, `header`, `status line`.
-    pub place: String,
-}
-
-/// How sure a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tier {
-    /// Gates.
-    Proven,
-    /// Shown apart, never gates.
-    Suspect,
-    /// A risk without a proof.
-    Risk,
-    /// A wrong answer that shows nobody else's data: it fails its request and is no leak.
-    Correctness,
-}
-
-/// Evidence of one leak; one line of `leaks.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LeakRecord {
-    /// Detector.
-    pub detector: String,
-    /// How sure.
-    pub tier: Tier,
-    /// Number of the group in this run.
-    pub group: usize,
-    /// Who received it.
-    pub reader: Party,
-    /// Whose it was.
-    pub owner: Party,
-    /// Seconds since the start of the load (warm-up included).
-    pub t_s: f64,
-    /// `body`, `header x-user`, `status line`.
-    #[serde(rename = "where")]
-    pub place: String,
-    /// Decoders passed on the way, outermost first: `gzip`, `upper-case`.
-    pub decode: Vec<String>,
-    /// Byte offset in the decoded part.
-    pub offset: u64,
-    /// At most 256 bytes around the marker, secrets masked.
-    pub excerpt: String,
-    /// The connection: local port, ordinal of the request on it.
-    pub connection: String,
-    /// Why the reader was not entitled to it.
-    pub why: String,
-    /// What the signature suggests.
-    pub hint: String,
-}
-
-/// One of the two users of a leak.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Party {
-    /// Number of the account, while the run goes.
-    #[serde(skip)]
-    pub number: Option<u32>,
-    /// Virtual user index, if one of this run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<u64>,
-    /// Account as people know it.
-    pub account: String,
-    /// Role.
-    pub kind: String,
-    /// Journey.
-    pub journey: String,
-    /// Step.
-    pub step: String,
-    /// The request: method, path with values, status, trace id, when.
-    pub request: String,
-}
-
-/// A sample of a failed request; one line of `failures.jsonl` (the first 100 of each kind).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FailureRecord {
-    /// Seconds since the start of the load.
-    pub t_s: f64,
-    /// Virtual user index.
-    pub user: u64,
-    /// Journey.
-    pub journey: String,
-    /// Step.
-    pub step: String,
-    /// Named kind.
-    pub kind: String,
-    /// Method and path as sent.
-    pub request: String,
-    /// What was expected and what came, secrets masked, at most 256 bytes of body.
-    pub detail: String,
 }
 
 /// Totals of a group of steps timed as one.

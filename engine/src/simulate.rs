@@ -9,6 +9,7 @@ use crate::clock::{Clock, Nanos, SECOND};
 use crate::header;
 use crate::load::closed;
 use crate::load::floor::{Floor, Taken, own_arrivals};
+use crate::meetings::{Release, Round};
 use crate::record::Recorder;
 use crate::record::abort::Guard;
 use crate::record::collector::{Message, Observer, Unobserved, queue};
@@ -151,6 +152,10 @@ enum Event {
     BranchDue(usize, usize),
     /// A user of an open load is free again after its pause.
     Free(usize),
+    /// Patience is over at a meeting, for the users of this round.
+    Lapse(usize, Nanos),
+    /// A user goes on from a meeting.
+    Met(usize),
     /// No new iterations.
     Stop,
     /// What is left is cut.
@@ -169,6 +174,8 @@ struct Seat {
     playing: bool,
     /// Of an open load: goes, and somebody else sits down.
     quits: bool,
+    /// Which meeting it goes on from, and how that ended.
+    met: Option<(usize, Release)>,
 }
 
 impl Seat {
@@ -234,6 +241,8 @@ struct Simulation<'a> {
     aborted: Option<String>,
     stopping: bool,
     open: bool,
+    /// Users that wait at a meeting.
+    meeting: Vec<(usize, usize, Arc<Round>)>,
     observer: &'a mut dyn Observer,
     stop: &'a Stop,
 }
@@ -261,6 +270,7 @@ impl<'a> Simulation<'a> {
                 replies: Vec::new(),
                 playing: false,
                 quits: false,
+                met: None,
             })
             .collect();
         let guard = Guard::new(&run.program, &run.profile);
@@ -281,6 +291,7 @@ impl<'a> Simulation<'a> {
             aborted: None,
             stopping: false,
             open,
+            meeting: Vec::new(),
             observer,
             stop,
         }
@@ -377,6 +388,18 @@ impl<'a> Simulation<'a> {
                 self.branch_effect(user, branch, now, effect);
             }
             Event::Free(user) => self.free(user, now),
+            Event::Met(user) => {
+                if let Some((meeting, release)) = self.seats[user].met.take() {
+                    self.step(user, now, Input::Met(meeting, release));
+                }
+            }
+            Event::Lapse(meeting, until) => {
+                let late = self.meeting.iter().find(|(_, at, round)| *at == meeting && round.until == until);
+                if let Some((_, _, round)) = late {
+                    self.run.meetings.lapse(meeting, round);
+                    self.release(now);
+                }
+            }
             Event::Stop => {
                 self.stopping = true;
                 for user in self.floor.idle().collect::<Vec<_>>() {
@@ -439,6 +462,7 @@ impl<'a> Simulation<'a> {
                     self.send(user, Some(branch), now);
                 }
             }
+            Effect::Meet(meeting) => self.meet(user, meeting, now),
             // Said to a branch only.
             Effect::Others | Effect::Again(_) | Effect::Resend(_) => {}
             Effect::IterationOver(next) if self.open => self.at(next.max(now), Event::Free(user)),
@@ -477,6 +501,25 @@ impl<'a> Simulation<'a> {
             Effect::Again(at) => self.at(at.max(now), Event::BranchDue(user, branch)),
             Effect::Resend(_) => self.send(user, Some(branch), now),
             effect => self.effect(user, now, effect),
+        }
+    }
+
+    /// A user comes to a meeting, and goes on with all of its round when it is complete.
+    fn meet(&mut self, user: usize, meeting: usize, now: Nanos) {
+        let round = self.run.meetings.arrive(meeting, now);
+        if !self.meeting.iter().any(|(.., waited)| Arc::ptr_eq(waited, &round)) {
+            self.at(round.until, Event::Lapse(meeting, round.until));
+        }
+        self.meeting.push((user, meeting, round));
+        self.release(now);
+    }
+
+    /// All whose round is released go on.
+    fn release(&mut self, now: Nanos) {
+        let gone: Vec<_> = self.meeting.extract_if(.., |(.., round)| round.release().is_some()).collect();
+        for (user, meeting, round) in gone {
+            self.seats[user].met = round.release().map(|release| (meeting, release));
+            self.at(now, Event::Met(user));
         }
     }
 

@@ -145,7 +145,9 @@ impl Tracer {
             Input::Answer(answer) => Some(user.show_answer(answer)),
             Input::Branch(number, answer) => Some(user.show_branch_answer(*number, answer)),
             // What came over a WebSocket is told where it is heard.
-            Input::Begin(_) | Input::Wake | Input::Leave | Input::Socket(_) | Input::BranchDue(_) => None,
+            Input::Begin(_) | Input::Wake | Input::Leave | Input::Socket(_) | Input::BranchDue(_) | Input::Met(..) => {
+                None
+            }
         };
         let effect = step(user, input);
         user.tell_trail(self, shown, &effect);

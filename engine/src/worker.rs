@@ -1,6 +1,7 @@
 //! A worker: one thread, one current-thread runtime, its own users, connections, timer and recorder.
 //! In: the shared run and the worker's number. Out: one interval a second to the collector.
 
+mod meeting;
 mod together;
 
 use crate::client::answer::Ending;
@@ -373,6 +374,14 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                 }
                 hear(desk, user, client);
                 desk.step(user, Input::Wake)
+            }
+            Effect::Meet(meeting) => {
+                let Some(release) = meeting::meet(desk, user, client, meeting).await else {
+                    user.cut(&mut desk.recorder.borrow_mut());
+                    return None;
+                };
+                hear(desk, user, client);
+                desk.step(user, Input::Met(meeting, release))
             }
             Effect::SendAll(due) => together::send_all(desk, user, client, due).await?,
             Effect::Send(due) => {

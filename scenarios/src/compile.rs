@@ -8,6 +8,7 @@ mod gate;
 mod guard;
 mod hosts;
 mod journeys;
+mod meetings;
 mod names;
 mod objectives;
 mod requests;
@@ -51,11 +52,13 @@ pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
         trail: Trail::default(),
         trails: Vec::new(),
         secrets: Vec::new(),
+        meetings: Vec::new(),
     };
     let roles = lowering.roles();
     let journeys = lowering.journeys();
     lowering.probe_controls(&journeys);
     lowering.unused_fragments();
+    let (meetings, places): (Vec<_>, Vec<_>) = lowering.meetings.into_iter().unzip();
     let mut program = Program {
         name: plan.name.clone(),
         targets: targets(plan.targets.iter().chain(&lowering.foreign)),
@@ -71,6 +74,7 @@ pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
         abort_rules: Vec::new(),
         gate: None,
         sockets: lowering.sockets,
+        meetings,
     };
     let mut diagnostics = lowering.diagnostics;
     let trails = lowering.trails;
@@ -80,6 +84,7 @@ pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
     gate::waive(plan, &mut program.objectives, &mut diagnostics);
     program.gate = gate::lower(plan, &mut diagnostics);
     diagnostics.extend(too_few_rows(plan, &program));
+    diagnostics.extend(meetings::too_few_users(plan, &program, &places));
     let logins = plan.targets.iter().filter_map(|t| t.transport.proxy.as_ref()?.login.as_ref());
     program.secrets.extend(logins.map(|(_, password)| password.clone()).filter(|p| !p.is_empty()));
     if is_whole && !diagnostics.iter().any(Diagnostic::is_error) {
@@ -128,6 +133,8 @@ struct Lowering<'p> {
     trails: Vec<Trail>,
     /// Literal secrets of the file.
     secrets: Vec<String>,
+    /// Where users wait for one another, and the first step that says so.
+    meetings: Vec<(crate::program::Meeting, Span)>,
 }
 
 /// Journey, normalised `METHOD path` template, and the step that it is recorded under.

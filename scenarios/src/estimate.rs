@@ -151,7 +151,7 @@ fn play_once(journey: &Journey, entry: Pc, chance: &mut Chance, sum: &mut Iterat
             Op::Stop(_) => return Some(drawn),
             Op::Log(_) => {}
             Op::Socket(SocketOp::Open(_)) => sum.requests += 1.0,
-            Op::Join(_) | Op::Leave(_) | Op::SwitchAccount => {}
+            Op::Join(_) | Op::Leave(_) | Op::SwitchAccount | Op::Meet(_) => {}
             Op::Set { .. } | Op::GroupStart(_) | Op::GroupEnd(_) | Op::Socket(_) => {}
         }
     }

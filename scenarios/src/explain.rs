@@ -49,6 +49,11 @@ pub fn describe(program: &Program, journey: &Journey, op: &Op) -> String {
         Op::Socket(op) => streams::socket(program, op),
         Op::Join(name) => format!("join audience {}", name.written()),
         Op::Leave(name) => format!("leave audience {}", name.written()),
+        Op::Meet(number) => {
+            let meeting = &program.meetings[*number];
+            let within = crate::units::format_duration(meeting.within_ns);
+            format!("meet at `{}`: {} users, within {within}", meeting.name, meeting.users)
+        }
         Op::SwitchAccount => "log out, switch to the next free account, log in".into(),
     };
     masked(program, text)
@@ -59,7 +64,7 @@ pub fn ways(pc: Pc, op: &Op) -> Vec<(Pc, String)> {
     let next = (pc + 1, String::new());
     match op {
         Op::Request(_) | Op::Think(_) | Op::Set { .. } | Op::Count { .. } => vec![next],
-        Op::Join(_) | Op::Leave(_) | Op::SwitchAccount => vec![next],
+        Op::Join(_) | Op::Leave(_) | Op::SwitchAccount | Op::Meet(_) => vec![next],
         Op::GroupStart(_) | Op::GroupEnd(_) | Op::Socket(_) => vec![next],
         Op::Jump(to) => vec![(*to, String::new())],
         Op::JumpUnless { to, .. } => vec![(pc + 1, "yes".into()), (*to, "no".into())],

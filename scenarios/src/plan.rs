@@ -208,6 +208,12 @@ pub(crate) enum StepKind {
     /// From now on it may not.
     Leave(Scalar),
     SwitchAccount,
+    /// Waits for other users.
+    Rendezvous {
+        name: Scalar,
+        users: u64,
+        within_ns: u64,
+    },
     Pace(Delay),
     ForEach {
         list: Node,

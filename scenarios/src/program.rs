@@ -51,6 +51,8 @@ pub struct Program {
     pub gate: Option<crate::gate::Gate>,
     /// WebSockets that `SocketOp::Open` names.
     pub sockets: Vec<Socket>,
+    /// Points where users wait for one another, that [`Op::Meet`] names.
+    pub meetings: Vec<Meeting>,
 }
 
 impl Program {
@@ -283,6 +285,19 @@ pub enum Op {
     Leave(Template),
     /// Log out, take the role's next free account, log in.
     SwitchAccount,
+    /// Wait for other users at `Program::meetings[_]`.
+    Meet(usize),
+}
+
+/// A point where users of all journeys that name it wait for one another, again and again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meeting {
+    /// `name:`.
+    pub name: String,
+    /// How many go on together; at least 1.
+    pub users: u64,
+    /// How long the first who comes waits at most, ns.
+    pub within_ns: u64,
 }
 
 /// What a `stop` step ends.

@@ -222,11 +222,16 @@ impl Recorder {
 
     /// An operation between requests could not be evaluated: counted with the journey's first step.
     pub fn scenario_error(&mut self, journey: usize, user: u32, error: &EvalError, due: Nanos) {
+        self.between_requests(journey, user, (Failure::Scenario, &error.0), due);
+    }
+
+    /// Something that went otherwise than planned and is no request's failure: counted with the journey's first step.
+    pub fn between_requests(&mut self, journey: usize, user: u32, (failure, detail): (Failure, &str), due: Nanos) {
         let Some(step) = self.program.steps.iter().position(|s| s.journey == journey) else {
             return;
         };
         if self.is_measured(due) {
-            *self.errors.entry((step, None, Failure::Scenario)).or_default() += 1;
+            *self.errors.entry((step, None, failure)).or_default() += 1;
         }
         if self.wants_failure_record() {
             self.failure_record(FailureRecord {
@@ -234,9 +239,9 @@ impl Recorder {
                 user: u64::from(user),
                 journey: self.program.journeys[journey].name.clone(),
                 step: "between requests".into(),
-                kind: Failure::Scenario.name(&self.program, None),
+                kind: failure.name(&self.program, None),
                 request: String::new(),
-                detail: error.0.clone(),
+                detail: detail.to_owned(),
             });
         }
     }

@@ -5,6 +5,7 @@ use super::{Effect, Section, VirtualUser};
 use crate::client::answer::{Answer, Ending};
 use crate::clock::Nanos;
 use crate::failure::Failure;
+use crate::meetings::Release;
 use crate::record::{Class, Recorder};
 use scenarios::expr::EvalError;
 use scenarios::program::{Halt, Op, Pc, Poll, Request, Retry};
@@ -136,10 +137,27 @@ impl VirtualUser {
                 self.flow.said = Some(text.eval(&mut self.scope(now, None, recorder))?);
             }
             Op::Parallel(requests) => return Ok(self.parallel(requests, now, recorder)),
+            Op::Meet(_) if self.trail.is_some() => {
+                self.note_problem("the rendezvous is passed by: nobody else plays in a trace");
+            }
+            Op::Meet(meeting) => return Ok(Some(Effect::Meet(*meeting))),
             Op::Stop(halt) => return Ok(Some(self.stop(*halt, recorder))),
             _ => {}
         }
         Ok(None)
+    }
+
+    /// A meeting is over: what follows is due at its release, so that the wait is nobody's time.
+    pub(super) fn met(&mut self, meeting: usize, release: Release, recorder: &mut Recorder) {
+        let due = self.due;
+        self.due = self.due.max(release.at);
+        if release.is_missed {
+            let plan = &self.run.program.meetings[meeting];
+            let within = scenarios::units::format_duration(plan.within_ns);
+            let detail = format!("{} of {} users came within {within}", release.came, plan.users);
+            let missed = Failure::Missed(u16::try_from(meeting).unwrap_or(u16::MAX));
+            recorder.between_requests(self.journey, self.index, (missed, &detail), due);
+        }
     }
 
     /// A `stop` step. What was begun counts as completed: nothing failed.

@@ -28,6 +28,7 @@ use crate::client::socket::{Message, News, SocketOrder};
 use crate::clock::{Nanos, SECOND};
 use crate::failure::Failure;
 use crate::isolation::audiences::Audience;
+use crate::meetings::Release;
 use crate::record::{Class, Recorder, Sample};
 use crate::run::Run;
 use crate::run_result::FailureRecord;
@@ -62,6 +63,8 @@ pub enum Input<'a> {
     BranchDue(usize),
     /// News of the WebSocket that the user is busy with.
     Socket(&'a News),
+    /// The meeting of [`Effect::Meet`] is over.
+    Met(usize, Release),
 }
 
 /// What a virtual user wants done.
@@ -87,6 +90,8 @@ pub enum Effect {
     Resend(Nanos),
     /// Do this with the user's WebSocket, and tell how it went; [`VirtualUser::message`] is what is to be said.
     Socket(SocketOrder),
+    /// Wait for the other users of this meeting.
+    Meet(usize),
 }
 
 /// What came of preparing a request.
@@ -239,6 +244,7 @@ impl VirtualUser {
         match input {
             Input::Begin(due) => self.begin(due, recorder),
             Input::Wake => {}
+            Input::Met(meeting, release) => self.met(meeting, release, recorder),
             Input::Answer(answer) => {
                 if let Some(effect) = self.answered(answer, recorder) {
                     return effect;

@@ -151,7 +151,19 @@ impl VirtualUser {
     }
 
     fn hear_branch(&mut self, number: usize, answer: &Answer<'_>, recorder: &mut Recorder) -> Next {
-        self.in_branch(number, |user| user.take_in(answer, recorder))
+        // Whichever comes last: steps behind the `parallel` read of the last one in the file.
+        let is_last = number + 1 == self.together.branches.len();
+        let kept = if is_last { None } else { self.kept.take() };
+        if kept.is_some() {
+            self.kept = Some(Box::default());
+        }
+        let before = (self.last_status, self.last_latency_ns);
+        let next = self.in_branch(number, |user| user.take_in(answer, recorder));
+        if !is_last {
+            (self.last_status, self.last_latency_ns) = before;
+            self.kept = kept;
+        }
+        next
     }
 
     /// Looks at a branch as if it were the user's only request.

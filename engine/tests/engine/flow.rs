@@ -461,3 +461,97 @@ fn a_branch_that_cannot_be_written_is_a_failure_of_its_own() {
     assert_eq!(paths, ["/b"]);
     assert_eq!((result.totals().failed, result.totals().ok, result.iterations.gave_up), (1, 1, 1));
 }
+
+/// A start at one moment: two journeys, so that users of both meet.
+fn meeting(users: u32, within: &str, profile: &str) -> String {
+    format!(
+        "watertight: 1\nname: flow\ntargets: {{ t: {{ url: 'http://127.0.0.1:1', timeout: 5s }} }}\nfragments:\n  meet:\n\
+         \x20   - rendezvous: {{ name: start, users: {users}, within: {within} }}\n\
+         journeys:\n  quick: {{ target: t, steps: [ GET /a, {{ call: meet }}, GET /go, {{ think: 1h }} ] }}\n\
+         \x20 slow: {{ target: t, steps: [ think: 2s, {{ call: meet }}, GET /go, {{ think: 1h }} ] }}\n\
+         profiles: {{ p: {profile} }}\n"
+    )
+}
+
+#[test]
+fn who_meets_goes_on_at_one_moment_and_the_wait_is_nobodys_time() {
+    let (result, log) = timed(&meeting(4, "10s", "{ users: 4, for: 30s }"), |_, _| Reply::ok(SECOND / 2));
+    assert_eq!(sent(&log, "/go"), [2.0; 4]);
+    for step in &result.steps {
+        assert_eq!(step.response.max_ns, SECOND / 2);
+    }
+    assert_eq!(errors(&result), []);
+    // Each is a round of its own, and nobody waits for nobody.
+    let (_, log) = timed(&meeting(1, "10s", "{ users: 4, for: 30s }"), |_, _| Reply::ok(SECOND / 2));
+    assert_eq!(sent(&log, "/go"), [0.5, 0.5, 2.0, 2.0]);
+}
+
+#[test]
+fn a_meeting_that_is_missed_is_counted_by_name_and_holds_nobody_longer() {
+    let (result, log) = timed(&meeting(3, "1s", "{ users: 4, for: 30s }"), |_, _| Reply::ok(SECOND / 2));
+    // Two come at 0.5 s and wait a second; two come at 2 s.
+    assert_eq!(sent(&log, "/go"), [1.5, 1.5, 3.0, 3.0]);
+    let missed = || ("rendezvous `start` missed".to_owned(), 2);
+    assert_eq!(errors(&result), [missed(), missed()], "named in both journeys");
+    let totals = result.totals();
+    assert_eq!((totals.failed, totals.ok), (0, totals.sent()));
+    assert_eq!(result.steps[1].response.max_ns, SECOND / 2, "the wait is nobody's time");
+}
+
+#[test]
+fn the_end_of_the_load_ends_a_wait_for_nobody() {
+    let text = meeting(5, "1h", "{ users: 4, for: 5s, graceful_stop: 1s }");
+    let (result, log) = timed(&text, |_, _| Reply::ok(SECOND / 2));
+    assert_eq!(sent(&log, "/go"), [5.0; 4]);
+    assert_eq!(errors(&result), [], "nobody was late: the load was over");
+}
+
+#[test]
+fn users_of_two_workers_meet_before_any_of_them_goes_on() {
+    use super::loopback::{answer_each, assert_good, listen, ok, run_file};
+    use std::sync::{Arc, Mutex};
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let port = listen(move |stream| {
+        answer_each(stream, |request| {
+            let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+            log.lock().expect("nobody panics").push(path);
+            ok("")
+        });
+    });
+    let text = format!(
+        "watertight: 1\nname: flow\ntargets: {{ t: 'http://127.0.0.1:{port}' }}\njourneys:\n  j:\n    steps:\n\
+         \x20     - GET /before\n      - rendezvous: {{ name: start, users: 8 }}\n      - GET /after\n\
+         profiles: {{ p: {{ users: 8, for: 300ms, graceful_stop: 5s }} }}\n"
+    );
+    let result = run_file(&text);
+    assert_good(&result);
+    let seen = seen.lock().expect("nobody panics");
+    let afters: Vec<usize> = (0..seen.len()).filter(|i| seen[*i] == "/after").collect();
+    assert!(afters.len() >= 8, "{seen:?}");
+    // Whoever is in the first round has asked for `/before` before any goes on.
+    for (nth, at) in afters.iter().enumerate() {
+        let before = seen[..*at].iter().filter(|path| *path == "/before").count();
+        let is_whole_round = afters.len() - nth > 8 || nth < 8;
+        assert!(!is_whole_round || before >= (nth / 8 + 1) * 8, "{seen:?}");
+    }
+}
+
+#[test]
+fn what_is_read_behind_a_parallel_is_of_its_last_branch_in_the_file() {
+    let text = steps(
+        "      - GET /first\n      - parallel:\n          - GET /a: { expect: { status: 201, that: last.json.n == 1 } }\n\
+         \x20         - GET /b: { expect: { status: 202, that: last.json.n == 2 } }\n\
+         \x20     - GET /said/{{ last.status }}/{{ last.json.n }}/{{ int(last.latency) }}\n      - think: 1h\n",
+        "{ users: 1, for: 1s, graceful_stop: 9s }",
+    );
+    for (a, b) in [(1, 3), (3, 1)] {
+        let (result, log) = timed(&text, |path, _| match path {
+            "/a" => Reply { status: 201, ..json(r#"{"n":1}"#, a * SECOND) },
+            "/b" => Reply { status: 202, ..json(r#"{"n":2}"#, b * SECOND) },
+            _ => json(r#"{"n":0}"#, 0),
+        });
+        assert_eq!(log[3].0, format!("/said/202/2/{}", b * 1000), "{log:?}");
+        assert_eq!(result.totals().failed, 0, "{:?}", result.errors);
+    }
+}

@@ -179,6 +179,7 @@ impl Flow<'_> {
             }
             Op::Socket(op) => self.socket(op, next, state),
             Op::Think(_)
+            | Op::Meet(_)
             | Op::GroupStart(_)
             | Op::GroupEnd(_)
             | Op::Each { .. }

@@ -154,7 +154,8 @@ impl Variables {
                 | StepKind::Close(_)
                 | StepKind::Join(_)
                 | StepKind::Leave(_)
-                | StepKind::SwitchAccount => {}
+                | StepKind::SwitchAccount
+                | StepKind::Rendezvous { .. } => {}
             }
         }
     }
@@ -306,6 +307,10 @@ impl<'p> Builder<'_, 'p> {
             StepKind::Leave(name) => {
                 let name = self.audience(name);
                 self.emit(Op::Leave(name));
+            }
+            StepKind::Rendezvous { name, users, within_ns } => {
+                let meeting = self.lowering.meeting(name, *users, *within_ns);
+                self.emit(Op::Meet(meeting));
             }
             StepKind::SwitchAccount => {
                 if self.may_switch(step.span) {

@@ -88,7 +88,8 @@ fn types(plan: &Plan, played_by: Role, journey: &Journey, requests: &[Request]) 
             | Op::End
             | Op::Join(_)
             | Op::Leave(_)
-            | Op::SwitchAccount => {}
+            | Op::SwitchAccount
+            | Op::Meet(_) => {}
         }
     }
     for _ in 0..ROUNDS {

@@ -28,13 +28,15 @@ const WORDS: &[&str] = &[
     "join",
     "leave",
     "switch_account",
+    "rendezvous",
 ];
-
-/// Steps that the language names and that are not built yet.
-const NOT_YET: &[&str] = &["rendezvous"];
 
 /// Rounds of a `while` without `max`.
 const WHILE_MAX: u64 = 1_000;
+
+/// How long users wait for one another when a `rendezvous` does not say.
+const RENDEZVOUS_WITHIN_NS: u64 = 30_000_000_000;
+const MILLISECOND_NS: u64 = 1_000_000;
 
 macro_rules! step_spec {
     ($name:ident, $what:literal, $($key:literal),+) => {
@@ -58,6 +60,8 @@ step_spec!(CALL, "a `call` step", "call");
 step_spec!(JOIN, "a `join` step", "join");
 step_spec!(LEAVE, "a `leave` step", "leave");
 step_spec!(SWITCH, "a `switch_account` step", "switch_account");
+step_spec!(RENDEZVOUS, "a `rendezvous` step", "rendezvous");
+step_spec!(MEETING, "a rendezvous", "name", "users", "within");
 step_spec!(PROBE, "a `probe` step", "probe");
 step_spec!(PROBE_FORM, "a probe", "request", "stranger");
 
@@ -97,10 +101,6 @@ fn step(reader: &mut Reader<'_>, node: &Node) -> Option<StepPlan> {
 /// A request without options may stand as plain text.
 fn text_step(reader: &mut Reader<'_>, text: &Scalar) -> Option<StepPlan> {
     let word = first_word(&text.text);
-    if NOT_YET.contains(&word) {
-        reader.not_yet(text.span, word);
-        return None;
-    }
     if sockets::WORDS.contains(&word) {
         sockets::no_options(reader, text, word);
         return None;
@@ -122,10 +122,6 @@ fn first_word(text: &str) -> &str {
 
 fn map_step(reader: &mut Reader<'_>, node: &Node, entries: &[Entry]) -> Option<StepKind> {
     let known = |word: &str| entries.iter().find(|e| e.key.text == word);
-    if let Some(entry) = entries.iter().find(|e| NOT_YET.contains(&first_word(&e.key.text))) {
-        reader.not_yet(entry.key.span, first_word(&entry.key.text));
-        return None;
-    }
     if let Some(entry) = WORDS.iter().find_map(|word| known(word)) {
         return keyword_step(reader, node, entry);
     }
@@ -155,7 +151,7 @@ fn map_step(reader: &mut Reader<'_>, node: &Node, entries: &[Entry]) -> Option<S
 fn unknown_step(reader: &mut Reader<'_>, key: &Scalar) {
     let word = first_word(&key.text);
     let methods = requests::METHODS.iter().copied();
-    let all = WORDS.iter().chain(sockets::WORDS).chain(NOT_YET).copied().chain(methods);
+    let all = WORDS.iter().chain(sockets::WORDS).copied().chain(methods);
     let help = did_you_mean(word, all).map_or_else(
         || format!("a step is `GET /path` and the like, or one of {}", [WORDS, sockets::WORDS].concat().join(", ")),
         |near| format!("did you mean `{near}`?"),
@@ -242,6 +238,10 @@ fn flow_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<Step
             reader.word_at(fields, "switch_account", &["next"], &[])?;
             Some(StepKind::SwitchAccount)
         }
+        "rendezvous" => {
+            reader.fields(node, at, &RENDEZVOUS)?;
+            rendezvous(reader, entry)
+        }
         "pace" => {
             reader.fields(node, at, &PACE)?;
             let delay = reader.unit(&entry.value, at, "`pace`", "`10s`", units::parse_delay)?;
@@ -285,6 +285,25 @@ fn flow_step(reader: &mut Reader<'_>, node: &Node, entry: &Entry) -> Option<Step
             Some(StepKind::Stop(halt))
         }
     }
+}
+
+/// `{ name, users, within }`.
+fn rendezvous(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
+    let at = entry.key.span;
+    let fields = reader.fields(&entry.value, at, &MEETING)?;
+    let name = reader.text_at(fields, "name");
+    let name = name.filter(|name| reader.plain_name(name, "the name of a rendezvous")).cloned();
+    if fields.entry("name").is_none() {
+        reader.missing(at, MEETING.what, "name", "start");
+    }
+    let users = reader.whole_at(fields, "users", 1, 1_000_000);
+    if fields.entry("users").is_none() {
+        reader.missing(at, MEETING.what, "users", "20");
+    }
+    let is_written = fields.entry("within").is_some();
+    let within = reader.duration_at(fields, "within", MILLISECOND_NS);
+    let within_ns = within.or_else(|| (!is_written).then_some(RENDEZVOUS_WITHIN_NS));
+    Some(StepKind::Rendezvous { name: name?, users: users?, within_ns: within_ns? })
 }
 
 /// Branches of a `parallel` at most: each is a connection of every user.
@@ -442,6 +461,8 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[
     ("step_join", &JOIN),
     ("step_leave", &LEAVE),
     ("step_switch_account", &SWITCH),
+    ("step_rendezvous", &RENDEZVOUS),
+    ("rendezvous", &MEETING),
     ("probe_form", &PROBE_FORM),
     ("step_pace", &PACE),
     ("step_for_each", &FOR_EACH),

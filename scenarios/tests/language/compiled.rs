@@ -39,6 +39,7 @@ fn listing(program: &Program, journey: &Journey) -> String {
             Op::Socket(op) => format!("{op:?}"),
             Op::Join(name) => format!("join {}", name.written()),
             Op::Leave(name) => format!("leave {}", name.written()),
+            Op::Meet(number) => format!("meet {}", program.meetings[*number].name),
             Op::SwitchAccount => "switch account".into(),
         };
         out.push_str(&format!("{pc:3} {text}\n"));

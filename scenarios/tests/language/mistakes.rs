@@ -428,6 +428,7 @@ fn warnings_do_not_stop_the_file() {
         ("name: Model", "name: the model #1", "comment-in-text"),
         ("fragments:\n", "fragments:\n  unused: [ GET /a ]\n", "unused"),
         ("- GET /patients/{{ account.id }}/progress: { expect: { marker: own } }", "- GET /x", "no-control"),
+        ("- think: 1s..4s", "- rendezvous: { name: rush, users: 11 }", "too-few-users"),
     ] {
         let text = FILE.replacen(from, to, 1);
         let (_, warnings) = file::parsed(&text).expect("a warning is no error");
@@ -435,12 +436,6 @@ fn warnings_do_not_stop_the_file() {
         assert_eq!(codes, [code], "{from} -> {to}");
     }
 }
-
-/// Steps that come later.
-#[rustfmt::skip]
-const LATER_STEPS: &[&str] = &[
-    "rendezvous: { name: a }",
-];
 
 /// What is replaced, and by what comes later.
 #[rustfmt::skip]
@@ -454,10 +449,8 @@ const LATER: &[(&str, &str)] = &[
 
 #[test]
 fn what_the_language_names_and_cannot_do_yet_is_refused_by_name() {
-    let step = |s: &&str| ("- think: 1s..4s", format!("- {s}"));
-    let elsewhere = LATER.iter().map(|(from, to)| (*from, (*to).to_owned()));
-    for (from, to) in LATER_STEPS.iter().map(step).chain(elsewhere) {
-        let text = FILE.replacen(from, &to, 1);
+    for (from, to) in LATER {
+        let text = FILE.replacen(from, to, 1);
         let found = file::diagnostics(&text);
         assert!(!found.is_empty(), "{to}");
         for one in &found {
@@ -493,4 +486,26 @@ fn whoever_switches_needs_a_free_row_a_role_and_a_place_in_the_steps() {
     );
     let (code, message) = only("as: patient\n", "as: patient\n    after: [ switch_account: next ]\n");
     assert_eq!(code, "bad-step", "{message}");
+}
+
+#[test]
+fn a_rendezvous_says_who_meets_and_says_the_same_everywhere() {
+    for (step, code, message) in [
+        ("rendezvous: { name: a }", "missing-key", "a rendezvous needs the key `users`"),
+        ("rendezvous: { users: 2 }", "missing-key", "a rendezvous needs the key `name`"),
+        ("rendezvous: { name: a, users: 0 }", "bad-value", ""),
+        ("rendezvous: { name: a, users: 2, within: 0s }", "bad-value", "`within` is at least 1ms"),
+        ("rendezvous: a", "", ""),
+        (
+            "rendezvous: { name: a, users: 2 }\n        - rendezvous: { name: a, users: 3 }",
+            "two-meanings",
+            "another step says of the rendezvous `a` other `users` or `within`",
+        ),
+    ] {
+        let text = FILE.replacen("- think: 1s..4s", &format!("- {step}"), 1);
+        let found = file::diagnostics(&text);
+        assert_eq!(found.len(), 1, "{}", file::rendered(&text));
+        assert!(code.is_empty() || found[0].code == code, "{}", file::rendered(&text));
+        assert!(message.is_empty() || found[0].message == message, "{}", file::rendered(&text));
+    }
 }

@@ -125,9 +125,9 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
     (
         "rendezvous",
         keys! {
-            "name": text, "The name of the meeting point.";
-            "users": positive, "How many users start together.";
-            "within": duration, "How long a user waits for the others at most; then it goes on alone.";
+            "name": text, "The name of the meeting point; whoever names it meets there, also from other journeys.";
+            "users": positive, "How many users go on together.";
+            "within": duration, "How long the first who comes waits at most; then all who are there go on. Default 30s.";
         },
     ),
     ("step_log", keys! { "log": text, "A line that `watertight trace` shows; nothing in a run."; }),

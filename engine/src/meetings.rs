@@ -1,0 +1,168 @@
+//! Where users of all workers wait for one another (`rendezvous`). A lock is taken at the meeting only.
+//! In: users that come, with the time. Out: the moment at which all of a round go on, the same for each of them.
+
+use crate::clock::Nanos;
+use scenarios::program::{Meeting, Program};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+/// The meetings of a run, by `Program::meetings`.
+#[derive(Debug)]
+pub struct Meetings {
+    halls: Vec<Hall>,
+    /// End of the load: whoever waits then goes on, for nobody comes any more.
+    end: Nanos,
+}
+
+#[derive(Debug)]
+struct Hall {
+    plan: Meeting,
+    gathering: Mutex<Option<Gathering>>,
+}
+
+/// A round that is not complete.
+#[derive(Debug)]
+struct Gathering {
+    round: Arc<Round>,
+    came: u64,
+    latest: Nanos,
+    wakers: Vec<Waker>,
+}
+
+/// One meeting: who came to it goes on at its release.
+#[derive(Debug)]
+pub struct Round {
+    /// When patience is over, or the load.
+    pub until: Nanos,
+    release: OnceLock<Release>,
+}
+
+/// When and why the users of a round go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// When; what follows is due then.
+    pub at: Nanos,
+    /// How many had come.
+    pub came: u64,
+    /// Too few had come when patience was over.
+    pub is_missed: bool,
+}
+
+impl Round {
+    /// The release, once there is one.
+    pub fn release(&self) -> Option<Release> {
+        self.release.get().copied()
+    }
+}
+
+impl Hall {
+    fn lock(&self) -> MutexGuard<'_, Option<Gathering>> {
+        self.gathering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The users who are there go on without the others.
+    fn lapse(&self, gathering: Gathering, end: Nanos) {
+        let until = gathering.round.until;
+        gathering.let_go(Release { at: until, came: gathering.came, is_missed: until < end });
+    }
+}
+
+impl Gathering {
+    fn let_go(&self, release: Release) {
+        // The round is taken out of its hall before it is let go, so nobody has done it before.
+        let _ = self.round.release.set(release);
+        self.wakers.iter().for_each(Waker::wake_by_ref);
+    }
+}
+
+impl Meetings {
+    /// The meetings of `program` in a load that ends at `end`.
+    pub fn new(program: &Program, end: Nanos) -> Self {
+        let hall = |plan: &Meeting| Hall { plan: plan.clone(), gathering: Mutex::default() };
+        Self { halls: program.meetings.iter().map(hall).collect(), end }
+    }
+
+    /// A user comes to a meeting. It waits until the round that it is given has a release.
+    pub fn arrive(&self, meeting: usize, now: Nanos) -> Arc<Round> {
+        let hall = &self.halls[meeting];
+        let mut lock = hall.lock();
+        if let Some(late) = lock.take_if(|gathering| now > gathering.round.until) {
+            hall.lapse(late, self.end);
+        }
+        let gathering = lock.get_or_insert_with(|| {
+            let until = now.saturating_add(hall.plan.within_ns).min(self.end.max(now));
+            let round = Arc::new(Round { until, release: OnceLock::new() });
+            Gathering { round, came: 0, latest: now, wakers: Vec::new() }
+        });
+        gathering.came += 1;
+        gathering.latest = gathering.latest.max(now);
+        let round = Arc::clone(&gathering.round);
+        let is_complete = gathering.came >= hall.plan.users;
+        if let Some(gathering) = lock.take_if(|_| is_complete) {
+            gathering.let_go(Release { at: gathering.latest, came: gathering.came, is_missed: false });
+        }
+        round
+    }
+
+    /// Wakes whoever waits when the round is released; answers with the release if it was already.
+    pub fn watch(&self, meeting: usize, round: &Arc<Round>, waker: &Waker) -> Option<Release> {
+        let mut lock = self.halls[meeting].lock();
+        if let Some(gathering) = lock.as_mut().filter(|g| Arc::ptr_eq(&g.round, round))
+            && !gathering.wakers.iter().any(|w| w.will_wake(waker))
+        {
+            gathering.wakers.push(waker.clone());
+        }
+        round.release()
+    }
+
+    /// Patience is over: releases the round unless it was already.
+    pub fn lapse(&self, meeting: usize, round: &Arc<Round>) {
+        let hall = &self.halls[meeting];
+        if let Some(gathering) = hall.lock().take_if(|g| Arc::ptr_eq(&g.round, round)) {
+            hall.lapse(gathering, self.end);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meetings(users: u64, end: Nanos) -> Meetings {
+        let plan = Meeting { name: "start".into(), users, within_ns: 10 };
+        Meetings { halls: vec![Hall { plan, gathering: Mutex::default() }], end }
+    }
+
+    #[test]
+    fn all_of_a_round_go_on_at_the_latest_arrival_whatever_the_order_of_the_locks() {
+        let meetings = meetings(3, 1_000);
+        let rounds = [5, 7, 6].map(|now| meetings.arrive(0, now));
+        for round in &rounds {
+            assert_eq!(round.release(), Some(Release { at: 7, came: 3, is_missed: false }));
+        }
+        assert_eq!(meetings.arrive(0, 8).release(), None, "the next one opens the next round");
+    }
+
+    #[test]
+    fn patience_counts_from_the_first_and_whoever_comes_later_opens_a_round() {
+        let meetings = meetings(3, 1_000);
+        let (first, second) = (meetings.arrive(0, 0), meetings.arrive(0, 10));
+        assert_eq!((first.until, first.release()), (10, None));
+        let third = meetings.arrive(0, 11);
+        let missed = Some(Release { at: 10, came: 2, is_missed: true });
+        assert_eq!((first.release(), second.release(), third.release()), (missed, missed, None));
+        meetings.lapse(0, &first);
+        assert_eq!(third.release(), None, "a round that is over ends no other");
+        meetings.lapse(0, &third);
+        assert_eq!(third.release(), Some(Release { at: 21, came: 1, is_missed: true }));
+    }
+
+    #[test]
+    fn the_end_of_the_load_releases_and_is_no_miss() {
+        let meetings = meetings(2, 5);
+        let round = meetings.arrive(0, 3);
+        meetings.lapse(0, &round);
+        assert_eq!(round.release(), Some(Release { at: 5, came: 1, is_missed: false }));
+        assert_eq!(meetings.arrive(0, 9).until, 9, "behind the end nobody waits");
+    }
+}
