@@ -262,6 +262,12 @@ fn check_brackets(text: &str) -> Result<(), String> {
     let mut open = Vec::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
+        if c == '[' && !open.is_empty() && chars.as_str().trim_start().starts_with('?') {
+            // The RFC parser takes it and finds nothing.
+            return Err(format!(
+                "`{text}` has a filter inside a filter: save the outer part and read the rest with an expression"
+            ));
+        }
         match c {
             '\'' | '"' => loop {
                 match chars.next() {
@@ -394,6 +400,7 @@ mod tests {
         check("$[?@.a >]", "not a JSONPath");
         check("$.a b", "quote the name");
         check("$.a ", "remove it");
+        check("$[?@[?@.b]]", "filter inside a filter");
         check(&"$[?(".repeat(200), "deeper than");
         check(&format!("$.{}", "a".repeat(5000)), "shorten");
         check(&format!("$[?{}1 x{} == 1]", "length(".repeat(7), ")".repeat(7)), "not a JSONPath");
