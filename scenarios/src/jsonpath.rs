@@ -260,14 +260,10 @@ fn query(text: &str) -> Result<JpQuery, String> {
 /// Names the usual slips, and keeps the RFC parser from brackets in brackets without end.
 fn check_brackets(text: &str) -> Result<(), String> {
     let mut open = Vec::new();
+    let mut nested = false;
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
-        if c == '[' && !open.is_empty() && chars.as_str().trim_start().starts_with('?') {
-            // The RFC parser takes it and finds nothing.
-            return Err(format!(
-                "`{text}` has a filter inside a filter: save the outer part and read the rest with an expression"
-            ));
-        }
+        nested |= c == '[' && !open.is_empty() && chars.as_str().trim_start().starts_with('?');
         match c {
             '\'' | '"' => loop {
                 match chars.next() {
@@ -304,6 +300,10 @@ fn check_brackets(text: &str) -> Result<(), String> {
             let close = if bracket == '[' { ']' } else { ')' };
             Err(format!("`{text}` has a `{bracket}` that is not closed: add `{close}`"))
         }
+        // The RFC parser takes it and finds nothing.
+        None if nested => Err(format!(
+            "`{text}` has a filter inside a filter: save the outer part and read the rest with an expression"
+        )),
         None => Ok(()),
     }
 }
