@@ -525,6 +525,10 @@ pub struct Isolation {
     pub found: u64,
     /// Target-minutes in which at least two accounts were active.
     pub target_minutes: f64,
+    /// Opportunities with a marker that the reader may see, by [`TRANSPORTS`].
+    pub transports: [u64; 4],
+    /// The same in seconds in which a fault was provoked, by the order of [`FaultCounts::by_name`].
+    pub stressors: [u64; 9],
 }
 
 /// Isolation counters of one step.
@@ -539,6 +543,29 @@ pub struct IsolationStep {
     pub after_others: u64,
     /// Of `after_others`: held a marker that the reader may see.
     pub after_others_controlled: u64,
+    /// Answers in which such a marker stood there, by [`layers::ALL`](crate::isolation::layers::ALL).
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub places: [u64; 8],
+}
+
+/// Over what answers come.
+pub const TRANSPORTS: [&str; 4] = ["http/1.1", "http/2", "event stream", "websocket"];
+
+fn is_nothing<const N: usize>(counts: &[u64; N]) -> bool {
+    counts.iter().all(|n| *n == 0)
+}
+
+impl IsolationStep {
+    /// Adds `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.scanned += other.scanned;
+        self.controlled += other.controlled;
+        self.after_others += other.after_others;
+        self.after_others_controlled += other.after_others_controlled;
+        for (mine, theirs) in self.places.iter_mut().zip(other.places) {
+            *mine += theirs;
+        }
+    }
 }
 
 /// One group of leaks: same detector, step and mechanism.

@@ -5,6 +5,7 @@
 
 mod blocks;
 pub mod capacity;
+mod coverage;
 pub mod exit_codes;
 pub mod figures;
 mod html;

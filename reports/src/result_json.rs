@@ -2,13 +2,13 @@
 //! In: run result, verdict. Out: JSON text. Times `_ms`, durations `_s`, shares 0..1; additions are allowed, changes not.
 
 use crate::capacity::outcome_words;
-use crate::figures;
 use crate::judge::{self, times::Shown};
 use crate::laws::planned;
 use crate::phases::{self, PhaseRow};
 use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
 use crate::streams;
 use crate::verdict::{JudgedObjective, JudgedRung, JudgedWindow, JudgedWindows, ObjectiveOutcome, Verdict};
+use crate::{coverage, figures};
 use engine::run_result::{Capacity, Counts, Ending, Point, RunResult, StepTotals, Times, Trial, WatchedSeries};
 use scenarios::objective::{Selection, Stat, Unit};
 use serde_json::{Map, Value, json};
@@ -342,18 +342,22 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
     let judged = &verdict.isolation;
     let seen = &result.isolation;
     let played = result.header.steps.iter().enumerate();
-    let coverage: Vec<Value> = played
+    let steps: Vec<Value> = played
         // The warm-up is not judged, but what was received in it has been scanned.
         .filter(|(i, _)| result.steps[*i].counts.sent() > 0 || seen.steps.get(*i).is_some_and(|s| s.scanned > 0))
         .map(|(i, header)| {
             let step = seen.steps.get(i).copied().unwrap_or_default();
+            let opportunities = judged.opportunities_by_step.get(i).copied().unwrap_or(0);
             json!({
                 "journey": journey_name(result, header.journey),
                 "step": header.name,
                 "declared": header.declared_control,
                 "scanned": step.scanned,
                 "controlled": step.controlled,
-                "opportunities": judged.opportunities_by_step.get(i).copied().unwrap_or(0),
+                "opportunities": opportunities,
+                "observable": coverage::is_observable(header.declared_control, &step, opportunities),
+                "bound95": coverage::bound(result, i, opportunities),
+                "seen_in": coverage::places(&step).map(|(place, n)| (place.to_owned(), json!(n))).collect::<Map<_, _>>(),
             })
         })
         .collect();
@@ -368,7 +372,9 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "bound95_minutes": judged.bound95_minutes,
         "by_detector": judged.by_detector,
         "unproven_by_detector": judged.unproven_by_detector,
-        "coverage": coverage,
+        "coverage": steps,
+        "by_transport": coverage::json(coverage::by_transport(result, verdict)),
+        "by_stressor": coverage::json(coverage::by_stressor(result, verdict)),
         "gaps": judged.gaps,
         "calibration": {"injected": judged.injected, "found": judged.found},
         "planted": seen.planted,

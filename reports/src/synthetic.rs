@@ -221,6 +221,7 @@ fn isolate(result: &mut RunResult) {
                 controlled: s.counts.ok,
                 after_others: s.counts.ok,
                 after_others_controlled: s.counts.ok,
+                places: [s.counts.ok, 0, 0, 0, 0, 0, 0, 0],
             })
             .collect(),
         planted: 400,

@@ -7,7 +7,7 @@ use crate::phases;
 use crate::rows::{self, shown, tier_word};
 use crate::verdict::{Interval, IsolationState, JudgedObjective, ObjectiveOutcome, Outcome, ValidityState, Verdict};
 use engine::run_result::{LeakGroup, LeakRecord, Party, RunResult, Tier};
-use scenarios::objective::Stat;
+use scenarios::objective::{Stat, Unit};
 use std::fmt::Write;
 
 const WIDTH: usize = 100;
@@ -148,7 +148,11 @@ fn objectives(out: &mut String, paint: Paint, verdict: &Verdict) {
 /// The measured figure, `–` without samples.
 pub fn measured(o: &JudgedObjective) -> String {
     let sign = if o.is_at_least { "≥" } else { "" };
-    o.measured.map_or_else(|| "–".into(), |v| format!("{sign}{}", figures::of_stat(o.stat, v)))
+    let figure = |v: f64| match o.stat.unit() {
+        Unit::Plain => figures::like_limit(&o.limit.text)(v),
+        _ => figures::of_stat(o.stat, v),
+    };
+    o.measured.map_or_else(|| "–".into(), |v| format!("{sign}{}", figure(v)))
 }
 
 /// `790 ms … 840 ms`; an end that the evidence does not set is `?`.

@@ -19,6 +19,7 @@ mod honesty;
 mod hostile_targets;
 mod init;
 mod judged;
+mod library;
 mod secrets;
 mod suites;
 mod terminal;

@@ -250,6 +250,13 @@ impl Fold {
         self.isolation.stray_line_ends += seen.stray_line_ends;
         self.isolation.injected += seen.injected;
         self.isolation.found += seen.found;
+        for (sum, count) in self.isolation.transports.iter_mut().zip(seen.transports) {
+            *sum += count;
+        }
+        let opportunities: u64 = interval.steps.values().map(|s| s.isolation.after_others_controlled).sum();
+        for (sum, (_, provoked)) in self.isolation.stressors.iter_mut().zip(interval.faults.by_name()) {
+            *sum += if provoked > 0 { opportunities } else { 0 };
+        }
         self.shared_target_seconds += interval.shared_targets;
         let t_s = interval.second as f64;
         for (key, count) in &interval.leaks {
@@ -331,10 +338,7 @@ fn add_step(total: &mut StepTotals, isolation: &mut IsolationStep, step: &StepIn
     for (status, count) in &step.statuses {
         *total.statuses.entry(*status).or_default() += count;
     }
-    isolation.scanned += step.isolation.scanned;
-    isolation.controlled += step.isolation.controlled;
-    isolation.after_others += step.isolation.after_others;
-    isolation.after_others_controlled += step.isolation.after_others_controlled;
+    isolation.add(&step.isolation);
     total.first_event.add(&step.first_event);
     total.event_gap.add(&step.event_gap);
     total.message.add(&step.message);

@@ -109,6 +109,8 @@ pub struct IsolationInterval {
     pub injected: u64,
     /// Calibration: found.
     pub found: u64,
+    /// Opportunities by [`TRANSPORTS`](crate::run_result::TRANSPORTS).
+    pub transports: [u64; 4],
 }
 
 /// Which accounts used a target in a second.
@@ -209,10 +211,7 @@ impl StepInterval {
         for (status, count) in &other.statuses {
             self.count_status(*status, *count);
         }
-        self.isolation.scanned += other.isolation.scanned;
-        self.isolation.controlled += other.isolation.controlled;
-        self.isolation.after_others += other.isolation.after_others;
-        self.isolation.after_others_controlled += other.isolation.after_others_controlled;
+        self.isolation.add(&other.isolation);
         self.first_event.add(&other.first_event);
         self.event_gap.add(&other.event_gap);
         self.message.add(&other.message);
@@ -318,6 +317,9 @@ impl IsolationInterval {
         self.stray_line_ends += other.stray_line_ends;
         self.injected += other.injected;
         self.found += other.found;
+        for (mine, theirs) in self.transports.iter_mut().zip(other.transports) {
+            *mine += theirs;
+        }
     }
 }
 

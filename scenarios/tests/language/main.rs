@@ -10,6 +10,7 @@ mod faults;
 mod file;
 mod gates;
 mod imports;
+mod library;
 mod mistakes;
 mod objectives;
 mod overrides;
