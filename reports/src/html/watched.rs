@@ -31,6 +31,17 @@ fn axis(low: f64, high: f64, label: fn(f64) -> String) -> Axis {
     Axis { range: (first * step)..(end + step * 0.1), ticks, label }
 }
 
+/// The values that can be drawn beside these without pressing them flat: four times their own spread to either side, and
+/// at least as far as half of the largest. Everything, when there are none.
+fn near(points: &[(f64, f64)]) -> (f64, f64) {
+    let (low, high) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (_, v)| (l.min(*v), h.max(*v)));
+    if !low.is_finite() {
+        return (f64::NEG_INFINITY, f64::INFINITY);
+    }
+    let reach = (4.0 * (high - low)).max(low.abs().max(high.abs()) / 2.0);
+    (low - reach, high + reach)
+}
+
 fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> ChartView {
     let every = series.points.len().div_ceil(MOST_POINTS).max(1);
     let points: Vec<(f64, f64)> = series.points.iter().step_by(every).copied().collect();
@@ -46,7 +57,9 @@ fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> Chart
         }
     }
     let trend = trend_of(result, series);
-    let values = points.iter().map(|p| p.1).chain(limits.iter().map(|l| l.at));
+    let (from, to) = near(&points);
+    // A limit far off would press the line flat: it is told at the edge instead.
+    let values = points.iter().map(|p| p.1).chain(limits.iter().map(|l| l.at).filter(|at| (from..=to).contains(at)));
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     let (low, high) = if low.is_finite() { (low, high) } else { (0.0, 1.0) };
     let mut drawn = Vec::new();

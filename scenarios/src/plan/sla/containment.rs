@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, suggestion};
 use crate::objective::{Limit, Stat};
 use crate::plan::ObjectivePlan;
 use crate::plan::reader::{Fields, Reader, Spec};
-use crate::syntax::{Entry, Node};
+use crate::syntax::Entry;
 use crate::units;
 
 /// Keys of the entry.
@@ -38,8 +38,8 @@ pub(super) fn read(reader: &mut Reader<'_>, entries: &[Entry], span: crate::Span
     let Some(inner) = reader.fields(&entry.value, entry.key.span, &CONTAINMENT) else {
         return Vec::new();
     };
-    // A key that is not known has been reported already.
-    if matches!(&entry.value, Node::Map(entries, _) if entries.is_empty()) {
+    // An unknown key has been said; that nothing else is there is no mistake of its own.
+    if matches!(&entry.value, crate::syntax::Node::Map(entries, _) if entries.is_empty()) {
         reader.push(
             Diagnostic::error("no-statistic", entry.key.span, "this objective limits nothing")
                 .help("write for example `containment: { errors: < 1pp, mean: < 20% }`"),
@@ -56,6 +56,7 @@ pub(super) fn read(reader: &mut Reader<'_>, entries: &[Entry], span: crate::Span
             name.text = format!("{} ({key})", name.text);
         }
         plans.push(ObjectivePlan {
+            confident: false,
             span,
             of: Vec::new(),
             limits: Limits { stat: Stat::Containment(harm), limit, warn: None },
