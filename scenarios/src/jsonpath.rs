@@ -260,8 +260,10 @@ fn query(text: &str) -> Result<JpQuery, String> {
 /// Names the usual slips, and keeps the RFC parser from brackets in brackets without end.
 fn check_brackets(text: &str) -> Result<(), String> {
     let mut open = Vec::new();
+    let mut nested = false;
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
+        nested |= c == '[' && !open.is_empty() && chars.as_str().trim_start().starts_with('?');
         match c {
             '\'' | '"' => loop {
                 match chars.next() {
@@ -298,6 +300,10 @@ fn check_brackets(text: &str) -> Result<(), String> {
             let close = if bracket == '[' { ']' } else { ')' };
             Err(format!("`{text}` has a `{bracket}` that is not closed: add `{close}`"))
         }
+        // The RFC parser takes it and finds nothing.
+        None if nested => Err(format!(
+            "`{text}` has a filter inside a filter: save the outer part and read the rest with an expression"
+        )),
         None => Ok(()),
     }
 }
@@ -394,6 +400,7 @@ mod tests {
         check("$[?@.a >]", "not a JSONPath");
         check("$.a b", "quote the name");
         check("$.a ", "remove it");
+        check("$[?@[?@.b]]", "filter inside a filter");
         check(&"$[?(".repeat(200), "deeper than");
         check(&format!("$.{}", "a".repeat(5000)), "shorten");
         check(&format!("$[?{}1 x{} == 1]", "length(".repeat(7), ")".repeat(7)), "not a JSONPath");

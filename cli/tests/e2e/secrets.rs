@@ -128,3 +128,43 @@ fn a_command_at_a_moment_is_noted_and_gives_nothing_away() {
     let again = desk.run(&["report", "r"]);
     assert_eq!(desk.result("r")["marks"], result["marks"], "{again}");
 }
+
+/// `auth`, `oauth2`, parts of a form and cookies: the target sends back all it gets, and fails.
+#[test]
+fn every_way_to_say_who_one_is_stays_inside() {
+    let _processors = shared();
+    let desk = Desk::new();
+    let echo = Server::answering(|request| {
+        if request.head.starts_with("POST /token") {
+            let tokens =
+                "{\"access_token\": \"oat-1234567890\", \"refresh_token\": \"ort-1234567890\", \"expires_in\": 3600}";
+            return answer("200 OK", "content-type: application/json\r\n", tokens);
+        }
+        let all = format!("{}{}", request.head, request.body);
+        if request.head.starts_with("GET /enter") {
+            return answer("200 OK", "set-cookie: sid=cookie-1234567890; Path=/\r\n", "in");
+        }
+        answer("500 Oops", "content-type: text/plain\r\n", all)
+    });
+    let text = scenario::notes(&echo.url, "{ errors: < 5% }").replace(
+        "      - POST /notes: { json: { text: \"mine {{ marker }}\" } }",
+        "      - GET /enter: { save: { sid: { cookie: sid } } }
+      - GET /basic: { auth: { basic: [ \"{{ account.id }}\", \"{{ account.password }}\" ] } }
+      - GET /bearer: { auth: { bearer: bearer-1234567890 } }
+      - GET /oauth: { auth: { oauth2: { token_url: /token, grant: password, username: \"{{ account.id }}\", password: \"{{ account.password }}\", client_id: us, client_secret: client-1234567890 } } }
+      - GET /client: { auth: { oauth2: { token_url: /token, client_id: us, client_secret: client-1234567890, client_in: header } } }
+      - POST /form: { multipart: { password: \"{{ account.password }}\", note: { text: \"{{ sid }}\" } } }",
+    );
+    desk.write("s.yaml", &text);
+    let ended = desk.run(&["run", "s.yaml", "--for", "500ms", "--out", "r"]);
+    assert!([1, 3].contains(&ended.code), "{ended}");
+    let failures = desk.text("r/failures.jsonl");
+    for step in ["/basic", "/bearer", "/oauth", "/client", "/form"] {
+        assert!(failures.contains(step), "nothing is kept of {step}: {failures}");
+    }
+    let passwords = ["pw-0-secret", "pw-1-secret", "pw-2-secret", "pw-3-secret"];
+    // `w-0:pw-0-secret` and so on, and `us:client-1234567890`.
+    let basic = ["dy0wOnB3LTAtc2VjcmV0", "dy0xOnB3LTEtc2VjcmV0", "dXM6Y2xpZW50LTEyMzQ1Njc4OTA="];
+    let others = ["bearer-1234567890", "client-1234567890", "oat-1234567890", "ort-1234567890", "cookie-1234567890"];
+    assert_nowhere(&desk, &ended, &[&passwords[..], &basic[..], &others[..]].concat());
+}

@@ -391,6 +391,6 @@ pub(super) fn selection(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<(&'s
 pub(super) const SPECS: &[(&str, &Spec)] = &[("of", &OF), ("containment", &containment::CONTAINMENT)];
 
 /// The keys of an objective, for the schema.
-pub(super) const OBJECTIVE_KEYS: &[&[&str]] = &[KEYS, STATS, &["containment"]];
+pub(super) const OBJECTIVE_KEYS: &[&[&str]] = &[KEYS, STATS, &["containment"], watched::OWN_KEYS];
 /// Keys that are percentiles, as a pattern.
 pub(super) const PERCENTILE_KEYS: &str = r"^((service|connect)_)?p(\([0-9.]+\)|[0-9.]+)$";

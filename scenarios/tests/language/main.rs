@@ -3,6 +3,7 @@
 mod aborts;
 mod clinic;
 mod compiled;
+mod diagnostic_codes;
 mod environment;
 mod explained;
 mod faults;
@@ -17,6 +18,7 @@ mod profiles;
 mod properties;
 mod requests;
 mod review;
+mod rfc9535;
 mod shapes;
 mod stored;
 mod transport;

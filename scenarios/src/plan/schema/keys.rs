@@ -23,7 +23,6 @@ pub(super) fn of(definition: &str) -> &'static [Key] {
 pub(super) const TABLES: &[(&str, &[Key])] = &[
     ("file", FILE),
     ("target", TARGET),
-    ("watch", WATCH),
     ("tls", TLS),
     ("limits", LIMITS),
     (
@@ -273,11 +272,6 @@ const FILE: &[Key] = keys! {
     "sla": objectives, "What must hold. Without errors or availability here, `errors < 5%` is added.";
     "gate": gate, "What a whole suite (`run --all`) must show besides.";
     "waivers": waivers, "Misses that are let through for a while, with a name and a date.";
-};
-
-const WATCH: &[Key] = keys! {
-    "path": text, "The path, or a whole URL.";
-    "every": duration, "From one reading to the next. At least 1s; default 5s.";
 };
 
 const TARGET: &[Key] = keys! {

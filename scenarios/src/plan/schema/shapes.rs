@@ -196,7 +196,7 @@ pub(super) fn number_or_text() -> Json {
 
 /// Version of HTTP.
 pub(super) fn http() -> Json {
-    json!({ "enum": [1, 2, "1", "2", "h2c", "auto"] })
+    json!({ "anyOf": [{ "enum": [1, 2, "1", "2", "h2c", "auto"] }, refer("number_from_environment")] })
 }
 
 /// A status, a class such as `2xx`, or a list of them.

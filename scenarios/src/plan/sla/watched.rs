@@ -12,6 +12,9 @@ use crate::units;
 const KEYS: &[&str] = &["watch", "in", "warn", "must", "name", "for"];
 const STATS: &[&str] = &["max", "min", "mean", "variation", "growth", "returns"];
 
+/// What no other objective has.
+pub(super) const OWN_KEYS: &[&str] = &["watch", "for", "min", "variation", "growth", "returns"];
+
 /// Whether the entry is about a watched series.
 pub(super) fn is_one(entries: &[Entry]) -> bool {
     entries.iter().any(|e| e.key.text == "watch")
