@@ -73,7 +73,11 @@ pub fn played_steps(result: &RunResult) -> Vec<StepRow> {
         .map(|(index, (header, totals))| StepRow {
             index,
             journey: journey_name(result, header.journey),
-            step: plain(&header.name),
+            // On the new version of a canary a step has the name that it has on the old one.
+            step: match header.twin_of {
+                None => plain(&header.name),
+                Some(_) => format!("{} ({})", plain(&header.name), target_name(result, header.target)),
+            },
             target: target_name(result, header.target),
             counts: totals.counts,
             response: TimesRow::of_response(totals),

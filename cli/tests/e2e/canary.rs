@@ -42,8 +42,10 @@ fn a_good_version_takes_over_and_a_bad_one_is_stopped() {
     desk.write("bad.yaml", &scenario(&old, &bad));
     let run = desk.run(&["run", "bad.yaml", "--out", "bad"]);
     assert_eq!(run.code, 1, "{run}");
-    assert!(run.out.contains("the canary's step 25% failed, the new version is to be rolled back"), "{run}");
     let result = desk.result("bad");
+    let why = result["run"]["ending_reason"].as_str().unwrap_or_default();
+    assert!(why.starts_with("the canary's step 25% failed, the new version is to be rolled back"), "{run}");
+    assert!(run.out.contains("GET /thing (next)"), "the rows of both versions are told apart: {run}");
     assert_eq!((&result["run"]["ending"], &result["canary"][0]["played"]), (&"aborted".into(), &true.into()));
     let first = result["canary"][0]["new"]["errors"].as_f64().expect("a share");
     assert!(first > 0.99 && result["canary"][0]["old"]["errors"].as_f64() == Some(0.0), "{}", result["canary"]);
