@@ -31,6 +31,17 @@ fn axis(low: f64, high: f64, label: fn(f64) -> String) -> Axis {
     Axis { range: (first * step)..(end + step * 0.1), ticks, label }
 }
 
+/// Takes out the limits that are so far from the readings that these would lie flat on the edge beside them.
+fn far_away(limits: &mut Vec<LimitLine>, points: &[(f64, f64)]) -> Vec<String> {
+    let Some((low, high)) = points.iter().map(|p| (p.1, p.1)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
+        return Vec::new();
+    };
+    let room = 3.0 * (high - low).max(high.abs()).max(low.abs());
+    let (near, far) = std::mem::take(limits).into_iter().partition(|l| l.at >= low - room && l.at <= high + room);
+    *limits = near;
+    far.into_iter().map(|limit: LimitLine| limit.label).collect()
+}
+
 fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> ChartView {
     let every = series.points.len().div_ceil(MOST_POINTS).max(1);
     let points: Vec<(f64, f64)> = series.points.iter().step_by(every).copied().collect();
@@ -45,6 +56,7 @@ fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> Chart
             written = figures::like_limit(&o.limit.text);
         }
     }
+    let far = far_away(&mut limits, &points);
     let trend = trend_of(result, series);
     let values = points.iter().map(|p| p.1).chain(limits.iter().map(|l| l.at));
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
@@ -71,6 +83,10 @@ fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> Chart
             )
         }
         (None, _, None) => format!("{} readings", series.points.len()),
+    };
+    let note = match far.as_slice() {
+        [] => note,
+        far => format!("{note}; far outside this scale: {}", far.join(", ")),
     };
     let panel = Panel {
         description: format!("{}, over time", plain(&series.series)),
