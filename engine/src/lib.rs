@@ -177,6 +177,7 @@ fn conduct(
     raise_descriptor_limit();
     let (handover, messages) = queue();
     let threads = start_workers(&run, &header, workers, &setup.stop, &handover)?;
+    observer.begins(&header);
     let mut fold = Fold::new(header);
     store_aside(&run, setup.health_requests, &mut fold, &mut journal);
     let beside = match watching {

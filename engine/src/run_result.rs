@@ -2,6 +2,7 @@
 //! finished run, a killed run and a run read back from disk go through the same code.
 //! In: `fold`. Out: read by `reports`.
 
+mod canary;
 mod capacity;
 mod containment;
 mod messages;
@@ -9,6 +10,7 @@ mod phase;
 mod watched;
 mod windows;
 
+pub use canary::CanaryHeader;
 pub use capacity::{Capacity, Trial, TrialOutcome};
 pub use containment::{BlockHeader, ContainmentHeader, HealthyBlock};
 pub use messages::Messages;
@@ -103,6 +105,9 @@ pub struct RunHeader {
     /// Commands that were run at marks, and what came of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<MarkCommand>,
+    /// The phases are the steps of a canary: objectives have to hold at each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryHeader>,
     /// Who suffered the faults and when, where they were played in blocks; `None`: everybody, all the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containment: Option<ContainmentHeader>,
@@ -160,6 +165,9 @@ pub struct StepHeader {
     pub declared_control: bool,
     /// Response-time limits of the objectives that this step belongs to, ns ascending; `within` is aligned with it.
     pub limits_ns: Vec<u64>,
+    /// It is what this step is on the new version of a canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin_of: Option<usize>,
     /// It opens a WebSocket; its messages are counted apart.
     #[serde(default)]
     pub socket: bool,

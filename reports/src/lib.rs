@@ -4,6 +4,7 @@
 //! and the exit code.
 
 mod blocks;
+pub mod canary;
 pub mod capacity;
 mod coverage;
 pub mod exit_codes;

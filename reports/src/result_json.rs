@@ -40,6 +40,7 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
         "watched": result.watched.iter().map(watched).collect::<Vec<_>>(),
         "marks": crate::moments::json(result),
+        "canary": crate::canary::rows(result).iter().map(crate::canary::StepRow::json).collect::<Vec<_>>(),
     });
     let mut text = serde_json::to_string_pretty(&document).expect("a JSON value always serialises");
     text.push('\n');

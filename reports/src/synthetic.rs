@@ -110,6 +110,7 @@ pub fn run(seconds: u64, steps: Vec<Step>) -> RunResult {
         let journey = place(&mut result.header.journeys, step.journey);
         let target = place(&mut targets, step.target);
         result.header.steps.push(StepHeader {
+            twin_of: None,
             journey,
             name: step.name.clone(),
             target,
@@ -267,6 +268,7 @@ pub fn empty() -> RunResult {
             machine: "Linux 6.8, 2 processors".into(),
             phases: Vec::new(),
             ladder: false,
+            canary: None,
             capacity: None,
             marks: Vec::new(),
             watched: Vec::new(),
@@ -345,6 +347,7 @@ pub fn objective(stat: Stat, text: &str) -> Objective {
         waiver: None,
         each: None,
         watch: None,
+        confident: false,
     }
 }
 

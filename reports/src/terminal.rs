@@ -58,6 +58,7 @@ pub fn terminal_summary(result: &RunResult, verdict: &Verdict, colour: bool) -> 
     headline(&mut out, paint, result, verdict);
     objectives(&mut out, paint, verdict);
     capacity(&mut out, paint, result);
+    canary(&mut out, paint, result);
     phases(&mut out, paint, result);
     steps(&mut out, paint, result);
     streams(&mut out, paint, result);
@@ -186,6 +187,29 @@ fn capacity(out: &mut String, paint: Paint, result: &RunResult) {
             time(2),
         );
         line(out, &fit(&plain(&text), WIDTH));
+    }
+}
+
+fn canary(out: &mut String, paint: Paint, result: &RunResult) {
+    let rows = crate::canary::rows(result);
+    if rows.is_empty() {
+        return;
+    }
+    let title = format!(
+        "{:<16}{:>14}{:>11}{:>9}{:>11}{:>9}{:>11}{:>9}",
+        "Canary", "on the new", "sent: old", "new", "bad: old", "new", "p95: old", "new"
+    );
+    line(out, "");
+    line(out, &paint.title(&title));
+    for row in &rows {
+        let [users, sent_old, sent_new, bad_old, bad_new, p95_old, p95_new] = row.cells();
+        let name = fit(&row.name, 13);
+        line(
+            out,
+            &format!(
+                "  {name:<14}{users:>14}{sent_old:>11}{sent_new:>9}{bad_old:>11}{bad_new:>9}{p95_old:>11}{p95_new:>9}"
+            ),
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod assignment;
 mod auth;
+mod canary;
 mod gate;
 mod guard;
 mod hosts;
@@ -73,6 +74,7 @@ pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
     };
     let mut diagnostics = lowering.diagnostics;
     let trails = lowering.trails;
+    canary::lower(plan, &mut program, &mut diagnostics);
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
     program.abort_rules = objectives::abort_rules(plan, &program, &mut diagnostics);
     gate::waive(plan, &mut program.objectives, &mut diagnostics);
@@ -325,6 +327,7 @@ fn profiles(plan: &Plan) -> Vec<Profile> {
             fresh: p.fresh,
             network: p.network,
             moments: p.moments.clone(),
+            canary: None,
         })
         .collect()
 }

@@ -34,6 +34,9 @@ pub struct Objective {
     /// The watched series that it is about; `None` for what the tester itself measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Watch>,
+    /// `mode: confident`: the whole interval has to lie on the good side of the limit, not the figure alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confident: bool,
 }
 
 /// A watched series.
@@ -221,6 +224,11 @@ impl Stat {
     pub fn has_windows(self) -> bool {
         !matches!(self, Self::Capacity | Self::RateLimit | Self::Watched(_) | Self::Containment(_))
             && !self.is_of_outages()
+    }
+
+    /// Whether its figure has an interval that `mode: confident` can ask for.
+    pub fn has_interval(self) -> bool {
+        self.has_windows() && self != Self::Max
     }
 
     /// Whether the figure follows from when it was up and when down.

@@ -426,6 +426,15 @@ pub(crate) struct ProfilePlan {
     pub moments: Vec<Moment>,
     /// By its preset or its name a soak.
     pub soak: bool,
+    pub canary: Option<CanaryPlan>,
+}
+
+/// `new`, `old` and `steps` of a canary; names are resolved when the program is made.
+#[derive(Clone, Debug)]
+pub(crate) struct CanaryPlan {
+    pub new: Scalar,
+    pub old: Option<Scalar>,
+    pub shares: Vec<f64>,
 }
 
 /// An objective as written.
@@ -438,6 +447,7 @@ pub(crate) struct ObjectivePlan {
     pub must: bool,
     pub name: Option<Scalar>,
     pub each: Option<crate::objective::Each>,
+    pub confident: bool,
     /// The watched series, and where it stands in the file.
     pub watch: Option<(crate::objective::Watch, Scalar)>,
 }

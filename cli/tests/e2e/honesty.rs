@@ -127,7 +127,8 @@ fn a_scanner_that_misses_a_layer_makes_the_run_inconclusive() {
         assert_eq!(missed > 0, is_blind, "{layer}: {calibration}");
         if is_blind {
             assert_eq!(ended.code, 3, "{layer}: {ended}");
-            assert!(ended.out.contains("so its silence means nothing"), "{ended}");
+            let reasons = result["verdict"]["reasons"].to_string();
+            assert!(reasons.contains("so its silence means nothing"), "{reasons}");
         }
     }
 }

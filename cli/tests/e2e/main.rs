@@ -10,6 +10,7 @@ mod server;
 
 mod aborts;
 mod broken_files;
+mod canary;
 mod check;
 mod command_line;
 mod counts;

@@ -31,15 +31,15 @@ fn axis(low: f64, high: f64, label: fn(f64) -> String) -> Axis {
     Axis { range: (first * step)..(end + step * 0.1), ticks, label }
 }
 
-/// Takes out the limits that are so far from the readings that these would lie flat on the edge beside them.
-fn far_away(limits: &mut Vec<LimitLine>, points: &[(f64, f64)]) -> Vec<String> {
-    let Some((low, high)) = points.iter().map(|p| (p.1, p.1)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
-        return Vec::new();
-    };
-    let room = 3.0 * (high - low).max(high.abs()).max(low.abs());
-    let (near, far) = std::mem::take(limits).into_iter().partition(|l| l.at >= low - room && l.at <= high + room);
-    *limits = near;
-    far.into_iter().map(|limit: LimitLine| limit.label).collect()
+/// The values that can be drawn beside these without pressing them flat: four times their own spread to either side, and
+/// at least as far as half of the largest. Everything, when there are none.
+fn near(points: &[(f64, f64)]) -> (f64, f64) {
+    let (low, high) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (_, v)| (l.min(*v), h.max(*v)));
+    if !low.is_finite() {
+        return (f64::NEG_INFINITY, f64::INFINITY);
+    }
+    let reach = (4.0 * (high - low)).max(low.abs().max(high.abs()) / 2.0);
+    (low - reach, high + reach)
 }
 
 fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> ChartView {
@@ -56,9 +56,10 @@ fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> Chart
             written = figures::like_limit(&o.limit.text);
         }
     }
-    let far = far_away(&mut limits, &points);
     let trend = trend_of(result, series);
-    let values = points.iter().map(|p| p.1).chain(limits.iter().map(|l| l.at));
+    let (from, to) = near(&points);
+    // A limit far off would press the line flat: it is told at the edge instead.
+    let values = points.iter().map(|p| p.1).chain(limits.iter().map(|l| l.at).filter(|at| (from..=to).contains(at)));
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     let (low, high) = if low.is_finite() { (low, high) } else { (0.0, 1.0) };
     let mut drawn = Vec::new();
@@ -83,10 +84,6 @@ fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> Chart
             )
         }
         (None, _, None) => format!("{} readings", series.points.len()),
-    };
-    let note = match far.as_slice() {
-        [] => note,
-        far => format!("{note}; far outside this scale: {}", far.join(", ")),
     };
     let panel = Panel {
         description: format!("{}, over time", plain(&series.series)),

@@ -14,7 +14,7 @@ mod validity;
 pub(crate) mod watched;
 pub(crate) mod windows;
 
-pub(crate) use objectives::outcome_at;
+pub(crate) use objectives::{missed_at, outcome_at};
 
 use crate::figures::counted;
 use crate::verdict::{IsolationState, JudgedObjective, ObjectiveOutcome, Outcome, ValidityState, Verdict};

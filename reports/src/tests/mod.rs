@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::too_many_lines)] // a failed unwrap is a failed test; a table is as long as its cases
 
+mod canary;
 mod capacity;
 mod containment;
 mod judging;

@@ -31,6 +31,7 @@ pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnosti
             waiver: None,
             each: written.each.clone(),
             watch: watched(plan, written, mistakes),
+            confident: written.confident,
         });
     }
     contained(plan, mistakes);
@@ -84,6 +85,7 @@ fn implicit(program: &Program, objectives: &[Objective]) -> Option<Objective> {
         waiver: None,
         each: None,
         watch: None,
+        confident: false,
     })
 }
 

@@ -90,6 +90,7 @@ impl Builder<'_, '_> {
             upgrade: None,
             guard,
             whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
+            twins: Vec::new(),
         });
         number
     }
@@ -326,6 +327,7 @@ impl Builder<'_, '_> {
                 tags: tags.collect(),
                 probe,
                 control: plan.expect.marker,
+                twin_of: None,
                 socket: false,
             });
             return self.lowering.steps.len() - 1;

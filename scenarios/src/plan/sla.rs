@@ -1,6 +1,7 @@
 //! `sla:`: the objectives as written.
 //! In: the list. Out: [`ObjectivePlan`]s; names in `of` and `in` are resolved when the program is made.
 
+mod confidence;
 mod containment;
 mod watched;
 mod windows;
@@ -21,7 +22,7 @@ pub(crate) struct Limits {
     pub warn: Option<Limit>,
 }
 
-const KEYS: &[&str] = &["of", "in", "warn", "must", "name", "each", "share"];
+const KEYS: &[&str] = &["of", "in", "warn", "must", "name", "each", "share", "mode"];
 
 const STATS: &[&str] = &[
     "p50",
@@ -93,6 +94,7 @@ fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
                 must: true,
                 name: None,
                 each: None,
+                confident: false,
                 watch: None,
             });
         }
@@ -136,7 +138,9 @@ fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
     let limit = limit_of(reader, entry, stat)?;
     let warn = fields.entry("warn").and_then(|warn| warning(reader, warn, stat, &limit));
     let each = windows::read(reader, fields, stat);
-    Some(ObjectivePlan { span, of, limits: Limits { stat, limit, warn }, profiles, must, name, each, watch: None })
+    let confident = confidence::read(reader, fields, stat);
+    let limits = Limits { stat, limit, warn };
+    Some(ObjectivePlan { span, of, limits, profiles, must, name, each, confident, watch: None })
 }
 
 /// The keys that are statistics; `None` when a key stands for something that is not built yet.

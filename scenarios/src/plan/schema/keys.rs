@@ -499,7 +499,7 @@ const PROFILE: &[Key] = keys! {
     "arrivals": arrivals, "Iterations that start per time (open load), such as `20/s`; a list of rungs, or the range of `preset: capacity`, `1/s..40/s`.";
     "stages": stages, "Levels one after the other, all `users` or all `arrivals`.";
     "for": duration, "How long, warm-up not counted.";
-    "each": duration, "The length of each rung of a ladder.";
+    "each": duration, "The length of each rung of a ladder, or of each step of a canary.";
     "hold": duration, "The length of each trial of a capacity search.";
     "spacing": spacing, "How arrivals are spaced: `even` or `poisson`.";
     "max_users": positive, "Most users of an open load at once, 1 to 1,000,000. Default 1000; an arrival that finds none idle is dropped and counted.";
@@ -515,7 +515,9 @@ const PROFILE: &[Key] = keys! {
     "share_connections": whole, "So many connections for all users.";
     "at": moments, "Moments on the timeline: `{ 2m: { mark: restart } }`.";
     "extends": text, "Another profile that this one changes.";
-    "new": any, "The addresses of the new version, for `preset: canary`.";
+    "new": text, "With `preset: canary`: the target with the new version.";
+    "old": text, "With `preset: canary`: the target that it takes over from. Default: each journey's own.";
+    "steps": texts, "With `preset: canary`: the growing shares of the users that it serves. Default [5%, 25%, 50%, 100%].";
 };
 
 const FAULTS: &[Key] = keys! {
@@ -539,6 +541,7 @@ const OBJECTIVE: &[Key] = keys! {
     "must": flag, "`false`: a miss warns instead of failing. Default `true`.";
     "name": text, "Its name in reports.";
     "each": duration, "It has to hold in every window of this length.";
+    "mode": mode, "`confident`: the whole 95% interval has to keep the limit, not the figure alone. Default `point`.";
     "mean": limit, "The mean response time, `< 100ms`.";
     "max": limit, "The largest response time.";
     "min": limit, "The smallest response time.";

@@ -119,6 +119,7 @@ words!(
     cookies: ["per_user", "per_iteration"],
     connections: ["per_user", "per_iteration"],
     isolation: ["required", "report"],
+    mode: ["point", "confident"],
     spacing: ["even", "poisson"],
     how: ["reset", "close"],
     reuse: ["wrap"],

@@ -38,7 +38,8 @@ pub(super) fn read(reader: &mut Reader<'_>, entries: &[Entry], span: crate::Span
     let Some(inner) = reader.fields(&entry.value, entry.key.span, &CONTAINMENT) else {
         return Vec::new();
     };
-    if inner.entry("errors").is_none() && inner.entry("mean").is_none() {
+    // An unknown key has been said; that nothing else is there is no mistake of its own.
+    if matches!(&entry.value, crate::syntax::Node::Map(entries, _) if entries.is_empty()) {
         reader.push(
             Diagnostic::error("no-statistic", entry.key.span, "this objective limits nothing")
                 .help("write for example `containment: { errors: < 1pp, mean: < 20% }`"),
@@ -55,6 +56,7 @@ pub(super) fn read(reader: &mut Reader<'_>, entries: &[Entry], span: crate::Span
             name.text = format!("{} ({key})", name.text);
         }
         plans.push(ObjectivePlan {
+            confident: false,
             span,
             of: Vec::new(),
             limits: Limits { stat: Stat::Containment(harm), limit, warn: None },
