@@ -12,7 +12,7 @@ use crate::load::cohorts::Cohorts;
 use crate::load::deal::{Seat, seats};
 use crate::user::Prepared;
 use scenarios::expr::Slot;
-use scenarios::program::{Profile, Program};
+use scenarios::program::{Profile, Program, SaveSource};
 use scenarios::value::Value;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -59,6 +59,8 @@ pub struct Run {
     pub origins: Vec<Option<url::Origin>>,
     /// Iterations (closed load) or arrivals (open load) after which the run ends; `None`: its length alone ends it.
     pub most_iterations: Option<u64>,
+    /// By target: cookies that some step saves as a credential.
+    pub credential_cookies: Vec<Vec<String>>,
     /// Set by a `stop: run` step: who asked.
     pub ended_by: OnceLock<String>,
     /// Looks on, when one user is traced.
@@ -109,6 +111,7 @@ impl Run {
             most_iterations: None,
             ended_by: OnceLock::new(),
             origins: program.targets.iter().map(|t| url::Url::parse(&t.url).ok().map(|u| u.origin())).collect(),
+            credential_cookies: credential_cookies(&program),
             tracer: None,
             cohorts: Cohorts::plan(&program, &profile, seed),
             program,
@@ -126,6 +129,21 @@ impl Run {
             Some(user) => format!("user {user}"),
         }
     }
+}
+
+/// By target: the cookies that some step saves as a credential.
+fn credential_cookies(program: &Program) -> Vec<Vec<String>> {
+    let mut names = vec![Vec::new(); program.targets.len()];
+    for request in &program.requests {
+        for save in request.saves.iter().filter(|save| save.credential) {
+            if let SaveSource::Cookie(name) = &save.source
+                && !names[request.target].contains(name)
+            {
+                names[request.target].push(name.clone());
+            }
+        }
+    }
+    names
 }
 
 fn secret_slots(program: &Program) -> Vec<Vec<Slot>> {

@@ -14,6 +14,8 @@ const WIDTH: usize = 100;
 /// Most kinds of error and most leak groups on screen; the report shows all.
 const MOST_ERRORS: usize = 10;
 const MOST_LEAKS: usize = 3;
+/// Most further leak groups that are named.
+const MOST_NAMED: usize = 7;
 
 /// ANSI colours; all empty when colours are off.
 #[derive(Clone, Copy)]
@@ -367,13 +369,24 @@ fn isolation(out: &mut String, paint: Paint, result: &RunResult, verdict: &Verdi
     for group in result.isolation.groups.iter().take(MOST_LEAKS) {
         leak_group(out, paint, result, group);
     }
-    let rest = result.isolation.groups.len().saturating_sub(MOST_LEAKS);
+    // The others by name: which detectors spoke must be seen without opening the report.
+    for group in result.isolation.groups.iter().skip(MOST_LEAKS).take(MOST_NAMED) {
+        group_line(out, paint, result, group);
+    }
+    let rest = result.isolation.groups.len().saturating_sub(MOST_LEAKS + MOST_NAMED);
     if rest > 0 {
         line(out, &format!("  and {} in the report", counted(rest as u64, "further group")));
     }
 }
 
 fn leak_group(out: &mut String, paint: Paint, result: &RunResult, group: &LeakGroup) {
+    group_line(out, paint, result, group);
+    if let Some(example) = group.examples.first() {
+        leak_example(out, example);
+    }
+}
+
+fn group_line(out: &mut String, paint: Paint, result: &RunResult, group: &LeakGroup) {
     let text = format!(
         "{} {} × {} at {} ({}), first after {}",
         tier_word(group.key.tier),
@@ -385,9 +398,6 @@ fn leak_group(out: &mut String, paint: Paint, result: &RunResult, group: &LeakGr
     );
     for part in wrap(&plain(&text), WIDTH - 2, 2) {
         line(out, &format!("  {}", paint.title(&part)));
-    }
-    if let Some(example) = group.examples.first() {
-        leak_example(out, example);
     }
 }
 
@@ -405,7 +415,8 @@ fn leak_example(out: &mut String, example: &LeakRecord) {
     // A risk has no second party: it is the reader's own data that might reach somebody.
     if example.tier != Tier::Risk {
         say("owner", &party(&example.owner));
-        say("wrote", &example.owner.request);
+        let did = if example.owner.request.contains("its latest request") { "was at" } else { "wrote" };
+        say(did, &example.owner.request);
     }
     say("received", &fit(&example.excerpt, 160));
     say("why", &example.why);

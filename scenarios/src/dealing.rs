@@ -53,16 +53,16 @@ pub fn needed_accounts(program: &Program, profile: &Profile) -> Vec<usize> {
         if let Some(role) = journey.role {
             needed[role] += users;
             // Whoever switches takes a free row before it gives back its own.
-            needed[role] += usize::from(users > 0 && !spare[role] && switches(journey));
-            spare[role] |= users > 0 && switches(journey);
+            needed[role] += usize::from(users > 0 && !spare[role] && switches(journey, profile));
+            spare[role] |= users > 0 && switches(journey, profile);
         }
     }
     needed
 }
 
-/// Whether a journey has a `switch_account`.
-fn switches(journey: &Journey) -> bool {
-    journey.ops.iter().any(|op| matches!(op, Op::SwitchAccount))
+/// Whether users of a journey change their account, by a step or by a fault of the profile.
+fn switches(journey: &Journey, profile: &Profile) -> bool {
+    profile.faults.switch_account > 0.0 || journey.ops.iter().any(|op| matches!(op, Op::SwitchAccount))
 }
 
 /// The roles that are short of accounts in `profile`; a role with `reuse: wrap` never is, unless its users switch accounts.
@@ -72,7 +72,7 @@ pub(crate) fn shortages(program: &Program, profile: &Profile) -> Vec<Shortage> {
         .enumerate()
         .filter(|(number, needed)| {
             let role = &program.roles[*number];
-            let is_switched = program.journeys.iter().any(|j| j.role == Some(*number) && switches(j));
+            let is_switched = program.journeys.iter().any(|j| j.role == Some(*number) && switches(j, profile));
             (!role.wrap || is_switched) && *needed > role.accounts.len()
         })
         .map(|(role, needed)| Shortage {

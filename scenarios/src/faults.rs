@@ -44,6 +44,8 @@ pub struct Faults {
     pub oversize_headers: f64,
     /// `client_id()` counts 1, 2, 3 … for each user.
     pub equal_ids: bool,
+    /// Share of the iterations after which the user goes on as another account of its role.
+    pub switch_account: f64,
     /// Share of the users that suffer all this, above 0 and below 1; everybody when `None`.
     pub cohort: Option<f64>,
 }
@@ -67,6 +69,7 @@ impl Faults {
             ("large_body", self.large_body),
             ("malformed", self.malformed),
             ("oversize_headers", self.oversize_headers),
+            ("switch_account", self.switch_account),
         ];
         words.extend(shares.iter().filter(|(_, share)| *share > 0.0).map(|(name, share)| (*name, percent(*share))));
         if self.equal_ids {

@@ -15,6 +15,7 @@ mod check;
 mod command_line;
 mod counts;
 mod demo;
+mod detectors;
 mod gates;
 mod honesty;
 mod hostile_targets;

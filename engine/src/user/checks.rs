@@ -26,7 +26,9 @@ impl VirtualUser {
     ) -> (Class, Option<Failure>, String) {
         let run = std::sync::Arc::clone(&self.run);
         let plan = &run.program.requests[request];
-        match self.check(plan, request, answer, seen, recorder) {
+        let outcome = self.check(plan, request, answer, seen, recorder);
+        self.check_issued_cookies(plan, answer, recorder);
+        match outcome {
             Ok(()) => (Class::Ok, None, String::new()),
             Err(Wrong(failure, detail)) => (Class::Failed, Some(failure), detail),
         }
@@ -41,6 +43,23 @@ impl VirtualUser {
         recorder: &mut Recorder,
     ) -> Result<(), Wrong> {
         let json = &self.run.prepared[request].wanted.read(answer.document());
+        let mut are_identities_judged = false;
+        let outcome = self.check_all(plan, request, (answer, json), seen, &mut are_identities_judged, recorder);
+        if outcome.is_err() && !are_identities_judged && !plan.identities.is_empty() {
+            self.check_identities_of_failed(plan, request, json, answer, recorder);
+        }
+        outcome
+    }
+
+    fn check_all(
+        &mut self,
+        plan: &Request,
+        request: usize,
+        (answer, json): (&Answer<'_>, &Json),
+        seen: Seen,
+        are_identities_judged: &mut bool,
+        recorder: &mut Recorder,
+    ) -> Result<(), Wrong> {
         self.check_crossed(plan, json, answer, recorder)?;
         check_status(plan, answer.status)?;
         self.check_echo(plan, json, answer)?;
@@ -55,7 +74,7 @@ impl VirtualUser {
         self.check_json(plan, json, answer, recorder)?;
         let controlled = match plan.expect.marker {
             None => true,
-            Some(Control::Own) => seen.own,
+            Some(Control::Own) => seen.own || self.writes.is_first_unknown(),
             Some(Control::Permitted) => seen.own || seen.permitted,
             Some(Control::Latest) => {
                 self.check_latest(seen)?;
@@ -65,6 +84,7 @@ impl VirtualUser {
         if !controlled {
             return Err(Wrong(Failure::Marker, "no marker came back that the user may see".into()));
         }
+        *are_identities_judged = true;
         self.check_identities(plan, request, json, answer, recorder)?;
         self.save(plan, json, answer)?;
         self.check_that(plan, answer, recorder)?;
@@ -205,7 +225,7 @@ pub(super) fn page(plan: &Request, answer: &Answer<'_>) -> Option<Page> {
 }
 
 /// The value of the last cookie of this name that the answer sets.
-fn cookie(name: &str, answer: &Answer<'_>) -> Option<Value> {
+pub(super) fn cookie(name: &str, answer: &Answer<'_>) -> Option<Value> {
     let set = answer.headers.get_all(http::header::SET_COOKIE).iter().rev();
     let mut pairs = set.filter_map(|value| {
         let text = value.to_str().ok()?;

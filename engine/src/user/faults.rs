@@ -24,12 +24,12 @@ pub(super) fn stream(seed: u64, index: u32) -> Pcg64 {
 }
 
 impl VirtualUser {
-    fn is_hit(&mut self, share: f64) -> bool {
+    pub(super) fn is_hit(&mut self, share: f64) -> bool {
         share > 0.0 && self.fault_random.random_bool(share.min(1.0))
     }
 
     /// Whether this user is to suffer the profile's faults now.
-    fn suffers(&self) -> bool {
+    pub(super) fn suffers(&self) -> bool {
         self.run.cohorts.as_ref().is_none_or(|cohorts| cohorts.suffers(self.index, self.due))
     }
 

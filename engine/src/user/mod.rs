@@ -325,6 +325,7 @@ impl VirtualUser {
         }
         self.due = due;
         self.iteration_due = due;
+        self.may_draw_switch();
         if self.fresh().cookies && self.ready {
             // A new visitor: nothing is known of the one before.
             self.leave();
@@ -463,6 +464,9 @@ impl VirtualUser {
                 None
             }
             Section::Steps => {
+                if self.is_made_to_switch() {
+                    return None;
+                }
                 self.completed(recorder);
                 Some(Effect::IterationOver(self.next_start(self.due)))
             }

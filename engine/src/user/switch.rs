@@ -22,6 +22,8 @@ pub(super) struct Switch {
     former: Option<(u32, Nanos)>,
     /// Digests of the credentials that this user held as other accounts.
     held: Vec<u128>,
+    /// Whether the fault was drawn in this iteration.
+    is_drawn: bool,
 }
 
 impl Switch {
@@ -49,6 +51,28 @@ impl VirtualUser {
     /// Whether an iteration is under way, a change of account in its middle included.
     pub(super) fn is_in_iteration(&self) -> bool {
         matches!(self.section, Section::Before | Section::Steps) || self.switch.is_under_way()
+    }
+
+    /// A new iteration: the fault may be drawn at its end.
+    pub(super) fn may_draw_switch(&mut self) {
+        self.switch.is_drawn = false;
+    }
+
+    /// The fault `switch_account`, at the end of an iteration: answers whether the user logs out to go on as another
+    /// account. It comes back to the same place, where nothing is drawn a second time.
+    pub(super) fn is_made_to_switch(&mut self) -> bool {
+        let share = self.run.profile.faults.switch_account;
+        let has_account = self.plan().role.is_some();
+        if share == 0.0 || !has_account || self.switch.is_drawn || !self.suffers() {
+            return false;
+        }
+        self.switch.is_drawn = true;
+        let is_hit = self.is_hit(share);
+        if is_hit {
+            self.pc -= 1;
+            self.log_out_to_switch();
+        }
+        is_hit
     }
 
     /// Goes to `after`, which logs out.

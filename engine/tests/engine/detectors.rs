@@ -423,7 +423,11 @@ profiles: { p: { users: USERS, for: 20s } }
 
 /// A target with sessions.
 fn switching(defect: &'static str, users: &str, rows: &str) -> RunResult {
-    let text = SWITCHING.replace("USERS", users).replace("ROWS", rows);
+    switching_by(SWITCHING, defect, users, rows)
+}
+
+fn switching_by(scenario: &str, defect: &'static str, users: &str, rows: &str) -> RunResult {
+    let text = scenario.replace("USERS", users).replace("ROWS", rows);
     let mut sessions: HashMap<String, String> = HashMap::new();
     let mut notes: HashMap<String, String> = HashMap::new();
     let mut first_on_seat: HashMap<String, String> = HashMap::new();
@@ -480,12 +484,33 @@ fn what_survives_a_switch_of_account_is_found_with_one_user_and_with_many() {
         let group = &result.isolation.groups[0];
         assert_eq!(result.header.steps[group.key.step].name, "GET /notes?after");
         assert_ne!(group.examples[0].reader.account, group.examples[0].owner.account);
+        assert!(group.examples[0].hint.starts_with("kept over a change of account"), "{}", group.examples[0].hint);
         assert!(result.faults.switch_account > 10);
         assert_eq!(found.len(), 1);
     }
     let fixed = switching("fixed", "3", "7");
     assert_eq!(found(&fixed), [("session-fixation", Tier::Suspect)]);
     assert!(!fixed.isolation.groups[0].examples[0].why.contains("session-of-seat"));
+}
+
+#[test]
+fn the_fault_switches_accounts_at_the_end_of_iterations() {
+    let by_fault = |share: &str| {
+        SWITCHING
+            .replace("      - switch_account: next\n", "")
+            .replace("    steps:\n", "    steps:\n      - GET /notes?first\n")
+            .replace("for: 20s", &format!("for: 20s, faults: {{ switch_account: {share} }}"))
+    };
+    for (share, low, high) in [("100%", 50, 80), ("30%", 8, 35), ("0%", 0, 0)] {
+        let result = switching_by(&by_fault(share), "none", "3", "9");
+        assert_eq!(found(&result), [], "{share}");
+        assert_eq!(result.totals().failed, 0, "{:?}", result.errors);
+        let switches = result.faults.switch_account;
+        assert!((low..=high).contains(&switches), "{switches} at {share} of {:?}", result.iterations);
+        assert_eq!(result.isolation.accounts > 3, share != "0%");
+    }
+    let result = switching_by(&by_fault("50%"), "context-survives", "1", "4");
+    assert_eq!(found(&result), [("foreign-marker", Tier::Proven)]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod aborts;
 mod answers;
 mod detectors;
 mod faults;
+mod field;
 mod flow;
 mod hostile;
 mod hostile_bodies;

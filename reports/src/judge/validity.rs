@@ -14,11 +14,15 @@ const UNJUDGED_LAG_NS: f64 = 100e6;
 const LAG_SHARE: f64 = 0.10;
 /// Pauses of a worker's loop, as a share of its time, from which on the run is void.
 const GAPS_SHARE: f64 = 0.001;
+/// The same where no time is judged.
+const UNJUDGED_GAPS_SHARE: f64 = 0.10;
 /// Waiting for a processor, as a share of the CPU time used, from which on the run is under strain.
 const QUEUE_SHARE: f64 = 0.20;
 /// The same as a share of all time: then users are kept waiting by us, and the run is void. A generator that is mostly
 /// idle may wait as long as it computes and still be on time; its lag tells.
 const STARVED_SHARE: f64 = 0.10;
+/// The same where no time is judged: what is counted then, leaks above all, does not change because we were late.
+const UNJUDGED_STARVED_SHARE: f64 = 0.50;
 /// Below this CPU time in all, the share of waiting says nothing.
 const QUEUE_LEAST_CPU_NS: u64 = 1_000_000_000;
 /// Share of the asked starts that may be missing through us.
@@ -36,8 +40,9 @@ pub fn judge(result: &RunResult, tightest_ns: Option<f64>) -> Validity {
     let mut void = broken_laws(result);
     let mut degraded = Vec::new();
     lag(lag_p99_ns, tightest_ns, &mut void, &mut degraded);
-    void.extend(gaps(health));
-    queue(health, &mut void, &mut degraded);
+    void.extend(gaps(health, if tightest_ns.is_some() { GAPS_SHARE } else { UNJUDGED_GAPS_SHARE }));
+    let starved = if tightest_ns.is_some() { STARVED_SHARE } else { UNJUDGED_STARVED_SHARE };
+    queue(health, starved, &mut void, &mut degraded);
     void.extend(asked(health));
     void.extend(generator_errors(result));
     if result.header.open && busy_max > BUSY_SHARE {
@@ -73,20 +78,20 @@ fn lag(p99: Option<u64>, tightest: Option<f64>, void: &mut Vec<String>, degraded
 }
 
 /// The worst worker decides: its users stood still, however well the others ran.
-fn gaps(health: &Health) -> Option<String> {
+fn gaps(health: &Health, most: f64) -> Option<String> {
     let worst = health.workers.iter().filter(|w| w.wall_ns > 0 && w.gaps_ns > 0).max_by_key(|w| w.gaps_ns)?;
     let share = worst.gaps_ns as f64 / worst.wall_ns as f64;
-    (share >= GAPS_SHARE).then(|| {
+    (share >= most).then(|| {
         format!(
             "a worker stood still for {} in pauses of 250 ms or more, {} of the run (limit {})",
             figures::time(worst.gaps_ns as f64),
             figures::share(share),
-            figures::share(GAPS_SHARE)
+            figures::share(most)
         )
     })
 }
 
-fn queue(health: &Health, void: &mut Vec<String>, degraded: &mut Vec<String>) {
+fn queue(health: &Health, starved: f64, void: &mut Vec<String>, degraded: &mut Vec<String>) {
     let sum = |of: fn(&WorkerHealth) -> u64| health.workers.iter().map(of).sum::<u64>();
     let (cpu, wait, wall) = (sum(|w| w.cpu_ns), sum(|w| w.queue_wait_ns), sum(|w| w.wall_ns));
     let of_cpu = wait as f64 / cpu.max(1) as f64;
@@ -100,7 +105,7 @@ fn queue(health: &Health, void: &mut Vec<String>, degraded: &mut Vec<String>) {
         figures::share(QUEUE_SHARE),
         figures::share(of_wall)
     );
-    if of_wall > STARVED_SHARE { void.push(reason) } else { degraded.push(reason) }
+    if of_wall > starved { void.push(reason) } else { degraded.push(reason) }
 }
 
 fn asked(health: &Health) -> Option<String> {

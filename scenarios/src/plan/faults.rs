@@ -18,9 +18,10 @@ const FAULTS: Spec = Spec {
         "malformed",
         "oversize_headers",
         "equal_ids",
+        "switch_account",
         "cohort",
     ],
-    not_yet: &["same_url_burst", "switch_account"],
+    not_yet: &["same_url_burst"],
 };
 
 const ABANDON: Spec = Spec { what: "`abandon`", keys: &["chance", "after", "how"], not_yet: &[] };
@@ -39,6 +40,7 @@ pub(super) fn chaos() -> Faults {
         malformed: 0.01,
         oversize_headers: 0.01,
         equal_ids: false,
+        switch_account: 0.0,
         cohort: None,
     }
 }
@@ -62,6 +64,7 @@ pub(super) fn read(reader: &mut Reader<'_>, profile: Fields<'_>, silent: Faults)
         ("large_body", &mut faults.large_body),
         ("malformed", &mut faults.malformed),
         ("oversize_headers", &mut faults.oversize_headers),
+        ("switch_account", &mut faults.switch_account),
     ] {
         if let Some(entry) = fields.entry(key) {
             *share = self::share(reader, &entry.value, entry.key.span, key).unwrap_or(*share);

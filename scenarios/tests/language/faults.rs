@@ -25,7 +25,7 @@ fn nothing_is_provoked_unless_the_file_says_so() {
 #[test]
 fn shares_are_read_as_written() {
     let read = faults(
-        "{ users: 1, for: 1m, faults: { abandon: 5%, reconnect: 2%, slow_reader: 1%, think_zero: 10%, large_body: 3%, malformed: 4%, oversize_headers: 0.5%, equal_ids: true } }",
+        "{ users: 1, for: 1m, faults: { abandon: 5%, reconnect: 2%, slow_reader: 1%, think_zero: 10%, large_body: 3%, malformed: 4%, oversize_headers: 0.5%, equal_ids: true, switch_account: 6% } }",
     );
     let expected = Faults {
         abandon: abandon(0.05, None, GiveUp::Reset),
@@ -36,13 +36,15 @@ fn shares_are_read_as_written() {
         malformed: 0.04,
         oversize_headers: 0.005,
         equal_ids: true,
+        switch_account: 0.06,
         cohort: None,
     };
     assert_eq!(read, expected);
     let words = read.in_words();
     assert_eq!(words[0], ("abandon", "5% by reset".into()));
     assert_eq!(words[6], ("oversize_headers", "0.5%".into()));
-    assert_eq!(words[7], ("equal_ids", "on".into()));
+    assert_eq!(words[7], ("switch_account", "6%".into()));
+    assert_eq!(words[8], ("equal_ids", "on".into()));
 }
 
 #[test]

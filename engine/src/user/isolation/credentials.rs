@@ -6,53 +6,78 @@ use crate::client::answer::Answer;
 use crate::isolation::credentials::Issue;
 use crate::record::Recorder;
 use crate::run_result::Tier;
-use crate::user::VirtualUser;
-use scenarios::program::Request;
+use crate::user::{VirtualUser, checks};
+use scenarios::program::{Request, SaveSource};
 use scenarios::value::Value;
 
 impl VirtualUser {
     /// Declared credentials: never issued to two accounts.
     pub(in crate::user) fn check_credentials(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) {
-        for save in plan.saves.iter().filter(|s| s.credential) {
-            let value = &self.slots[usize::from(save.slot)];
-            let text = value.to_string();
-            if is_no_credential(value, &text) || save.default.as_ref() == Some(value) {
-                continue;
+        for save in plan.saves.iter().filter(|s| s.credential && !matches!(s.source, SaveSource::Cookie(_))) {
+            let value = self.slots[usize::from(save.slot)].clone();
+            if save.default.as_ref() != Some(&value) {
+                let spot = Spot::one("body", b"");
+                self.check_issued(plan, (&save.name, &value), spot, answer, recorder);
             }
-            let digest = self.run.mint.digest(text.as_bytes());
-            if self.switch.held(digest) {
-                self.report_fixation(plan, &save.name, answer, recorder);
-                continue;
-            }
-            let before = self.run.credentials.evictions();
-            let issue = Issue { account: self.account, step: plan.step, at: answer.times.done };
-            let Some(earlier) = self.run.credentials.issue(digest, issue) else {
-                recorder.interval().isolation.credential_evictions += self.run.credentials.evictions() - before;
-                continue;
-            };
-            let spot = Spot::one("body", b"");
-            let key = self.key("credential", Tier::Proven, plan.step, spot.kind);
-            recorder.leak(key.clone(), || {
-                let mut owner = self.party(earlier.account, None);
-                self.place(&mut owner, earlier.step);
-                owner.request = format!("{} issued it at {:.3} s", owner.step, earlier.at as f64 / 1e9);
-                let why = format!(
-                    "`{}` was issued to {} before and now to {}",
-                    save.name,
-                    owner.account,
-                    self.name(self.account)
-                );
-                self.evidence(
-                    &key,
-                    &Origin::of(plan, answer),
-                    spot,
-                    (0, 0),
-                    owner,
-                    &why,
-                    "credential handed to two users",
-                )
-            });
         }
+    }
+
+    /// Cookies that some step of the file saves as a credential: a cache hands them out at any step, so they are
+    /// looked at wherever the target sets them, in answers that are wrong in other ways too.
+    pub(in crate::user) fn check_issued_cookies(
+        &mut self,
+        plan: &Request,
+        answer: &Answer<'_>,
+        recorder: &mut Recorder,
+    ) {
+        let run = std::sync::Arc::clone(&self.run);
+        let names = &run.credential_cookies[plan.target];
+        if names.is_empty() || !answer.headers.contains_key(http::header::SET_COOKIE) {
+            return;
+        }
+        for name in names {
+            if let Some(value) = checks::cookie(name, answer) {
+                self.check_issued(plan, (name, &value), Spot::one("cookie", b""), answer, recorder);
+            }
+        }
+    }
+
+    fn check_issued(
+        &mut self,
+        plan: &Request,
+        (name, value): (&str, &Value),
+        spot: Spot<'_>,
+        answer: &Answer<'_>,
+        recorder: &mut Recorder,
+    ) {
+        let text = value.to_string();
+        if is_no_credential(value, &text) {
+            return;
+        }
+        let digest = self.run.mint.digest(text.as_bytes());
+        if self.switch.held(digest) {
+            self.report_fixation(plan, name, answer, recorder);
+            return;
+        }
+        let before = self.run.credentials.evictions();
+        let issue = Issue { account: self.account, step: plan.step, at: answer.times.done };
+        let Some(earlier) = self.run.credentials.issue(digest, issue) else {
+            recorder.interval().isolation.credential_evictions += self.run.credentials.evictions() - before;
+            return;
+        };
+        let key = self.key("credential", Tier::Proven, plan.step, spot.kind);
+        recorder.leak(key.clone(), || {
+            let mut owner = self.party(earlier.account, None);
+            self.place(&mut owner, earlier.step);
+            owner.request = format!("{} issued it at {:.3} s", owner.step, earlier.at as f64 / 1e9);
+            let why = format!("`{name}` was issued to {} before and now to {}", owner.account, self.name(self.account));
+            let hint = if earlier.step == plan.step && spot.kind == "cookie" {
+                "credential handed to two users: a cached answer with its cookie, or a session shared by two log-ins"
+            } else {
+                "credential handed to two users"
+            };
+            self.evidence(&key, &Origin::of(plan, answer), spot, (0, 0), owner, &why, hint)
+        });
     }
 
     /// A value that this user held as another account lives on: whoever planted it before the log-in is in.

@@ -120,18 +120,30 @@ impl VirtualUser {
     }
 }
 
-/// What the answer's signature suggests.
-pub(super) fn hint(origin: &Origin<'_>) -> &'static str {
-    let header = |name: &str| origin.headers.and_then(|h| h.get(name)?.to_str().ok()).unwrap_or("");
-    let age = header("age").trim().parse::<u64>().is_ok();
-    let hit = ["x-cache", "cf-cache-status", "x-cache-status", "cache-status"]
-        .iter()
-        .any(|name| header(name).to_ascii_lowercase().contains("hit"));
-    if hit || age {
-        "cached copy: the answer says that it comes from a cache"
-    } else if !origin.is_whole {
-        "memory of another answer in a broken one"
-    } else {
-        "no signature: a shared variable, a crossed connection or a session handed over"
+impl VirtualUser {
+    /// What the answer's signature suggests. `owner` is whose data came.
+    pub(super) fn hint(&self, origin: &Origin<'_>, owner: Option<u32>) -> &'static str {
+        let header = |name: &str| origin.headers.and_then(|h| h.get(name)?.to_str().ok()).unwrap_or("");
+        let age = header("age").trim().parse::<u64>().is_ok();
+        let hit = ["x-cache", "cf-cache-status", "x-cache-status", "cache-status"]
+            .iter()
+            .any(|name| header(name).to_ascii_lowercase().contains("hit"));
+        let faults = &self.run.profile.faults;
+        if hit || age {
+            "cached copy: the answer says that it comes from a cache"
+        } else if !origin.is_whole {
+            "memory of another answer in a broken one"
+        } else if owner.is_some_and(|o| self.run.accounts.user_of(o) == Some(self.index)) {
+            "kept over a change of account: the owner is who this user was before `switch_account`, so a context or \
+             session of the connection outlives its user"
+        } else if faults.equal_ids && self.client_ids > 0 {
+            "no signature; ids of clients were equal in this run: an answer may be chosen by an id that clients count \
+             themselves"
+        } else if faults.abandon.is_some() {
+            "no signature; requests were given up in this run: a pooled connection may keep the answer of one. Play it \
+             without `abandon` to tell that from a shared variable"
+        } else {
+            "no signature: a shared variable, a crossed connection or a session handed over"
+        }
     }
 }

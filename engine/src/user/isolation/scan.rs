@@ -174,7 +174,7 @@ impl VirtualUser {
             let hint = match (is_probed, is_stored) {
                 (true, _) => "access control hole",
                 (_, true) => "stored contamination: it stands in the object itself, read after read",
-                _ => super::evidence::hint(origin),
+                _ => self.hint(origin, Some(leak.owner)),
             };
             let mut record = self.evidence(&key, origin, leak.spot, (leak.offset, 38), owner, &why, hint);
             record.decode.extend(leak.form.decoder().map(str::to_owned));

@@ -18,6 +18,8 @@ pub(in crate::user) struct Writes {
     pub(in crate::user) pending: Option<u16>,
     /// First marker of the newest write that was acknowledged.
     acknowledged: Option<u16>,
+    /// A write broke off before it was answered: whether it was made nobody knows.
+    is_unknown: bool,
 }
 
 impl Writes {
@@ -36,6 +38,11 @@ impl Writes {
         *self = Self::default();
     }
 
+    /// Nothing was ever acknowledged, and one write broke off: there may be nothing of mine to come back.
+    pub(in crate::user) fn is_first_unknown(&self) -> bool {
+        self.acknowledged.is_none() && self.is_unknown
+    }
+
     /// Whether marker number `count` is of the newest acknowledged write, or of a later one that was never answered.
     pub(in crate::user) fn is_latest(&self, count: u16) -> bool {
         self.acknowledged.is_none_or(|first| count.wrapping_sub(first) & NUMBERS <= NUMBERS / 2)
@@ -50,6 +57,7 @@ impl VirtualUser {
         if is_write && is_done && self.writes.pending.is_some() {
             self.writes.acknowledged = self.writes.pending;
         }
+        self.writes.is_unknown |= is_write && answer.ending != Ending::Complete && self.writes.pending.is_some();
     }
 
     /// `marker: latest`. Users that share an account overtake each other, so there any own marker will do.
@@ -70,7 +78,7 @@ mod tests {
 
     #[test]
     fn newer_is_newer_also_where_the_numbers_start_again() {
-        let writes = |acknowledged| Writes { pending: None, acknowledged };
+        let writes = |acknowledged| Writes { pending: None, acknowledged, is_unknown: false };
         assert!(writes(None).is_latest(5));
         for (first, count, expected) in
             [(5, 5, true), (5, 6, true), (5, 4, false), (NUMBERS, 0, true), (0, NUMBERS, false), (0, 16_000, true)]
