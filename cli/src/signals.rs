@@ -21,16 +21,27 @@ pub fn watch(stop: Arc<Stop>) {
 }
 
 /// Waits for the next Ctrl-C or SIGTERM.
-pub async fn next() -> std::io::Result<()> {
+async fn next() -> std::io::Result<()> {
+    listen()?.await;
+    Ok(())
+}
+
+/// Listens for Ctrl-C and SIGTERM from now on, inside a runtime; ready at the first that comes.
+///
+/// # Errors
+/// Signals cannot be watched.
+pub fn listen() -> std::io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut term = signal(SignalKind::terminate())?;
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => result,
-            _ = term.recv() => Ok(()),
-        }
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+        })
     }
     #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }

@@ -3,10 +3,11 @@
 use crate::Setup;
 use crate::clock::Clock;
 use crate::isolation::entitlement::exemptions;
-use crate::run_result::{MarkHeader, PhaseHeader, RunHeader, StepHeader, StreamTime, TargetHeader};
+use crate::load::cohorts::Cohorts;
+use crate::run_result::{CanaryHeader, MarkHeader, PhaseHeader, RunHeader, StepHeader, StreamTime, TargetHeader};
 use scenarios::Shape;
 use scenarios::objective::{Comparison, Limit, Selection, Stat};
-use scenarios::program::{Load, Profile, Program};
+use scenarios::program::{Load, Profile, Program, Stage};
 use std::collections::BTreeMap;
 
 /// Facts of a run that its caller knows and the engine does not.
@@ -46,7 +47,7 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         graceful_stop_ns: profile.graceful_stop_ns,
         scaled: facts.scaled,
         open: matches!(profile.load, Load::Open { .. }),
-        load: describe(&profile.load, profile.warm_up_ns),
+        load: load(program, profile),
         users: profile.load.most_users(),
         isolation_required: profile.isolation_required,
         faults: provoked(program, profile),
@@ -73,10 +74,11 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         watched: crate::scrape::expressions(program, profile),
         marks: marks(profile),
         commands: Vec::new(),
+        canary: canary(profile),
+        containment: Cohorts::plan(program, profile, setup.seed).map(|c| c.header(profile.load.most_users())),
     }
 }
 
-/// The end of each spike: of a stage with more load than the one before it and the one after it.
 /// Under which conditions it is played, for the report.
 fn notes(mut notes: Vec<String>, profile: &Profile) -> Vec<String> {
     if let Some(network) = &profile.network {
@@ -93,6 +95,7 @@ fn marks(profile: &Profile) -> Vec<MarkHeader> {
     marks
 }
 
+/// The end of each spike: of a stage with more load than the one before it and the one after it.
 fn spikes(profile: &Profile) -> Vec<MarkHeader> {
     if profile.shape != Shape::Plain {
         return Vec::new();
@@ -137,6 +140,7 @@ fn steps(program: &Program) -> Vec<StepHeader> {
             probe: step.probe,
             declared_control: step.control.is_some(),
             limits_ns: limits(program, index, step.probe),
+            twin_of: step.twin_of,
             socket: step.socket,
             stream_limits: stream_limits(program, index, step.probe),
         })
@@ -197,6 +201,25 @@ fn without_credentials(text: &str) -> String {
         }
         _ => text.to_owned(),
     }
+}
+
+fn canary(profile: &Profile) -> Option<CanaryHeader> {
+    let canary = profile.canary.as_ref()?;
+    let users = profile.load.most_users();
+    let on_new = |step| canary.users_on_new(step, users);
+    Some(CanaryHeader { new: canary.new, users: (0..canary.shares.len()).map(on_new).collect() })
+}
+
+/// The load in words.
+fn load(program: &Program, profile: &Profile) -> String {
+    let Some(canary) = &profile.canary else {
+        return describe(&profile.load, profile.warm_up_ns);
+    };
+    let stage = Stage { level: profile.load.most_users() as f64, duration_ns: profile.load.duration_ns(), ramp_ns: 0 };
+    let steps: Vec<String> = profile.phases().into_iter().map(|p| p.name).collect();
+    let new = program.targets.get(canary.new).map_or("?", |t| t.name.as_str());
+    let all = describe(&Load::Closed(vec![stage]), profile.warm_up_ns);
+    format!("{all}, of whom {} on {new}", steps.join(" → "))
 }
 
 fn describe(load: &Load, warm_up_ns: u64) -> String {

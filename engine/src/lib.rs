@@ -166,6 +166,8 @@ fn conduct(
         .map_err(RunError::Setup)?;
     run.most_iterations = most;
     run.tracer = tracer;
+    #[cfg(debug_assertions)]
+    blind_for_a_test(&mut run);
     let run = Arc::new(run);
     let mut journal = match &setup.folder {
         None => Journal::none(),
@@ -175,6 +177,7 @@ fn conduct(
     raise_descriptor_limit();
     let (handover, messages) = queue();
     let threads = start_workers(&run, &header, workers, &setup.stop, &handover)?;
+    observer.begins(&header);
     let mut fold = Fold::new(header);
     store_aside(&run, setup.health_requests, &mut fold, &mut journal);
     let beside = match watching {
@@ -258,6 +261,17 @@ fn start_workers(
                 .map_err(RunError::Worker)
         })
         .collect()
+}
+
+/// Tests of the whole program show that a scanner which misses a layer is noticed. No released program can do this.
+#[cfg(debug_assertions)]
+fn blind_for_a_test(run: &mut Run) {
+    use isolation::scanner::{Blind, Scanner};
+    let asked = std::env::var("WATERTIGHT_TEST_BLIND_TO").ok();
+    let layer = asked.and_then(|name| isolation::layers::ALL.into_iter().find(|layer| *layer == name));
+    if let Some(layer) = layer {
+        run.scanner = Scanner::blinded(run.mint.clone(), Blind::Layer(layer));
+    }
 }
 
 /// Stores what belongs to no worker: health checks before the load, and the calibration at its start and end.

@@ -8,6 +8,7 @@ use crate::isolation::credentials::Credentials;
 use crate::isolation::identity::Identities;
 use crate::isolation::marker::Mint;
 use crate::isolation::scanner::Scanner;
+use crate::load::cohorts::Cohorts;
 use crate::load::deal::{Seat, seats};
 use crate::user::Prepared;
 use scenarios::expr::Slot;
@@ -62,6 +63,8 @@ pub struct Run {
     pub ended_by: OnceLock<String>,
     /// Looks on, when one user is traced.
     pub tracer: Option<crate::trace::Tracer>,
+    /// Who suffers the faults, and when; `None`: everybody, all the time.
+    pub cohorts: Option<Cohorts>,
 }
 
 impl Run {
@@ -107,6 +110,7 @@ impl Run {
             ended_by: OnceLock::new(),
             origins: program.targets.iter().map(|t| url::Url::parse(&t.url).ok().map(|u| u.origin())).collect(),
             tracer: None,
+            cohorts: Cohorts::plan(&program, &profile, seed),
             program,
             profile,
             clock,

@@ -2,14 +2,18 @@
 //! finished run, a killed run and a run read back from disk go through the same code.
 //! In: `fold`. Out: read by `reports`.
 
+mod canary;
 mod capacity;
+mod containment;
 mod messages;
 mod phase;
 pub(crate) mod streams;
 mod watched;
 mod windows;
 
+pub use canary::CanaryHeader;
 pub use capacity::{Capacity, Trial, TrialOutcome};
+pub use containment::{BlockHeader, ContainmentHeader, HealthyBlock};
 pub use messages::Messages;
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
 pub use streams::StreamTime;
@@ -103,6 +107,12 @@ pub struct RunHeader {
     /// Commands that were run at marks, and what came of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<MarkCommand>,
+    /// The phases are the steps of a canary: objectives have to hold at each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryHeader>,
+    /// Who suffered the faults and when, where they were played in blocks; `None`: everybody, all the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containment: Option<ContainmentHeader>,
 }
 
 /// A moment of the run.
@@ -157,6 +167,9 @@ pub struct StepHeader {
     pub declared_control: bool,
     /// Response-time limits of the objectives that this step belongs to, ns ascending; `within` is aligned with it.
     pub limits_ns: Vec<u64>,
+    /// It is what this step is on the new version of a canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin_of: Option<usize>,
     /// It opens a WebSocket; its messages are counted apart.
     #[serde(default)]
     pub socket: bool,
@@ -532,6 +545,10 @@ pub struct Isolation {
     pub found: u64,
     /// Target-minutes in which at least two accounts were active.
     pub target_minutes: f64,
+    /// Opportunities with a marker that the reader may see, by [`TRANSPORTS`].
+    pub transports: [u64; 4],
+    /// The same in seconds in which a fault was provoked, by the order of [`FaultCounts::by_name`].
+    pub stressors: [u64; 9],
 }
 
 /// Isolation counters of one step.
@@ -546,6 +563,29 @@ pub struct IsolationStep {
     pub after_others: u64,
     /// Of `after_others`: held a marker that the reader may see.
     pub after_others_controlled: u64,
+    /// Answers in which such a marker stood there, by [`layers::ALL`](crate::isolation::layers::ALL).
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub places: [u64; 8],
+}
+
+/// Over what answers come.
+pub const TRANSPORTS: [&str; 4] = ["http/1.1", "http/2", "event stream", "websocket"];
+
+fn is_nothing<const N: usize>(counts: &[u64; N]) -> bool {
+    counts.iter().all(|n| *n == 0)
+}
+
+impl IsolationStep {
+    /// Adds `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.scanned += other.scanned;
+        self.controlled += other.controlled;
+        self.after_others += other.after_others;
+        self.after_others_controlled += other.after_others_controlled;
+        for (mine, theirs) in self.places.iter_mut().zip(other.places) {
+            *mine += theirs;
+        }
+    }
 }
 
 /// One group of leaks: same detector, step and mechanism.
@@ -707,6 +747,8 @@ pub struct RunResult {
     pub beats: Vec<BeatSeries>,
     /// What the targets told about themselves.
     pub watched: Vec<WatchedSeries>,
+    /// The healthy cohort, by block of the header's `containment`.
+    pub healthy: Vec<HealthyBlock>,
 }
 
 impl RunResult {

@@ -11,9 +11,9 @@ use crate::load::closed;
 use crate::load::floor::{Floor, Taken, own_arrivals};
 use crate::record::Recorder;
 use crate::record::abort::Guard;
-use crate::record::collector::{Message, queue};
+use crate::record::collector::{Message, Observer, Unobserved, queue};
 use crate::record::fold::Fold;
-use crate::run::Run;
+use crate::run::{Run, Stop};
 use crate::run_result::{Ending, RunResult};
 use crate::user::{Effect, Input, VirtualUser};
 use http::HeaderMap;
@@ -87,6 +87,20 @@ pub fn simulate_profile(
     seed: u64,
     script: &mut dyn Script,
 ) -> Result<RunResult, String> {
+    simulate_observed(program, plan, seed, script, (&mut Unobserved, &Stop::default()))
+}
+
+/// As [`simulate_profile`]; `observer` looks on, and may end the run through the [`Stop`].
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_observed(
+    program: &Arc<Program>,
+    plan: Profile,
+    seed: u64,
+    script: &mut dyn Script,
+    (observer, stop): (&mut dyn Observer, &Stop),
+) -> Result<RunResult, String> {
     if !program.sockets.is_empty() {
         return Err("a simulation plays no WebSocket: its script answers requests only".into());
     }
@@ -108,8 +122,9 @@ pub fn simulate_profile(
     let (handover, messages) = queue();
     let limits = Arc::new(header::step_limits(program));
     let recorder = Recorder::new(Arc::clone(program), limits, run.profile.warm_up_ns, handover);
+    observer.begins(&head);
     let fold = Fold::new(head);
-    Ok(Simulation::new(Arc::new(run), recorder, messages, fold, script).play())
+    Ok(Simulation::new(Arc::new(run), (recorder, messages), fold, script, (observer, stop)).play())
 }
 
 /// A scripted answer read as events, all of which come with its last byte.
@@ -219,15 +234,17 @@ struct Simulation<'a> {
     aborted: Option<String>,
     stopping: bool,
     open: bool,
+    observer: &'a mut dyn Observer,
+    stop: &'a Stop,
 }
 
 impl<'a> Simulation<'a> {
     fn new(
         run: Arc<Run>,
-        recorder: Recorder,
-        messages: Receiver<(usize, Message)>,
+        (recorder, messages): (Recorder, Receiver<(usize, Message)>),
         fold: Fold,
         script: &'a mut dyn Script,
+        (observer, stop): (&'a mut dyn Observer, &'a Stop),
     ) -> Self {
         let seats = run
             .seats
@@ -264,6 +281,8 @@ impl<'a> Simulation<'a> {
             aborted: None,
             stopping: false,
             open,
+            observer,
+            stop,
         }
     }
 
@@ -329,7 +348,8 @@ impl<'a> Simulation<'a> {
                 Message::Interval(mut interval) => {
                     interval.close();
                     if self.aborted.is_none() {
-                        self.aborted = self.guard.see(&interval);
+                        self.observer.interval(&interval);
+                        self.aborted = self.guard.see(&interval).or_else(|| self.stop.reason());
                     }
                     self.fold.add(&interval);
                 }

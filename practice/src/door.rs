@@ -1,13 +1,13 @@
 //! What every request passes on its way to a route: the count, the faults, the body.
 //!
 //! In: a request whose head has arrived. Out: its answer; the count is taken first, whatever
-//! the answer will be. `GET /practice/counts` passes untouched and uncounted.
+//! the answer will be, and a request's own id is repeated. `GET /practice/counts` passes untouched and uncounted.
 
 use std::sync::Arc;
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::Method,
+    http::{HeaderName, Method},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -16,6 +16,9 @@ use crate::{body, refusal::Refusal, server::App};
 
 /// The path of the clinic's own count.
 pub(crate) const COUNTS: &str = "/practice/counts";
+
+/// The header in which a client may name its request; the answer repeats it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// One service's door.
 #[derive(Clone)]
@@ -34,7 +37,11 @@ pub(crate) async fn enter(State(door): State<Door>, request: Request, next: Next
     let route = format!("{} {template}", known(request.method()));
     let operators = matches!(template, "/health" | "/metrics");
     let visit = door.app.metrics.arrived(door.service, route);
-    let response = serve(&door.app, !operators, request, next).await.unwrap_or_else(Refusal::into_response);
+    let id = request.headers().get(&REQUEST_ID).cloned();
+    let mut response = serve(&door.app, !operators, request, next).await.unwrap_or_else(Refusal::into_response);
+    if let Some(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     visit.answered(response.status().as_u16());
     response
 }

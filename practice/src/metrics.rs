@@ -143,7 +143,9 @@ fn write_all(text: &mut String, app: &App) -> fmt::Result {
     // Where the system does not tell the memory in use, no value is better than a wrong one.
     let resident = resident_bytes().map_or("NaN".to_owned(), |bytes| bytes.to_string());
     write_one(text, "memory_usage_bytes", "gauge", &resident)?;
-    write_one(text, "process_resident_memory_bytes", "gauge", &resident)
+    write_one(text, "process_resident_memory_bytes", "gauge", &resident)?;
+    let processor = processor_s().map_or("NaN".to_owned(), |seconds| seconds.to_string());
+    write_one(text, "process_cpu_seconds_total", "counter", &processor)
 }
 
 fn write_requests(text: &mut String, tally: &Tally) -> fmt::Result {
@@ -183,4 +185,16 @@ fn resident_bytes() -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+/// The time that processors have spent on this process, where `/proc` tells it.
+fn processor_s() -> Option<f64> {
+    /// Linux tells these times in hundredths of a second to every program.
+    const TICKS_PER_S: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name of the program stands in brackets and may hold anything; user and system time are the 12th and 13th after it.
+    let (_, after) = stat.rsplit_once(')')?;
+    let mut times = after.split_whitespace().skip(11);
+    let (user, system): (u64, u64) = (times.next()?.parse().ok()?, times.next()?.parse().ok()?);
+    Some((user + system) as f64 / TICKS_PER_S)
 }

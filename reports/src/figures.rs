@@ -1,6 +1,7 @@
 //! Figures as people read them, and text from strangers made harmless.
 //! In: base units (ns, fractions, counts) and text that a hostile server may have chosen. Out: short strings.
 
+use scenarios::containment::Harm;
 use scenarios::objective::{Stat, Unit};
 
 /// A time in the unit that needs no exponent: `0.42 ms`, `812 ms`, `5.94 s`, `3 min 20 s`, `24 h 0 min`.
@@ -110,8 +111,34 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// A number of bytes: `512 B`, `110 MB`, `7.5 GB`; a thousand of one are one of the next.
+pub fn bytes(value: f64) -> String {
+    let steps = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match steps.iter().find(|(size, _)| value.abs() >= size * 0.9995) {
+        Some((size, unit)) => format!("{} {unit}", number(value / size)),
+        None => format!("{} B", number(value)),
+    }
+}
+
+/// How the figures of a watched series are written: in the unit of the limit they are held to, as nothing else tells it.
+pub fn like_limit(limit: &str) -> fn(f64) -> String {
+    let value = limit.trim_start_matches(['<', '>', '=', ' ']);
+    if value.ends_with('%') {
+        share
+    } else if value.ends_with('B') {
+        bytes
+    } else if value.parse::<f64>().is_err() && scenarios::units::parse_duration(value).is_ok() {
+        |seconds| time(seconds * 1e9)
+    } else {
+        number
+    }
+}
+
 /// A figure of `stat` given in its base unit.
 pub fn of_stat(stat: Stat, value: f64) -> String {
+    if stat == Stat::Containment(Harm::Errors) {
+        return share(value).replace('%', "pp");
+    }
     match stat.unit() {
         Unit::Time => time(value),
         Unit::Rate => rate(value),
@@ -197,4 +224,24 @@ pub fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
 fn pieces(word: &str, most: usize) -> Vec<String> {
     let chars: Vec<char> = word.chars().collect();
     chars.chunks(most).map(|c| c.iter().collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watched_figures_are_written_as_their_limit_is() {
+        for (limit, value, written) in [
+            ("> 50%", 0.946, "94.6%"),
+            ("< 7GB", 110_383_104.0, "110 MB"),
+            ("< 7GB", 999_960_000.0, "1 GB"),
+            ("< 64kB", 12.0, "12 B"),
+            ("< 50ms", 0.000_229, "0.23 ms"),
+            (">= 500", 734.0, "734"),
+            ("< 8", 0.0733, "0.0733"),
+        ] {
+            assert_eq!(like_limit(limit)(value), written, "{limit}");
+        }
+    }
 }

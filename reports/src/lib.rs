@@ -4,7 +4,9 @@
 //! and the exit code.
 
 mod blocks;
+pub mod canary;
 pub mod capacity;
+mod coverage;
 pub mod exit_codes;
 pub mod figures;
 mod html;

@@ -2,13 +2,13 @@
 //! In: run result, verdict. Out: JSON text. Times `_ms`, durations `_s`, shares 0..1; additions are allowed, changes not.
 
 use crate::capacity::outcome_words;
-use crate::figures;
-use crate::judge::times::Shown;
+use crate::judge::{self, times::Shown};
 use crate::laws::planned;
 use crate::phases::{self, PhaseRow};
 use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
 use crate::streams;
 use crate::verdict::{JudgedObjective, JudgedRung, JudgedWindow, JudgedWindows, ObjectiveOutcome, Verdict};
+use crate::{coverage, figures};
 use engine::run_result::{Capacity, Counts, Ending, Point, RunResult, StepTotals, Times, Trial, WatchedSeries};
 use scenarios::objective::{Selection, Stat, Unit};
 use serde_json::{Map, Value, json};
@@ -40,6 +40,7 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
         "watched": result.watched.iter().map(watched).collect::<Vec<_>>(),
         "marks": crate::moments::json(result),
+        "canary": crate::canary::rows(result).iter().map(crate::canary::StepRow::json).collect::<Vec<_>>(),
     });
     let mut text = serde_json::to_string_pretty(&document).expect("a JSON value always serialises");
     text.push('\n');
@@ -342,18 +343,22 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
     let judged = &verdict.isolation;
     let seen = &result.isolation;
     let played = result.header.steps.iter().enumerate();
-    let coverage: Vec<Value> = played
+    let steps: Vec<Value> = played
         // The warm-up is not judged, but what was received in it has been scanned.
         .filter(|(i, _)| result.steps[*i].counts.sent() > 0 || seen.steps.get(*i).is_some_and(|s| s.scanned > 0))
         .map(|(i, header)| {
             let step = seen.steps.get(i).copied().unwrap_or_default();
+            let opportunities = judged.opportunities_by_step.get(i).copied().unwrap_or(0);
             json!({
                 "journey": journey_name(result, header.journey),
                 "step": header.name,
                 "declared": header.declared_control,
                 "scanned": step.scanned,
                 "controlled": step.controlled,
-                "opportunities": judged.opportunities_by_step.get(i).copied().unwrap_or(0),
+                "opportunities": opportunities,
+                "observable": coverage::is_observable(header.declared_control, &step, opportunities),
+                "bound95": coverage::bound(result, i, opportunities),
+                "seen_in": coverage::places(&step).map(|(place, n)| (place.to_owned(), json!(n))).collect::<Map<_, _>>(),
             })
         })
         .collect();
@@ -368,7 +373,9 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "bound95_minutes": judged.bound95_minutes,
         "by_detector": judged.by_detector,
         "unproven_by_detector": judged.unproven_by_detector,
-        "coverage": coverage,
+        "coverage": steps,
+        "by_transport": coverage::json(coverage::by_transport(result, verdict)),
+        "by_stressor": coverage::json(coverage::by_stressor(result, verdict)),
         "gaps": judged.gaps,
         "calibration": {"injected": judged.injected, "found": judged.found},
         "planted": seen.planted,
@@ -384,6 +391,24 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "stray_line_ends": seen.stray_line_ends,
         "target_minutes": seen.target_minutes,
         "exemptions": result.header.exemptions,
+        "containment": containment(result),
+    })
+}
+
+/// The healthy users with the faults on and off; `{}` where the faults were not played in blocks.
+fn containment(result: &RunResult) -> Value {
+    let (Some(header), Some(sides)) = (&result.header.containment, judge::containment::sides(result)) else {
+        return json!({});
+    };
+    let side = |at: usize| {
+        json!({
+            "blocks": sides.blocks[at], "requests": sides.requests[at], "errors": sides.errors[at],
+            "mean_ms": sides.mean_ns[at].map(ms),
+        })
+    };
+    json!({
+        "declared": header.declared, "healthy_users": header.healthy, "faulty_users": header.faulty,
+        "on": side(0), "off": side(1),
     })
 }
 

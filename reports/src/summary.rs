@@ -31,6 +31,7 @@ pub fn render_summary(result: &RunResult, verdict: &Verdict) -> String {
     let mut out = String::new();
     head(&mut out, result, verdict);
     objectives(&mut out, verdict);
+    canary(&mut out, result);
     leaks(&mut out, result, verdict);
     folded(&mut out, "Steps", &steps(result));
     folded(&mut out, "Errors", &errors(result));
@@ -81,6 +82,19 @@ fn objectives(out: &mut String, verdict: &Verdict) {
             o.interval.map_or_else(|| "–".into(), |i| interval(o.stat, i)),
             count(o.n)
         );
+    }
+    out.push('\n');
+}
+
+fn canary(out: &mut String, result: &RunResult) {
+    let rows = crate::canary::rows(result);
+    if rows.is_empty() {
+        return;
+    }
+    out.push_str("| step | on the new version | sent, old | new | errors, old | new | p95, old | new |\n");
+    out.push_str("|---|---|---:|---:|---:|---:|---:|---:|\n");
+    for row in &rows {
+        let _ = writeln!(out, "| {} | {} |", md(&row.name), row.cells().join(" | "));
     }
     out.push('\n');
 }

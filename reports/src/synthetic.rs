@@ -110,6 +110,7 @@ pub fn run(seconds: u64, steps: Vec<Step>) -> RunResult {
         let journey = place(&mut result.header.journeys, step.journey);
         let target = place(&mut targets, step.target);
         result.header.steps.push(StepHeader {
+            twin_of: None,
             journey,
             name: step.name.clone(),
             target,
@@ -222,6 +223,7 @@ fn isolate(result: &mut RunResult) {
                 controlled: s.counts.ok,
                 after_others: s.counts.ok,
                 after_others_controlled: s.counts.ok,
+                places: [s.counts.ok, 0, 0, 0, 0, 0, 0, 0],
             })
             .collect(),
         planted: 400,
@@ -267,10 +269,12 @@ pub fn empty() -> RunResult {
             machine: "Linux 6.8, 2 processors".into(),
             phases: Vec::new(),
             ladder: false,
+            canary: None,
             capacity: None,
             marks: Vec::new(),
             watched: Vec::new(),
             commands: Vec::new(),
+            containment: None,
         },
         ending: Ending::Finished,
         duration_s: 20.0,
@@ -301,6 +305,7 @@ pub fn empty() -> RunResult {
         windows: Vec::new(),
         beats: Vec::new(),
         watched: Vec::new(),
+        healthy: Vec::new(),
     }
 }
 
@@ -343,6 +348,7 @@ pub fn objective(stat: Stat, text: &str) -> Objective {
         waiver: None,
         each: None,
         watch: None,
+        confident: false,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::phases;
 use crate::rows::{self, shown, tier_word};
 use crate::verdict::{Interval, IsolationState, JudgedObjective, ObjectiveOutcome, Outcome, ValidityState, Verdict};
 use engine::run_result::{LeakGroup, LeakRecord, Party, RunResult, Tier};
-use scenarios::objective::Stat;
+use scenarios::objective::{Stat, Unit};
 use std::fmt::Write;
 
 const WIDTH: usize = 100;
@@ -58,6 +58,7 @@ pub fn terminal_summary(result: &RunResult, verdict: &Verdict, colour: bool) -> 
     headline(&mut out, paint, result, verdict);
     objectives(&mut out, paint, verdict);
     capacity(&mut out, paint, result);
+    canary(&mut out, paint, result);
     phases(&mut out, paint, result);
     steps(&mut out, paint, result);
     streams(&mut out, paint, result);
@@ -148,7 +149,11 @@ fn objectives(out: &mut String, paint: Paint, verdict: &Verdict) {
 /// The measured figure, `–` without samples.
 pub fn measured(o: &JudgedObjective) -> String {
     let sign = if o.is_at_least { "≥" } else { "" };
-    o.measured.map_or_else(|| "–".into(), |v| format!("{sign}{}", figures::of_stat(o.stat, v)))
+    let figure = |v: f64| match o.stat.unit() {
+        Unit::Plain => figures::like_limit(&o.limit.text)(v),
+        _ => figures::of_stat(o.stat, v),
+    };
+    o.measured.map_or_else(|| "–".into(), |v| format!("{sign}{}", figure(v)))
 }
 
 /// `790 ms … 840 ms`; an end that the evidence does not set is `?`.
@@ -182,6 +187,29 @@ fn capacity(out: &mut String, paint: Paint, result: &RunResult) {
             time(2),
         );
         line(out, &fit(&plain(&text), WIDTH));
+    }
+}
+
+fn canary(out: &mut String, paint: Paint, result: &RunResult) {
+    let rows = crate::canary::rows(result);
+    if rows.is_empty() {
+        return;
+    }
+    let title = format!(
+        "{:<16}{:>14}{:>11}{:>9}{:>11}{:>9}{:>11}{:>9}",
+        "Canary", "on the new", "sent: old", "new", "bad: old", "new", "p95: old", "new"
+    );
+    line(out, "");
+    line(out, &paint.title(&title));
+    for row in &rows {
+        let [users, sent_old, sent_new, bad_old, bad_new, p95_old, p95_new] = row.cells();
+        let name = fit(&row.name, 13);
+        line(
+            out,
+            &format!(
+                "  {name:<14}{users:>14}{sent_old:>11}{sent_new:>9}{bad_old:>11}{bad_new:>9}{p95_old:>11}{p95_new:>9}"
+            ),
+        );
     }
 }
 
@@ -329,6 +357,9 @@ fn isolation(out: &mut String, paint: Paint, result: &RunResult, verdict: &Verdi
     if let (Some(bound), IsolationState::Intact) = (judged.bound95_minutes, judged.state) {
         let text = format!("by time: at most {bound:.2} leaks per target-minute with 95% confidence");
         block(out, 2, &text);
+    }
+    if let Some(seen) = crate::judge::containment::words(result) {
+        block(out, 2, &format!("containment: {seen}"));
     }
     for gap in judged.gaps.iter().take(MOST_LEAKS) {
         block(out, 2, &format!("not observable: {gap}"));

@@ -127,7 +127,7 @@ pub struct JudgedObjective {
     pub outcome: ObjectiveOutcome,
     /// Why, in words.
     pub reason: String,
-    /// What was found on each rung of a ladder; empty for other runs.
+    /// What was found on each rung of a ladder or step of a canary that was reached; empty for other runs.
     pub rungs: Vec<JudgedRung>,
     /// What lets a miss through.
     pub waiver: Option<Waiver>,
@@ -137,6 +137,8 @@ pub struct JudgedObjective {
     pub watch: Option<Watch>,
     /// What was found in each window; `None` for what is judged on the whole.
     pub windows: Option<JudgedWindows>,
+    /// The whole interval has to keep the limit.
+    pub confident: bool,
 }
 
 /// An objective window by window.
@@ -203,6 +205,7 @@ impl JudgedObjective {
             waiver: self.waiver.clone(),
             each: self.each.clone(),
             watch: self.watch.clone(),
+            confident: self.confident,
         }
     }
 
@@ -221,6 +224,9 @@ impl JudgedObjective {
         }
         if let Some(watch) = &self.watch {
             parts.push(watch.text.clone());
+        }
+        if matches!(self.stat, Stat::Containment(_)) {
+            return "the healthy users".into();
         }
         if parts.is_empty() { "everything".into() } else { parts.join(", ") }
     }

@@ -1,7 +1,9 @@
 //! Plan to program: names become indexes and slots, text becomes templates, steps become flat operations.
 //! In: [`Plan`]. Out: [`Program`], or every mistake that only shows once names are resolved.
 
+mod assignment;
 mod auth;
+mod canary;
 mod gate;
 mod guard;
 mod hosts;
@@ -9,9 +11,11 @@ mod journeys;
 mod names;
 mod objectives;
 mod requests;
+mod review;
 mod streams;
 mod templates;
 mod trail;
+mod types;
 
 use crate::dealing;
 use crate::diagnostic::{self, Diagnostic, Span, suggestion};
@@ -23,15 +27,16 @@ use trail::Trail;
 
 /// Compiles a plan. A plan that [`crate::parse`] accepted always compiles.
 pub fn compile(plan: &Plan) -> Result<Program, Vec<Diagnostic>> {
-    let (program, diagnostics) = lower(plan);
+    let (program, diagnostics) = lower(plan, false);
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(diagnostic::finish(diagnostics, &plan.files));
     }
     Ok(program)
 }
 
-/// Compiles as far as possible, so that one mistake hides no other.
-pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
+/// Compiles as far as possible, so that one mistake hides no other. What depends on the whole file is looked at only if
+/// there is no mistake before, and only to tell of it: `is_whole` says that it is wanted and that reading the file found none.
+pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
     let mut lowering = Lowering {
         plan,
         diagnostics: Vec::new(),
@@ -44,6 +49,7 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         sockets: Vec::new(),
         foreign: Vec::new(),
         trail: Trail::default(),
+        trails: Vec::new(),
         secrets: Vec::new(),
     };
     let roles = lowering.roles();
@@ -67,6 +73,8 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
         sockets: lowering.sockets,
     };
     let mut diagnostics = lowering.diagnostics;
+    let trails = lowering.trails;
+    canary::lower(plan, &mut program, &mut diagnostics);
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
     program.abort_rules = objectives::abort_rules(plan, &program, &mut diagnostics);
     gate::waive(plan, &mut program.objectives, &mut diagnostics);
@@ -74,6 +82,9 @@ pub(crate) fn lower(plan: &Plan) -> (Program, Vec<Diagnostic>) {
     diagnostics.extend(too_few_rows(plan, &program));
     let logins = plan.targets.iter().filter_map(|t| t.transport.proxy.as_ref()?.login.as_ref());
     program.secrets.extend(logins.map(|(_, password)| password.clone()).filter(|p| !p.is_empty()));
+    if is_whole && !diagnostics.iter().any(Diagnostic::is_error) {
+        diagnostics.extend(review::review(plan, &program, &trails));
+    }
     hide_secrets(&mut program);
     (program, diagnostics)
 }
@@ -113,6 +124,8 @@ struct Lowering<'p> {
     foreign: Vec<TargetPlan>,
     /// What the journey at hand has set and read so far.
     trail: Trail,
+    /// The trails of the journeys before.
+    trails: Vec<Trail>,
     /// Literal secrets of the file.
     secrets: Vec<String>,
 }
@@ -314,6 +327,7 @@ fn profiles(plan: &Plan) -> Vec<Profile> {
             fresh: p.fresh,
             network: p.network,
             moments: p.moments.clone(),
+            canary: None,
         })
         .collect()
 }

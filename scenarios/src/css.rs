@@ -5,7 +5,7 @@ use crate::value::Value;
 use scraper::{Html, Selector};
 
 /// A compiled selector and what is taken from the first element that it finds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Css {
     written: Box<str>,
     selector: Selector,

@@ -44,12 +44,14 @@ pub struct Faults {
     pub oversize_headers: f64,
     /// `client_id()` counts 1, 2, 3 … for each user.
     pub equal_ids: bool,
+    /// Share of the users that suffer all this, above 0 and below 1; everybody when `None`.
+    pub cohort: Option<f64>,
 }
 
 impl Faults {
     /// Whether nothing is provoked.
     pub fn is_off(&self) -> bool {
-        *self == Self::default()
+        *self == Self { cohort: self.cohort, ..Self::default() }
     }
 
     /// Each fault that is on, with its extent: `("abandon", "5% by reset")`.
@@ -69,6 +71,9 @@ impl Faults {
         words.extend(shares.iter().filter(|(_, share)| *share > 0.0).map(|(name, share)| (*name, percent(*share))));
         if self.equal_ids {
             words.push(("equal_ids", "on".into()));
+        }
+        if let Some(cohort) = self.cohort.filter(|_| !words.is_empty()) {
+            words.push(("cohort", format!("{} of the users", percent(cohort))));
         }
         words
     }

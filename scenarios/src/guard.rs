@@ -5,7 +5,7 @@ use crate::expr::Slot;
 use crate::jsonpath::JsonPath;
 
 /// Nothing by default.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Guard {
     /// Binds the answer to the request by an id.
     pub echo: Option<Echo>,
@@ -20,7 +20,7 @@ pub struct Guard {
 }
 
 /// `echo: { send: X-Request-Id, read: X-Request-Id }`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Echo {
     /// Header in which a fresh id is sent, lower-case.
     pub send: String,
@@ -29,7 +29,7 @@ pub struct Echo {
 }
 
 /// Where an answer repeats the id of its request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum EchoFrom {
     /// In a header, lower-case name.
     Header(String),

@@ -15,13 +15,13 @@ const MAX_BRACKETS: usize = 8;
 const MAX_INDEX: i64 = 9_007_199_254_740_991;
 
 /// A compiled path.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct JsonPath {
     text: Box<str>,
     way: Way,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Way {
     /// Names and indices only: at most one value.
     Definite(Vec<Step>),
@@ -31,7 +31,7 @@ enum Way {
     Query(Box<JpQuery>),
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Step {
     Name(String),
     Index(i64),

@@ -3,8 +3,10 @@
 //! Knows nothing of tokio, hyper or histograms.
 
 pub mod abort;
+pub mod canary;
 pub mod compile;
 pub mod conditions;
+pub mod containment;
 pub mod css;
 pub mod dealing;
 pub mod diagnostic;
@@ -33,6 +35,7 @@ pub mod units;
 pub mod value;
 pub mod watched;
 
+pub use canary::Canary;
 pub use compile::compile;
 pub use dealing::{deal_users, needed_accounts};
 pub use diagnostic::{Diagnostic, Severity, Span, render};

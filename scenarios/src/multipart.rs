@@ -5,7 +5,7 @@ use crate::expr::{EvalError, Scope, Template};
 use std::sync::Arc;
 
 /// A compiled `multipart:` body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Multipart {
     /// Stands in no constant part.
     boundary: String,
@@ -13,7 +13,7 @@ pub struct Multipart {
 }
 
 /// One part.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Part {
     /// Its name as written.
     pub name: Box<str>,
@@ -24,7 +24,7 @@ pub struct Part {
 }
 
 /// What a part carries.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Content {
     /// Text, rendered each time.
     Text(Template),

@@ -1,6 +1,7 @@
 //! Objectives (`sla:`) as data: what each is of, which statistic, which limit. Judged in `reports`.
 //! In: the checked `sla:` list. Out: [`Objective`], stored with the run so that it can be judged again.
 
+use crate::containment::Harm;
 use crate::gate::Waiver;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,9 @@ pub struct Objective {
     /// The watched series that it is about; `None` for what the tester itself measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Watch>,
+    /// `mode: confident`: the whole interval has to lie on the good side of the limit, not the figure alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confident: bool,
 }
 
 /// A watched series.
@@ -105,6 +109,7 @@ impl Objective {
             | Stat::Message(p) => least_n(if is_upper { 1.0 - p / 100.0 } else { p / 100.0 }),
             Stat::Mean => LEAST_FOR_MEAN,
             Stat::Max => 1,
+            Stat::Containment(_) => 0,
             stat if stat.unit() == Unit::Share => {
                 least_n(if is_upper { self.limit.value } else { 1.0 - self.limit.value })
             }
@@ -180,6 +185,8 @@ pub enum Stat {
     RateLimit,
     /// Of a watched series.
     Watched(SeriesStat),
+    /// What the faults of some users do to the others.
+    Containment(Harm),
     /// Percentile of the time to the first event of a stream.
     FirstEvent(f64),
     /// Percentile of the times between two events of a stream.
@@ -231,7 +238,13 @@ impl Stat {
 
     /// Whether the figure can be told of a window of the run.
     pub fn has_windows(self) -> bool {
-        !matches!(self, Self::Capacity | Self::RateLimit | Self::Watched(_)) && !self.is_of_outages()
+        !matches!(self, Self::Capacity | Self::RateLimit | Self::Watched(_) | Self::Containment(_))
+            && !self.is_of_outages()
+    }
+
+    /// Whether its figure has an interval that `mode: confident` can ask for.
+    pub fn has_interval(self) -> bool {
+        self.has_windows() && self != Self::Max
     }
 
     /// Whether the figure follows from when it was up and when down.
@@ -246,7 +259,7 @@ impl Stat {
 
     /// Whether smaller is better.
     pub fn wants_less(self) -> bool {
-        self.unit() == Unit::Time || matches!(self, Self::Errors | Self::Dropped)
+        self.unit() == Unit::Time || matches!(self, Self::Errors | Self::Dropped | Self::Containment(_))
     }
 
     /// Whether the figure of some steps follows from those steps alone and a miss of all of them from a miss of some,
@@ -278,6 +291,8 @@ impl Stat {
             Self::LongestOutage => "longest_outage".into(),
             Self::Recovery => "recovery".into(),
             Self::RateLimit => "rate_limit".into(),
+            Self::Containment(Harm::Errors) => "containment errors".into(),
+            Self::Containment(Harm::Mean) => "containment mean".into(),
             Self::Watched(stat) => match stat {
                 SeriesStat::Max => "max",
                 SeriesStat::Min => "min",

@@ -107,6 +107,10 @@ fn override_users(profile: &mut Profile, users: usize) -> Result<(), String> {
     }
     match &mut profile.load {
         Load::Closed(stages) => match stages.as_mut_slice() {
+            steps if profile.shape == Shape::Canary => {
+                steps.iter_mut().for_each(|step| step.level = users as f64);
+                Ok(())
+            }
             [only] => {
                 only.level = users as f64;
                 Ok(())

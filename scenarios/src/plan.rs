@@ -424,6 +424,17 @@ pub(crate) struct ProfilePlan {
     pub fresh: Fresh,
     pub network: Option<Network>,
     pub moments: Vec<Moment>,
+    /// By its preset or its name a soak.
+    pub soak: bool,
+    pub canary: Option<CanaryPlan>,
+}
+
+/// `new`, `old` and `steps` of a canary; names are resolved when the program is made.
+#[derive(Clone, Debug)]
+pub(crate) struct CanaryPlan {
+    pub new: Scalar,
+    pub old: Option<Scalar>,
+    pub shares: Vec<f64>,
 }
 
 /// An objective as written.
@@ -436,6 +447,7 @@ pub(crate) struct ObjectivePlan {
     pub must: bool,
     pub name: Option<Scalar>,
     pub each: Option<crate::objective::Each>,
+    pub confident: bool,
     /// The watched series, and where it stands in the file.
     pub watch: Option<(crate::objective::Watch, Scalar)>,
 }
@@ -507,7 +519,8 @@ pub fn parse(source: &Source, environment: Lookup<'_>) -> Result<(Plan, Vec<Diag
     }
     let mut diagnostics = reader.diagnostics;
     if let Some(plan) = &plan {
-        diagnostics.extend(compile::lower(plan).1);
+        let is_whole = !diagnostics.iter().any(Diagnostic::is_error);
+        diagnostics.extend(compile::lower(plan, is_whole).1);
     }
     forget_followers(&mut diagnostics);
     let diagnostics = diagnostic::finish(diagnostics, &files);

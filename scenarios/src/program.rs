@@ -2,6 +2,7 @@
 //! Flat lists of operations with jump targets, variables in numbered slots, templates pre-split.
 //! In: `compile`. Out: read by the engine's virtual users; plain data, shared by all workers.
 
+use crate::canary::Canary;
 use crate::conditions::{Fresh, Keeps, Moment, Network};
 use crate::css::Css;
 use crate::expr::{Expr, JsonTemplate, Slot, Template};
@@ -340,6 +341,8 @@ pub struct Step {
     pub probe: bool,
     /// The declared positive control, if any.
     pub control: Option<Control>,
+    /// It is what another step is on the new version of a canary.
+    pub twin_of: Option<usize>,
     /// Whether it opens a WebSocket: its messages are counted apart.
     pub socket: bool,
 }
@@ -365,7 +368,7 @@ pub struct Group {
 }
 
 /// One request, ready to be rendered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// Index into `Program::steps`.
     pub step: usize,
@@ -407,6 +410,8 @@ pub struct Request {
     pub guard: Guard,
     /// `path` is a whole URL, or a path that starts with `/`, known when it is rendered.
     pub whole_url: bool,
+    /// Who makes it of a new version instead: number of the [`Canary`], and the request that goes there.
+    pub twins: Vec<(usize, usize)>,
 
     /// Made again when it fails in a certain way.
     pub retry: Option<Retry>,
@@ -430,7 +435,7 @@ pub struct Retry {
 }
 
 /// `poll`: tries at fixed times until something is there; each try is a sample of its own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Poll {
     /// From one try's due time to the next, ns.
     pub every_ns: u64,
@@ -441,7 +446,7 @@ pub struct Poll {
 }
 
 /// A request's body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Body {
     /// None.
     Empty,
@@ -463,7 +468,7 @@ pub enum Body {
 }
 
 /// What an answer must be like; all must hold.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Expect {
     /// Accepted status codes as inclusive ranges; empty means below 400.
     pub status: Vec<(u16, u16)>,
@@ -490,7 +495,7 @@ pub struct Expect {
 }
 
 /// A condition on one value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Condition {
     /// Equal to the template's value (numbers compare by value; text with text).
     Equals(Template),
@@ -518,7 +523,7 @@ pub enum CompareOp {
 }
 
 /// A value taken from an answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Save {
     /// Destination.
     pub slot: Slot,
@@ -535,7 +540,7 @@ pub struct Save {
 }
 
 /// Where a saved value is found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum SaveSource {
     /// JSONPath into the body.
     Json(JsonPath),
@@ -550,7 +555,7 @@ pub enum SaveSource {
 }
 
 /// `identity: { path: template }`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Identity {
     /// Where the answer names its owner.
     pub path: JsonPath,
@@ -592,6 +597,8 @@ pub struct Profile {
     pub network: Option<Network>,
     /// Moments on the timeline, in order.
     pub moments: Vec<Moment>,
+    /// The new version that takes over, step by step.
+    pub canary: Option<Canary>,
 }
 
 /// How the load comes.

@@ -14,6 +14,8 @@ pub enum Shape {
     /// One trial of many: the highest rate of this range at which everything holds is looked for. The stage holds the
     /// length of a trial; its level is the lower end.
     Capacity(Range),
+    /// Steps of a canary: at each, the new version serves more of the users, and every objective has to hold.
+    Canary,
 }
 
 /// Rates, arrivals a second.
@@ -49,7 +51,7 @@ impl Profile {
     /// Planned length, warm-up included, graceful stop not; of a search for the capacity about that of all trials.
     pub fn planned_ns(&self) -> u64 {
         match self.shape {
-            Shape::Plain | Shape::Ladder => self.load.duration_ns(),
+            Shape::Plain | Shape::Ladder | Shape::Canary => self.load.duration_ns(),
             Shape::Capacity(range) => self.load.duration_ns().saturating_mul(range.trials()),
         }
     }
@@ -69,7 +71,7 @@ impl Profile {
     /// The phases: one per stage where there are several, none otherwise. A stage's ramp belongs to its phase.
     pub fn phases(&self) -> Vec<Phase> {
         let stages = self.load.stages();
-        if stages.len() < 2 {
+        if stages.len() < 2 && self.canary.is_none() {
             return Vec::new();
         }
         let mut phases: Vec<Phase> = Vec::with_capacity(stages.len());
@@ -83,7 +85,9 @@ impl Profile {
     }
 
     fn phase_name(&self, level: f64, before: &[Phase]) -> String {
+        let share = self.canary.as_ref().and_then(|c| c.shares.get(before.len()));
         let name = match &self.load {
+            _ if share.is_some() => format!("{}%", (share.copied().unwrap_or_default() * 1e6).round() / 1e4),
             Load::Closed(_) if level == 1.0 => "1 user".to_owned(),
             Load::Closed(_) => format!("{level} users"),
             Load::Open { .. } => format!("{level} arrivals/s"),

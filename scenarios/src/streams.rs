@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use std::cmp::Ordering;
 
 /// How the answer of a request is read as server-sent events.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Events {
     /// Where each event's data holds a piece of the text; the pieces are joined.
     pub text: Option<JsonPath>,
@@ -18,7 +18,7 @@ pub struct Events {
 }
 
 /// Which event ends a stream.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum Until {
     /// None: the stream ends when its connection does.
     #[default]
@@ -42,7 +42,7 @@ impl Until {
 }
 
 /// A WebSocket: opened by a request, closed at the end of its steps.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Socket {
     /// Index into `Program::requests`: the upgrade.
     pub request: usize,
@@ -55,7 +55,7 @@ pub struct Socket {
 }
 
 /// An operation on the user's WebSocket.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum SocketOp {
     /// Open `Program::sockets[_]`.
     Open(usize),
@@ -70,7 +70,7 @@ pub enum SocketOp {
 }
 
 /// What is sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Payload {
     /// A text message.
     Text(Template),
@@ -81,7 +81,7 @@ pub enum Payload {
 }
 
 /// A message that is waited for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Receive {
     /// What it must be like; others are skipped.
     pub like: Like,
@@ -92,7 +92,7 @@ pub struct Receive {
 }
 
 /// What a message must be like.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Like {
     /// JSON of which all this holds; without any condition every message will do.
     Json(Vec<(JsonPath, Condition)>),

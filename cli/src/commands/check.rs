@@ -33,7 +33,7 @@ fn describe(program: &Program) -> String {
     for (index, journey) in program.journeys.iter().enumerate() {
         let role = journey.role.map_or("nobody in particular", |r| &program.roles[r].name);
         text.push_str(&format!("  {} (played by {role}, weight {})\n", journey.name, journey.weight));
-        for step in program.steps.iter().filter(|s| s.journey == index) {
+        for step in program.steps.iter().filter(|s| s.journey == index && s.twin_of.is_none()) {
             let kind = if step.probe { "probe " } else { "" };
             text.push_str(&format!("    {kind}{} → {}\n", step.name, program.targets[step.target].name));
         }

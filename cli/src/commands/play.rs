@@ -173,7 +173,8 @@ pub fn play_run(table: &Table, index: usize, profile: Profile, folder: &Path) ->
     };
     let mut display = Display::new(program, &profile, &table.how, Arc::clone(&table.stop));
     let moments = Moments::start(program, &profile, &table.folder);
-    let finished = engine::run_profile(program, profile, setup, &mut display);
+    let mut watch = reports::canary::Watch::new(&table.stop, &mut display);
+    let finished = engine::run_profile(program, profile, setup, &mut watch);
     let commands = moments.end(finished.as_ref().map_or(0, |f| f.result.header.started_unix_ns));
     display.finish();
     let mut finished = finished.map_err(Problem::run)?;

@@ -18,10 +18,16 @@ pub fn practice(args: &Practice) -> Result<u8, Problem> {
     };
     let clinic = clinic.map_err(Problem::run)?;
     let urls = serde_json::to_string(&clinic.urls()).map_err(Problem::run)?;
-    screen::out(&format!("{urls}\n"));
-    screen::err("the practice clinic is open; Ctrl-C closes it\n");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::run)?;
-    runtime.block_on(signals::next()).map_err(Problem::run)?;
+    let closed = runtime.block_on(async {
+        // Before the address is known nobody can want the clinic to close; from then on it must do so in good order.
+        let closing = signals::listen()?;
+        screen::out(&format!("{urls}\n"));
+        screen::err("the practice clinic is open; Ctrl-C closes it\n");
+        closing.await;
+        std::io::Result::Ok(())
+    });
+    closed.map_err(Problem::run)?;
     screen::err(&format!("{} requests served\n", clinic.counts()));
     clinic.stop();
     Ok(reports::exit_codes::GO)

@@ -131,5 +131,6 @@ fn profile(think: bool) -> Profile {
         fresh: scenarios::conditions::Fresh::default(),
         network: None,
         moments: Vec::new(),
+        canary: None,
     }
 }

@@ -33,7 +33,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         (&["run", "s.yaml", "--all", "-p", "short"], "cannot be used"),
         (&["run", "s.yaml", "--workers", "0"], "workers"),
         (&["run", "s.yaml", "--seed=-1"], "seed"),
-        (&["demo", "--defect", "wrong-room"], "shared-cache"),
+        (&["demo", "--defect", "no-such-defect"], "shared-cache"),
         (&["demo", "--users", "0"], "at least 1"),
         (&["demo", "--users", "5000"], "accounts"),
         (&["demo", "--for", "tomorrow"], "--for"),

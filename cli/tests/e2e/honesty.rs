@@ -1,6 +1,6 @@
 //! No data is never a pass: what was not seen is said to be unproven or inconclusive.
 
-use crate::binary::{Desk, shared};
+use crate::binary::{Desk, Running, shared};
 use crate::laws::count;
 use crate::{scenario, server};
 
@@ -108,4 +108,27 @@ fn requests_cut_by_the_end_are_unfinished_and_not_forgotten() {
     assert_eq!(count(response, "count"), 3, "{response}");
     let lower_bounds = response["at_least"].as_array().unwrap();
     assert!(lower_bounds.contains(&"p95_ms".into()), "{response}");
+}
+
+#[test]
+fn a_scanner_that_misses_a_layer_makes_the_run_inconclusive() {
+    let _processors = shared();
+    let desk = Desk::new();
+    let target = server::good();
+    desk.write("s.yaml", &scenario::plain(&target.url, "{ status: 200 }", "{ errors: < 50% }"));
+    // Of the healthy one only the calibration is looked at: a busy machine may make any run inconclusive.
+    for (layer, is_blind) in [("header", true), ("close reason", true), ("no layer", false)] {
+        let mut command = desk.command(&["run", "s.yaml", "--out", layer]);
+        command.env("WATERTIGHT_TEST_BLIND_TO", layer);
+        let ended = Running::new(command).end();
+        let result = desk.result(layer);
+        let calibration = &result["isolation"]["calibration"];
+        let missed = count(calibration, "injected") - count(calibration, "found");
+        assert_eq!(missed > 0, is_blind, "{layer}: {calibration}");
+        if is_blind {
+            assert_eq!(ended.code, 3, "{layer}: {ended}");
+            let reasons = result["verdict"]["reasons"].to_string();
+            assert!(reasons.contains("so its silence means nothing"), "{reasons}");
+        }
+    }
 }

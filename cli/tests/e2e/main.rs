@@ -10,6 +10,7 @@ mod server;
 
 mod aborts;
 mod broken_files;
+mod canary;
 mod check;
 mod command_line;
 mod counts;
@@ -19,6 +20,7 @@ mod honesty;
 mod hostile_targets;
 mod init;
 mod judged;
+mod library;
 mod secrets;
 mod suites;
 mod terminal;

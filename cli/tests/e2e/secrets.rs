@@ -37,7 +37,8 @@ fn a_target_that_echoes_everything_gives_nothing_away() {
         .replace("    on_failure", "    headers: { authorization: \"Bearer ${API_KEY}\" }\n    on_failure");
     desk.write("s.yaml", &text);
     let ended = desk.run(&["run", "s.yaml", "--for", "300ms", "--out", "r", "--env", "API_KEY=key-9876543210"]);
-    assert_eq!(ended.code, 1, "{ended}");
+    // On a machine with no time to spare the run judges its own generator first: that is 3, with the same evidence.
+    assert!([1, 3].contains(&ended.code), "{ended}");
     assert_ne!(desk.text("r/failures.jsonl"), "", "the target failed and echoed");
     assert_nowhere(
         &desk,

@@ -105,6 +105,8 @@ pub struct Via {
     pub ordinal: u32,
     /// When the connection was made.
     pub since: Nanos,
+    /// Over HTTP/2.
+    pub is_http2: bool,
 }
 
 /// What came back.

@@ -661,7 +661,12 @@ async fn talk(
         return Box::pin(two::talk(wire, endpoint, connection, request, received)).await;
     };
     connection.ordinal += 1;
-    received.via = Via { local_port: connection.local_port, ordinal: connection.ordinal, since: connection.since };
+    received.via = Via {
+        local_port: connection.local_port,
+        ordinal: connection.ordinal,
+        since: connection.since,
+        is_http2: false,
+    };
     (received.bytes_received, received.bytes_sent) = connection.traffic.so_far();
     received.times.sent = Some(wire.clock.now());
     let mut head = pin!(sender.try_send_request(request));

@@ -48,7 +48,12 @@ pub fn last_bytes(connection: Connection) -> Option<Stray> {
         return None;
     }
     let last = connection.last?;
-    let via = Via { local_port: connection.local_port, ordinal: connection.ordinal, since: connection.since };
+    let via = Via {
+        local_port: connection.local_port,
+        ordinal: connection.ordinal,
+        since: connection.since,
+        is_http2: false,
+    };
     let bytes = match connection.line {
         Line::One { driver, .. } => Pin::into_inner(driver).into_parts().read_buf.to_vec(),
         Line::Parked(parked) => parked.unasked,

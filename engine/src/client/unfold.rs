@@ -24,6 +24,10 @@ impl std::fmt::Debug for Unfold {
 enum Layer {
     Gzip(flate2::write::MultiGzDecoder<Sink>),
     Deflate(flate2::write::ZlibDecoder<Sink>),
+    /// The same without zlib's head, as the field sends it under this name too.
+    BareDeflate(flate2::write::DeflateDecoder<Sink>),
+    /// Which of the two it is its first two bytes say; and the limit.
+    SomeDeflate(Vec<u8>, usize),
     Brotli(Box<brotli_decompressor::DecompressorWriter<Sink>>),
     Zstd(zstd::stream::write::Decoder<'static, Sink>),
 }
@@ -55,7 +59,7 @@ impl Layer {
         let sink = Sink { bytes: Vec::new(), most, is_full: false };
         Ok(match coding {
             Coding::Gzip => Self::Gzip(flate2::write::MultiGzDecoder::new(sink)),
-            Coding::Deflate => Self::Deflate(flate2::write::ZlibDecoder::new(sink)),
+            Coding::Deflate => Self::SomeDeflate(Vec::new(), most),
             Coding::Brotli => Self::Brotli(Box::new(brotli_decompressor::DecompressorWriter::new(sink, 4096))),
             Coding::Zstd => Self::Zstd(zstd::stream::write::Decoder::new(sink).map_err(|_| Transport::Coding)?),
         })
@@ -64,6 +68,23 @@ impl Layer {
     /// Puts `bytes` in and appends what comes out to `out`.
     fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Transport> {
         let (done, sink) = match self {
+            Self::SomeDeflate(start, most) => {
+                start.extend_from_slice(bytes);
+                let [first, second, ..] = start[..] else {
+                    return Ok(());
+                };
+                let sink = Sink { bytes: Vec::new(), most: *most, is_full: false };
+                // RFC 1950, §2.2: method 8, and a multiple of 31.
+                let is_zlib = first & 15 == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31);
+                let start = std::mem::take(start);
+                *self = if is_zlib {
+                    Self::Deflate(flate2::write::ZlibDecoder::new(sink))
+                } else {
+                    Self::BareDeflate(flate2::write::DeflateDecoder::new(sink))
+                };
+                return self.push(&start, out);
+            }
+            Self::BareDeflate(d) => (d.write_all(bytes).and_then(|()| d.flush()), d.get_mut()),
             Self::Gzip(d) => (d.write_all(bytes).and_then(|()| d.flush()), d.get_mut()),
             Self::Deflate(d) => (d.write_all(bytes).and_then(|()| d.flush()), d.get_mut()),
             Self::Brotli(d) => (d.write_all(bytes).and_then(|()| d.flush()), d.get_mut()),
@@ -150,6 +171,23 @@ mod tests {
                 }
                 assert_eq!(plain, b"hello", "{coding:?} {size}");
             }
+        }
+    }
+
+    #[test]
+    fn deflate_comes_off_without_its_head_too() {
+        let mut e = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        let bare = e.write_all(b"hello").and_then(|()| e.finish()).unwrap();
+        for size in [1, 2, 99] {
+            let (mut unfold, mut plain) = (Unfold::new(&[Coding::Deflate], 100).unwrap(), Vec::new());
+            for piece in bare.chunks(size) {
+                let pushed = unfold.push(piece, &mut |p| {
+                    plain.extend_from_slice(p);
+                    Ok(true)
+                });
+                assert_eq!(pushed, Ok(true), "{size}");
+            }
+            assert_eq!(plain, b"hello", "{size}");
         }
     }
 

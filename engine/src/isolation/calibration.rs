@@ -3,7 +3,8 @@
 //! In: the run's scanner and mint. Out: how many were put in and how many were found.
 //!
 //! Every form stands once in every layer of an answer; the body also in every content coding, whole and broken off,
-//! and at a seam, with more than eight kilobytes before it and in three alignments.
+//! and at a seam, with more than eight kilobytes before it and in three alignments. Besides in messages and close reasons,
+//! in an event that comes in small pieces, under each coding too, and cut over the events of a stream.
 
 use super::layers::{self, Spot};
 use super::marker::{Decoded, Kind, LENGTH, MOST_OWNERS, Mint};
@@ -11,9 +12,13 @@ use super::scanner::Scanner;
 use super::words;
 use crate::client::answer::{Answer, Ending, Times, Via};
 use crate::client::decode::{self, Coding};
+use crate::client::events::{Heard, Listener};
 use base64::Engine as _;
 use http::{HeaderMap, HeaderValue, header};
+use scenarios::jsonpath::JsonPath;
+use scenarios::streams::Events;
 use std::io::Write;
+use std::sync::Arc;
 
 /// Markers put in and found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,8 +71,44 @@ pub fn calibrate(scanner: &Scanner, mint: &Mint) -> Calibration {
             let part = decode::decode_part(&[coding], part, LIMIT).unwrap_or_default();
             count(layers::spots(&answer(b"", &empty, &part, Ending::Abandoned)).any(sees));
         }
+        count(sees(Spot::one("message", &text)));
+        count(sees(Spot::one("close reason", &text)));
+        streamed(&text, &mut |heard| {
+            let heard = Answer { heard, ..answer(b"", &empty, b"", Ending::Complete) };
+            count(layers::spots(&heard).any(sees));
+        });
     }
     result
+}
+
+/// Bytes in which streams come: no multiple of a marker's length, so that each seam cuts one somewhere else.
+const PIECE: usize = 7;
+
+/// The text as one event that comes in small pieces, under each coding too, and cut over many events.
+fn streamed(text: &[u8], hear: &mut dyn FnMut(Option<&Heard>)) {
+    let mut listen = |plan: Events, codings: &[Coding], stream: &[u8]| {
+        let mut listener = Listener::new(Arc::new(plan), codings, LIMIT, LIMIT).ok();
+        if let Some(listener) = &mut listener {
+            // What cannot be read leaves nothing to find, and that is noticed.
+            let _ = stream.chunks(PIECE).try_for_each(|piece| listener.push(piece, 0).map(|_| ()));
+        }
+        hear(listener.as_ref().map(|listener| &listener.heard));
+    };
+    let event = [b"data: ".as_slice(), &b"x".repeat(97), b" ", text, b"\n\n"].concat();
+    listen(Events::default(), &[], &event);
+    for (coding, folded) in codings(&event) {
+        listen(Events::default(), &[coding], &folded);
+    }
+    // As a language model says it: a few characters an event.
+    let said = String::from_utf8_lossy(text);
+    let letters: Vec<char> = said.chars().collect();
+    let events = letters.chunks(3).map(|piece| {
+        let piece = serde_json::Value::from(piece.iter().collect::<String>());
+        format!("data: {{\"t\":{piece}}}\n\n")
+    });
+    let stream: String = events.collect();
+    let plan = Events { text: JsonPath::compile("$.t").ok(), ..Events::default() };
+    listen(plan, &[], stream.as_bytes());
 }
 
 fn answer<'a>(reason: &'a [u8], headers: &'a HeaderMap, body: &'a [u8], ending: Ending) -> Answer<'a> {
@@ -180,12 +221,12 @@ mod tests {
     fn a_sound_scanner_finds_all() {
         let mint = Mint::new([1; 32]);
         let result = calibrate(&Scanner::new(mint.clone()), &mint);
-        assert_eq!(result.injected, 15 * (3 + 1 + 2 * 5));
+        assert_eq!(result.injected, 15 * (3 + 1 + 2 * 5 + 2 + 1 + 5 + 1));
         assert_eq!(result.found, result.injected);
         let scanner = Scanner::new(mint.clone());
         scanner.expect_words();
         let result = calibrate(&scanner, &mint);
-        assert_eq!((result.injected, result.found), (16 * 14, 16 * 14));
+        assert_eq!((result.injected, result.found), (16 * 23, 16 * 23));
     }
 
     #[test]
@@ -198,7 +239,7 @@ mod tests {
     #[test]
     fn a_scanner_blind_to_one_form_or_one_layer_is_noticed() {
         let mint = Mint::new([1; 32]);
-        let blinds = Form::ALL.map(Blind::Form).into_iter().chain(layers::OF_ANSWERS.map(Blind::Layer));
+        let blinds = Form::ALL.map(Blind::Form).into_iter().chain(layers::ALL.map(Blind::Layer));
         for blind in blinds {
             let result = calibrate(&Scanner::blinded(mint.clone(), blind), &mint);
             assert!(result.found > 0 && result.found < result.injected, "{blind:?}: {result:?}");

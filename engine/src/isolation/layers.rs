@@ -4,8 +4,14 @@
 use crate::client::answer::Answer;
 use http::header::SET_COOKIE;
 
-/// Kinds of places in an answer.
-pub const OF_ANSWERS: [&str; 4] = ["body", "status line", "header", "cookie"];
+/// Kinds of places in an answer, in a stream and on a WebSocket.
+pub const ALL: [&str; 8] =
+    ["body", "status line", "header", "cookie", "event", "joined text", "message", "close reason"];
+
+/// A bit of its own for each kind of place; none for an unknown one.
+pub fn bit(kind: &str) -> u8 {
+    ALL.iter().position(|name| *name == kind).map_or(0, |at| 1 << at)
+}
 
 /// Where something stood: a place with a name, and its text.
 #[derive(Clone, Copy, Debug)]

@@ -4,5 +4,6 @@
 pub mod arrivals;
 pub mod budget;
 pub mod closed;
+pub mod cohorts;
 pub mod deal;
 pub mod floor;

@@ -7,7 +7,7 @@ use super::interval::Interval;
 use crate::clock::SECOND;
 use crate::header::{counted_below, step_limits};
 use crate::run::Stop;
-use crate::run_result::LeakRecord;
+use crate::run_result::{LeakRecord, RunHeader};
 use scenarios::abort::AbortRule;
 use scenarios::objective::Stat;
 use scenarios::program::{Profile, Program};
@@ -164,6 +164,10 @@ pub struct Guarded<'a> {
 }
 
 impl Observer for Guarded<'_> {
+    fn begins(&mut self, header: &RunHeader) {
+        self.observer.begins(header);
+    }
+
     fn interval(&mut self, interval: &Interval) {
         if let Some(reason) = self.guard.see(interval) {
             self.stop.abort(&reason);

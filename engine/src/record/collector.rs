@@ -4,7 +4,7 @@
 use super::fold::{Fold, MOST_EXAMPLES};
 use super::interval::Interval;
 use super::journal::Journal;
-use crate::run_result::{FailureRecord, LeakKey, LeakRecord};
+use crate::run_result::{FailureRecord, LeakKey, LeakRecord, RunHeader};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -58,6 +58,10 @@ pub fn queue() -> (Handover, Receiver<(usize, Message)>) {
 
 /// Sees what happens while a run goes. Called on the collector's thread; must not block for long.
 pub trait Observer: Send {
+    /// A run begins.
+    fn begins(&mut self, header: &RunHeader) {
+        let _ = header;
+    }
     /// A second is complete.
     fn interval(&mut self, interval: &Interval) {
         let _ = interval;

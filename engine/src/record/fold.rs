@@ -9,8 +9,9 @@ use crate::clock::SECOND;
 use crate::faults::FaultCounts;
 use crate::run_result::streams::add_aligned;
 use crate::run_result::{
-    Counts, Ending, ErrorCount, GroupTotals, Health, Isolation, IsolationStep, Iterations, LeakGroup, LeakKey,
-    LeakRecord, Overhead, Point, PointStep, RunHeader, RunResult, StepTotals, Tier, Times, WatchedSeries, WorkerHealth,
+    Counts, Ending, ErrorCount, GroupTotals, Health, HealthyBlock, Isolation, IsolationStep, Iterations, LeakGroup,
+    LeakKey, LeakRecord, Overhead, Point, PointStep, RunHeader, RunResult, StepTotals, Tier, Times, WatchedSeries,
+    WorkerHealth,
 };
 
 /// Points of a timeline at most.
@@ -42,6 +43,7 @@ pub struct Fold {
     windows: Windows,
     beats: Beats,
     watched: Vec<WatchedSeries>,
+    healthy: Vec<HealthyBlock>,
 }
 
 impl Fold {
@@ -77,6 +79,7 @@ impl Fold {
                 .iter()
                 .map(|text| WatchedSeries { series: text.clone(), ..WatchedSeries::default() })
                 .collect(),
+            healthy: vec![HealthyBlock::default(); header.containment.as_ref().map_or(0, |c| c.blocks.len())],
             steps,
             header,
         }
@@ -126,6 +129,11 @@ impl Fold {
             // A stored line may have been written by anybody.
             if let (Some(series), true) = (self.watched.get_mut(index), t_s.is_finite() && value.is_finite()) {
                 series.push(t_s - self.header.warm_up_ns as f64 / SECOND as f64, value);
+            }
+        }
+        for (block, counts) in &interval.healthy {
+            if let Some(sum) = self.healthy.get_mut(*block) {
+                sum.add(counts);
             }
         }
         for (index, why) in &interval.unwatched {
@@ -182,6 +190,7 @@ impl Fold {
             windows: self.windows.finish(reached),
             beats: self.beats.finish(),
             watched: self.watched,
+            healthy: self.healthy,
             header: self.header,
         }
     }
@@ -242,6 +251,13 @@ impl Fold {
         self.isolation.stray_line_ends += seen.stray_line_ends;
         self.isolation.injected += seen.injected;
         self.isolation.found += seen.found;
+        for (sum, count) in self.isolation.transports.iter_mut().zip(seen.transports) {
+            *sum += count;
+        }
+        let opportunities: u64 = interval.steps.values().map(|s| s.isolation.after_others_controlled).sum();
+        for (sum, (_, provoked)) in self.isolation.stressors.iter_mut().zip(interval.faults.by_name()) {
+            *sum += if provoked > 0 { opportunities } else { 0 };
+        }
         self.shared_target_seconds += interval.shared_targets;
         let t_s = interval.second as f64;
         for (key, count) in &interval.leaks {
@@ -325,10 +341,7 @@ fn add_step(total: &mut StepTotals, isolation: &mut IsolationStep, step: &StepIn
     for (status, count) in &step.statuses {
         *total.statuses.entry(*status).or_default() += count;
     }
-    isolation.scanned += step.isolation.scanned;
-    isolation.controlled += step.isolation.controlled;
-    isolation.after_others += step.isolation.after_others;
-    isolation.after_others_controlled += step.isolation.after_others_controlled;
+    isolation.add(&step.isolation);
     total.first_event.add(&step.first_event);
     total.event_gap.add(&step.event_gap);
     total.message.add(&step.message);

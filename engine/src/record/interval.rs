@@ -5,7 +5,7 @@ use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
 use crate::run_result::streams::add_aligned;
 use crate::run_result::{
-    Counts, ErrorCount, IsolationStep, Iterations, LeakKey, Messages, Overhead, Times, WorkerHealth,
+    Counts, ErrorCount, HealthyBlock, IsolationStep, Iterations, LeakKey, Messages, Overhead, Times, WorkerHealth,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -75,6 +75,9 @@ pub struct Interval {
     /// Watched series that have no value, and why; told when it changes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unwatched: Vec<(usize, String)>,
+    /// Requests of healthy users by the block in which they fell due, where faults are played in blocks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub healthy: BTreeMap<usize, HealthyBlock>,
 }
 
 /// Isolation counters of a second that belong to no step.
@@ -107,6 +110,8 @@ pub struct IsolationInterval {
     pub injected: u64,
     /// Calibration: found.
     pub found: u64,
+    /// Opportunities by [`TRANSPORTS`](crate::run_result::TRANSPORTS).
+    pub transports: [u64; 4],
 }
 
 /// Which accounts used a target in a second.
@@ -210,10 +215,7 @@ impl StepInterval {
         for (status, count) in &other.statuses {
             self.count_status(*status, *count);
         }
-        self.isolation.scanned += other.isolation.scanned;
-        self.isolation.controlled += other.isolation.controlled;
-        self.isolation.after_others += other.isolation.after_others;
-        self.isolation.after_others_controlled += other.isolation.after_others_controlled;
+        self.isolation.add(&other.isolation);
         self.first_event.add(&other.first_event);
         self.event_gap.add(&other.event_gap);
         self.message.add(&other.message);
@@ -274,6 +276,9 @@ impl Interval {
         self.isolation.add(&other.isolation);
         self.watched.extend_from_slice(&other.watched);
         self.unwatched.extend_from_slice(&other.unwatched);
+        for (block, counts) in &other.healthy {
+            self.healthy.entry(*block).or_default().add(counts);
+        }
         for (mine, theirs) in self.targets.iter_mut().zip(&other.targets) {
             match theirs {
                 TargetUse::Nobody => {}
@@ -317,6 +322,9 @@ impl IsolationInterval {
         self.stray_line_ends += other.stray_line_ends;
         self.injected += other.injected;
         self.found += other.found;
+        for (mine, theirs) in self.transports.iter_mut().zip(other.transports) {
+            *mine += theirs;
+        }
     }
 }
 

@@ -280,6 +280,18 @@ impl Recorder {
         seen.after_others_controlled += u64::from(after_others && controlled);
     }
 
+    /// Where the markers stood that the reader may see, and over what they came: what the scanner has been shown to see.
+    pub fn seen_at(&mut self, step: usize, places: u8, after_others: bool, transport: usize) {
+        if places == 0 {
+            return;
+        }
+        let seen = &mut self.now.step(step).isolation;
+        for (at, count) in seen.places.iter_mut().enumerate() {
+            *count += u64::from(places >> at & 1);
+        }
+        self.now.isolation.transports[transport] += u64::from(after_others);
+    }
+
     /// An account used a target.
     pub fn target_used(&mut self, target: usize, account: u32) {
         self.now.targets[target].note(account);

@@ -102,6 +102,7 @@ impl RunResult {
             windows: Vec::new(),
             beats: Vec::new(),
             watched: Vec::new(),
+            healthy: Vec::new(),
         })
     }
 

@@ -4,7 +4,7 @@
 use super::VirtualUser;
 use crate::clock::{MILLISECOND, Nanos};
 use crate::faults::{FaultCounts, Leaving, Orders, Stranger};
-use crate::record::Recorder;
+use crate::record::{Recorder, Sample};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use scenarios::faults::Abandon;
@@ -28,6 +28,29 @@ impl VirtualUser {
         share > 0.0 && self.fault_random.random_bool(share.min(1.0))
     }
 
+    /// Whether this user is to suffer the profile's faults now.
+    fn suffers(&self) -> bool {
+        self.run.cohorts.as_ref().is_none_or(|cohorts| cohorts.suffers(self.index, self.due))
+    }
+
+    /// Whether ids are alike for this user; not a matter of time, or an id would come twice.
+    pub(super) fn has_equal_ids(&self) -> bool {
+        let is_healthy = self.run.cohorts.as_ref().is_some_and(|cohorts| cohorts.is_healthy(self.index));
+        self.run.profile.faults.equal_ids && !is_healthy
+    }
+
+    /// A request of a healthy user, for the comparison of blocks with faults and without.
+    pub(super) fn count_healthy(&self, sample: &Sample, recorder: &mut Recorder) {
+        let Some(cohorts) = self.run.cohorts.as_ref().filter(|cohorts| cohorts.is_healthy(self.index)) else {
+            return;
+        };
+        if let Some(block) = cohorts.block(sample.due)
+            && !self.run.program.steps[sample.step].probe
+        {
+            recorder.interval().healthy.entry(block).or_default().count(sample);
+        }
+    }
+
     pub(super) fn count_fault(&self, recorder: &mut Recorder, count: impl FnOnce(&mut FaultCounts)) {
         if recorder.is_measured(self.due) {
             count(&mut recorder.interval().faults);
@@ -36,7 +59,8 @@ impl VirtualUser {
 
     /// Whether this think time is left out.
     pub(super) fn skips_thinking(&mut self, recorder: &mut Recorder) -> bool {
-        let skips = self.is_hit(self.run.profile.faults.think_zero);
+        let share = self.run.profile.faults.think_zero;
+        let skips = share > 0.0 && self.suffers() && self.is_hit(share);
         if skips {
             self.count_fault(recorder, |c| c.think_zero += 1);
         }
@@ -45,7 +69,7 @@ impl VirtualUser {
 
     /// The next id of this user where all users' ids are alike; `None` where they are not.
     pub(super) fn equal_id(&mut self, recorder: &mut Recorder) -> Option<u64> {
-        if !self.run.profile.faults.equal_ids {
+        if !self.has_equal_ids() {
             return None;
         }
         self.count_fault(recorder, |c| c.equal_ids += 1);
@@ -60,8 +84,12 @@ impl VirtualUser {
         if faults.is_off() && plan.abandon.is_none() {
             return;
         }
-        if let Some(abandon) = plan.abandon.or(faults.abandon) {
+        let suffers = self.suffers();
+        if let Some(abandon) = plan.abandon.or(faults.abandon.filter(|_| suffers)) {
             self.outgoing.orders.abandon = self.draw_leaving(abandon, recorder.usual_ns(plan.step));
+        }
+        if !suffers {
+            return;
         }
         // The first request opens a connection anyway.
         if self.is_hit(faults.reconnect) && self.requests_sent > 0 {

@@ -4,6 +4,7 @@
 
 mod address;
 mod cache_lint;
+mod canary;
 mod checks;
 mod events;
 mod faults;
@@ -170,6 +171,8 @@ pub struct VirtualUser {
     switch: switch::Switch,
     /// The step that is rendered, for markers.
     outgoing_step: u16,
+    /// The new version of a canary serves it.
+    is_on_new: bool,
     /// What a traced user remembers; `None` in a run.
     trail: Option<Box<trail::Trail>>,
     /// The request to send, after [`Effect::Send`].
@@ -220,6 +223,7 @@ impl VirtualUser {
             contamination: contamination::Contamination::default(),
             switch: switch::Switch::default(),
             outgoing_step: 0,
+            is_on_new: false,
             trail: Self::new_trail(run.tracer.is_some()),
             outgoing: Outgoing::default(),
             message: None,
@@ -324,6 +328,9 @@ impl VirtualUser {
         if self.fresh().cookies && self.ready {
             // A new visitor: nothing is known of the one before.
             self.leave();
+        }
+        if self.run.profile.canary.is_some() {
+            self.choose_version(due);
         }
         if recorder.is_measured(due) {
             recorder.interval().iterations.started += 1;
@@ -498,6 +505,7 @@ impl VirtualUser {
     /// Renders a request that is due, and counts it.
     fn prepare(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Start {
         let run = Arc::clone(&self.run);
+        let request = self.of_version(request);
         let plan = &run.program.requests[request];
         self.stranger = None;
         if let Some(probe) = &plan.probe {
@@ -602,7 +610,9 @@ impl VirtualUser {
         if self.trail.is_some() {
             self.note_judged(request, class, failure, &detail);
         }
-        recorder.sample(&Sample { step: plan.step, class, due, times, delivered, bytes });
+        let sample = Sample { step: plan.step, class, due, times, delivered, bytes };
+        recorder.sample(&sample);
+        self.count_healthy(&sample, recorder);
         self.record_events(plan, answer, due, recorder);
         self.upgraded(plan, answer, class);
         self.due = done;

@@ -415,7 +415,7 @@ journeys:
       - POST /notes: { json: { note: '{{ marker }}' } }
       - GET /notes: { expect: { marker: own } }
       - switch_account: next
-      - GET /notes?after: { query: { mine: '{{ mine }}' } }
+      - GET /notes?after: { query: { mine: '{{ mine == null ? \"null\" : mine }}' } }
       - think: 1s
     after: [ POST /logout ]
 profiles: { p: { users: USERS, for: 20s } }

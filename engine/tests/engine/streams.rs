@@ -245,7 +245,9 @@ fn a_stream_given_up_in_the_middle_is_a_fault_and_no_failure() {
     let step = &result.steps[0];
     assert!(step.counts.abandoned > 2 && step.counts.failed == 0, "{:?}", step.counts);
     assert_eq!(result.faults.abandon, step.counts.abandoned);
-    assert_eq!(step.first_event.count(), step.counts.abandoned, "the first event came all the same");
+    // On a busy machine one or the other is given up before its first event.
+    let first = step.first_event.count();
+    assert!(first > 0 && first <= step.counts.abandoned, "the first event came all the same: {first}");
 }
 
 #[test]

@@ -217,6 +217,7 @@ async fn operators_find_health_and_every_metric() {
         "errors_total 0",
         "memory_usage_bytes ",
         "process_resident_memory_bytes ",
+        "process_cpu_seconds_total ",
         "database_connections_active 0",
         "database_connections_max 8",
         "database_connections_waiting 0",

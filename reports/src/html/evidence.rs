@@ -1,6 +1,7 @@
 //! Isolation on the page: the statement, who saw whose data, the evidence side by side, and what could be observed.
 //! In: run result, verdict. Out: views for the template.
 
+use crate::coverage;
 use crate::figures::{self, count, plain};
 use crate::rows::{self, tier_word};
 use crate::verdict::{IsolationState, Verdict};
@@ -21,6 +22,8 @@ pub(crate) struct IsolationView {
     /// What, figure.
     pub facts: Vec<(&'static str, String)>,
     pub gaps: Vec<String>,
+    /// Transports and stressors: name, opportunities, bound.
+    pub besides: Vec<(String, String, String)>,
     pub exemptions: Vec<String>,
     pub groups: Vec<GroupView>,
     pub further: usize,
@@ -70,6 +73,9 @@ pub(crate) struct CoverageView {
     pub scanned: String,
     pub control: String,
     pub opportunities: String,
+    /// Places in which markers stood that the reader may see.
+    pub places: String,
+    pub bound: String,
 }
 
 fn text(from: &str) -> String {
@@ -92,11 +98,23 @@ impl IsolationView {
             statement: text(&judged.statement),
             facts: facts(result, verdict),
             gaps: judged.gaps.iter().take(MOST_GROUPS).map(|g| text(g)).collect(),
+            besides: besides(result, verdict),
             exemptions: result.header.exemptions.iter().map(|e| text(e)).collect(),
             groups: groups.iter().take(MOST_GROUPS).map(|g| group(result, g)).collect(),
             further: groups.len().saturating_sub(MOST_GROUPS),
         }
     }
+}
+
+/// Opportunities by transport and by stressor.
+fn besides(result: &RunResult, verdict: &Verdict) -> Vec<(String, String, String)> {
+    let row = |what: &'static str| {
+        move |(name, n, bound): coverage::Row| {
+            (format!("{what} {name}"), count(n), bound.map_or_else(|| "–".into(), figures::one_in))
+        }
+    };
+    let transports = coverage::by_transport(result, verdict).into_iter().map(row("over"));
+    transports.chain(coverage::by_stressor(result, verdict).into_iter().map(row("beside"))).collect()
 }
 
 fn facts(result: &RunResult, verdict: &Verdict) -> Vec<(&'static str, String)> {
@@ -116,6 +134,9 @@ fn facts(result: &RunResult, verdict: &Verdict) -> Vec<(&'static str, String)> {
         if let Some(bound) = judged.bound95_minutes {
             facts.insert(1, ("By time, at most", format!("{bound:.2} a target-minute")));
         }
+    }
+    if let Some(seen) = crate::judge::containment::words(result) {
+        facts.push(("Containment", seen));
     }
     for (what, n) in [
         ("Suspect findings", judged.suspects),
@@ -220,6 +241,8 @@ pub(crate) fn coverage(result: &RunResult, verdict: &Verdict) -> Vec<CoverageVie
                     figures::share(seen.controlled as f64 / seen.scanned as f64)
                 },
                 opportunities: count(n),
+                places: coverage::places(&seen).map(|(place, _)| place).collect::<Vec<_>>().join(", "),
+                bound: coverage::bound(result, row.index, n).map_or_else(|| "–".into(), figures::one_in),
             }
         })
         .collect()

@@ -12,7 +12,7 @@ mod streams;
 pub(crate) mod tables;
 mod timeline;
 mod trials;
-mod watched;
+pub(crate) mod watched;
 mod windows;
 
 use crate::figures::{self, plain};
@@ -49,7 +49,7 @@ pub(crate) struct ChartView {
     title: String,
     note: String,
     keys: Vec<Key>,
-    svg: String,
+    pub(crate) svg: String,
 }
 
 #[derive(Template)]
@@ -74,6 +74,7 @@ struct Page {
     curves: Vec<ChartView>,
     capacity: Option<CapacityView>,
     is_ladder: bool,
+    canary: Vec<(String, [String; 7])>,
     phases: Vec<PhaseView>,
     journeys: Vec<JourneyView>,
     unplayed: usize,
@@ -116,8 +117,9 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
         curves: curves::charts(result, verdict),
         capacity: trials::capacity(result),
         is_ladder: header.ladder,
+        canary: crate::canary::rows(result).iter().map(|row| (row.name.clone(), row.cells())).collect(),
         phases: phases::phases(result, verdict),
-        unplayed: result.steps.len() - played,
+        unplayed: unplayed(result, played),
         journeys,
         streams: streams::streams(result),
         sockets: streams::sockets(result),
@@ -129,6 +131,12 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
         watched: watched::charts(result, verdict),
     };
     page.render().expect("the template writes into memory, and its parts cannot fail")
+}
+
+/// Steps of the file that were never played; what only a canary plays is missing nowhere else.
+fn unplayed(result: &RunResult, played: usize) -> usize {
+    let own = result.header.steps.iter().filter(|s| s.twin_of.is_none() || result.header.canary.is_some()).count();
+    own.saturating_sub(played)
 }
 
 pub(crate) fn class_of(outcome: Outcome) -> &'static str {

@@ -195,7 +195,7 @@ impl Panel {
                 chart.draw_series(LineSeries::new(part, style))?;
             }
         }
-        for limit in &self.limits {
+        for limit in self.limits.iter().filter(|limit| self.edge(limit).is_none()) {
             let line = [(self.x.range.start, limit.at), (limit.until, limit.at)];
             let style = Ink::Limit.colour().stroke_width(Ink::Limit.width());
             chart.draw_series(LineSeries::new(line, style))?;
@@ -203,7 +203,11 @@ impl Panel {
         // Words after all lines, so that none crosses them.
         chart.draw_series(self.limits.iter().enumerate().map(|(i, limit)| {
             let style = label(Ink::Limit).pos(Pos::new(HPos::Left, VPos::Center));
-            Text::new(limit.label.clone(), (self.label_x(i), limit.at), style)
+            let (words, at) = match self.edge(limit) {
+                Some((sign, at)) => (format!("{sign} {}", limit.label), at),
+                None => (limit.label.clone(), limit.at),
+            };
+            Text::new(words, (self.label_x(i), at), style)
         }))?;
         let top = self.y.range.end - (self.y.range.end - self.y.range.start) * 0.06;
         chart.draw_series(self.marks.iter().map(|&x| TriangleMarker::new((x, top), 11, Ink::Bad.colour().filled())))?;
@@ -212,6 +216,19 @@ impl Panel {
 }
 
 impl Panel {
+    /// A limit beyond the axis is no line: an arrow towards it, and where at the edge its words stand.
+    fn edge(&self, limit: &LimitLine) -> Option<(&'static str, f64)> {
+        let Range { start, end } = self.y.range;
+        let margin = (end - start) * 0.05;
+        if limit.at > end {
+            Some(("↑", end - margin))
+        } else if limit.at < start {
+            Some(("↓", start + margin))
+        } else {
+            None
+        }
+    }
+
     /// Where the words of the `i`-th limit start: side by side, so that those of close limits stay apart.
     fn label_x(&self, i: usize) -> f64 {
         let share = 0.01 + 0.13 * (i % 6) as f64;

@@ -35,7 +35,7 @@ pub(crate) fn phases(result: &RunResult, verdict: &Verdict) -> Vec<PhaseView> {
                 is_bad: row.counts.failed + row.counts.timed_out > 0,
                 rate: row.rate.map_or_else(dash, figures::rate),
                 times: [row.mean, p50, p95, p99].map(|t| t.map_or_else(dash, shown)).into(),
-                judged: result.header.ladder.then(|| judged(verdict, index)),
+                judged: (result.header.ladder || result.header.canary.is_some()).then(|| judged(verdict, index)),
                 name: row.name,
             }
         })
@@ -45,6 +45,9 @@ pub(crate) fn phases(result: &RunResult, verdict: &Verdict) -> Vec<PhaseView> {
 fn judged(verdict: &Verdict, index: usize) -> (&'static str, &'static str, String) {
     let outcomes: Vec<_> =
         verdict.objectives.iter().filter_map(|o| Some((&o.id, o.rungs.get(index)?.outcome))).collect();
+    if outcomes.is_empty() {
+        return (ObjectiveOutcome::Inconclusive.key(), ObjectiveOutcome::Inconclusive.sign(), "not judged".into());
+    }
     let of = |outcome| outcomes.iter().filter(move |(_, o)| *o == outcome);
     let missed: Vec<_> = of(ObjectiveOutcome::Fail).map(|(id, _)| figures::plain(id)).collect();
     let (pass, unsure) = (of(ObjectiveOutcome::Pass).count(), of(ObjectiveOutcome::Inconclusive).count());

@@ -19,7 +19,7 @@ pub(crate) fn charts(result: &RunResult, verdict: &Verdict) -> Vec<ChartView> {
 }
 
 /// A round scale about the values, from 0 where they reach down to it.
-fn axis(low: f64, high: f64) -> Axis {
+fn axis(low: f64, high: f64, label: fn(f64) -> String) -> Axis {
     let low = if low >= 0.0 && low < high * 0.5 { 0.0 } else { low };
     let height = if high > low { high - low } else { low.abs().max(1.0) * 0.1 };
     let raw = height / 4.0;
@@ -28,7 +28,18 @@ fn axis(low: f64, high: f64) -> Axis {
     let first = (low / step).floor();
     let ticks: Vec<f64> = (0..=6).map(|i| (first + f64::from(i)) * step).take_while(|t| *t <= high + step).collect();
     let end = ticks.last().copied().unwrap_or(high).max(high);
-    Axis { range: (first * step)..(end + step * 0.1), ticks, label: figures::number }
+    Axis { range: (first * step)..(end + step * 0.1), ticks, label }
+}
+
+/// The values that can be drawn beside these without pressing them flat: four times their own spread to either side, and
+/// at least as far as half of the largest. Everything, when there are none.
+fn near(points: &[(f64, f64)]) -> (f64, f64) {
+    let (low, high) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (_, v)| (l.min(*v), h.max(*v)));
+    if !low.is_finite() {
+        return (f64::NEG_INFINITY, f64::INFINITY);
+    }
+    let reach = (4.0 * (high - low)).max(low.abs().max(high.abs()) / 2.0);
+    (low - reach, high + reach)
 }
 
 fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> ChartView {
@@ -37,14 +48,18 @@ fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> Chart
     let start = points.first().map_or(0.0, |p| p.0.min(0.0));
     let end = points.last().map_or(result.duration_s, |p| p.0.max(result.duration_s)).max(start + 1.0);
     let mut limits = Vec::new();
+    let mut written: fn(f64) -> String = figures::number;
     for o in verdict.objectives.iter().filter(|o| o.watch.as_ref().is_some_and(|w| w.text == series.series)) {
         if matches!(o.stat, Stat::Watched(SeriesStat::Max | SeriesStat::Min | SeriesStat::Mean)) {
             let label = format!("{} {}", o.stat.word(), plain(&o.limit.text));
             limits.push(LimitLine { until: end, at: o.limit.value, label });
+            written = figures::like_limit(&o.limit.text);
         }
     }
     let trend = trend_of(result, series);
-    let values = points.iter().map(|p| p.1).chain(limits.iter().map(|l| l.at));
+    let (from, to) = near(&points);
+    // A limit far off would press the line flat: it is told at the edge instead.
+    let values = points.iter().map(|p| p.1).chain(limits.iter().map(|l| l.at).filter(|at| (from..=to).contains(at)));
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     let (low, high) = if low.is_finite() { (low, high) } else { (0.0, 1.0) };
     let mut drawn = Vec::new();
@@ -59,7 +74,7 @@ fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> Chart
         (Some(problem), true, _) => plain(problem),
         (Some(problem), false, _) => format!("{} readings; at times: {}", series.points.len(), plain(problem)),
         (None, _, Some(t)) => {
-            let change = |slope: f64| figures::number(slope * result.duration_s);
+            let change = |slope: f64| written(slope * result.duration_s);
             format!(
                 "{} readings; trend over the measured part {} (95% interval {} … {})",
                 series.points.len(),
@@ -74,10 +89,19 @@ fn chart(result: &RunResult, verdict: &Verdict, series: &WatchedSeries) -> Chart
         description: format!("{}, over time", plain(&series.series)),
         height: 300,
         x: time_axis(start, end),
-        y: axis(low, high),
+        y: axis(low, high, written),
         series: drawn,
         limits,
         marks: Vec::new(),
     };
-    ChartView { title: plain(&series.series), note, keys, svg: panel.svg() }
+    // A name that the file gives says more than the expression, which then stands behind it.
+    let named = verdict
+        .objectives
+        .iter()
+        .find(|o| o.watch.as_ref().is_some_and(|w| w.text == series.series) && !o.id.contains(series.series.as_str()));
+    let title = match named {
+        Some(o) => format!("{}: {}", plain(&o.id), plain(&series.series)),
+        None => plain(&series.series),
+    };
+    ChartView { title, note, keys, svg: panel.svg() }
 }

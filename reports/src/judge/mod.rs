@@ -3,6 +3,7 @@
 //! In: run result, objectives. Out: [`Verdict`]. Pure.
 
 pub(crate) mod claim;
+pub(crate) mod containment;
 mod isolation;
 mod objectives;
 mod outages;
@@ -14,7 +15,7 @@ mod validity;
 pub(crate) mod watched;
 pub(crate) mod windows;
 
-pub(crate) use objectives::outcome_at;
+pub(crate) use objectives::{missed_at, outcome_at};
 
 use crate::figures::counted;
 use crate::verdict::{IsolationState, JudgedObjective, ObjectiveOutcome, Outcome, ValidityState, Verdict};

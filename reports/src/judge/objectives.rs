@@ -2,7 +2,8 @@
 //! In: run result, objectives. Out: judged objectives.
 
 use super::claim::Assessment;
-use super::{outages, rungs, shares, streams, times, watched, windows};
+use super::rungs::Rung;
+use super::{containment, outages, rungs, shares, streams, times, watched, windows};
 use crate::capacity;
 use crate::verdict::{JudgedObjective, ObjectiveOutcome};
 use engine::run_result::RunResult;
@@ -12,6 +13,20 @@ use scenarios::objective::{Limit, Objective, Selection, Stat};
 pub fn judge_all(result: &RunResult, objectives: &[Objective]) -> Vec<JudgedObjective> {
     let rungs = rungs::rungs(result);
     applicable(result, objectives).map(|objective| judge_one(result, &rungs, objective)).collect()
+}
+
+/// The gating objectives that are missed at phase `index` of a canary, each with its reason.
+pub fn missed_at(result: &RunResult, index: usize, objectives: &[Objective]) -> Vec<String> {
+    let Some(rung) = rungs::rung(result, index) else { return Vec::new() };
+    let gating = applicable(result, objectives).filter(|o| o.must && o.waiver.is_none() && o.each.is_none());
+    gating
+        .filter(|o| rungs::is_of_rungs(o.stat))
+        .filter_map(|objective| {
+            let ids = step_ids(result, objective);
+            let found = rung.assess((objective.stat, &ids), &|r| assess(r, objective, &ids, &objective.limit));
+            (found.outcome == ObjectiveOutcome::Fail).then(|| format!("{}: {}", objective.id, found.reason))
+        })
+        .collect()
 }
 
 /// The tightest response-time limit that is judged, ns; `None` if no time is judged.
@@ -25,6 +40,8 @@ fn applicable<'a>(result: &'a RunResult, objectives: &'a [Objective]) -> impl It
         .filter(|o| o.profiles.as_ref().is_none_or(|names| names.contains(&result.header.profile)))
         // A capacity is asked of the search alone; its trials and other profiles know nothing of it.
         .filter(|o| o.stat != Stat::Capacity || result.header.capacity.is_some())
+        // Without faults there is nothing to contain.
+        .filter(|o| !matches!(o.stat, Stat::Containment(_)) || result.header.containment.is_some())
 }
 
 /// Steps that an objective is of. Probes are outside the time objectives.
@@ -36,7 +53,7 @@ fn step_ids(result: &RunResult, objective: &Objective) -> Vec<usize> {
         .collect()
 }
 
-fn judge_one(result: &RunResult, rungs: &[(String, RunResult)], objective: &Objective) -> JudgedObjective {
+fn judge_one(result: &RunResult, rungs: &[Rung], objective: &Objective) -> JudgedObjective {
     let ids = step_ids(result, objective);
     let in_windows = |limit: &Limit, is_warning| {
         objective.each.as_ref().map(|each| windows::assess(result, objective, each, limit, is_warning))
@@ -44,7 +61,7 @@ fn judge_one(result: &RunResult, rungs: &[(String, RunResult)], objective: &Obje
     let against = |limit: &Limit, is_warning| match in_windows(limit, is_warning) {
         Some((found, judged)) => (found, Vec::new(), judged),
         None => {
-            let whole = rungs::assess(result, rungs, objective.stat, |r| assess(r, objective, &ids, limit));
+            let whole = rungs::assess(result, rungs, (objective.stat, &ids), |r| assess(r, objective, &ids, limit));
             (whole.0, whole.1, None)
         }
     };
@@ -54,6 +71,12 @@ fn judge_one(result: &RunResult, rungs: &[(String, RunResult)], objective: &Obje
             if let Some(missed) = missed_warning(objective, |limit| against(limit, true).0) {
                 found.outcome = ObjectiveOutcome::Warn;
                 found.reason = missed;
+            } else if objective.confident && !is_sure(&found, &objective.limit) {
+                found.outcome = ObjectiveOutcome::Inconclusive;
+                found.reason += match found.interval {
+                    Some(_) => "; the limit lies inside the 95% interval, and the whole of it has to keep the limit",
+                    None => "; too few blocks for a 95% interval, and the whole of it has to keep the limit",
+                };
             } else if is_close(&found, &objective.limit) {
                 found.reason += "; close: the interval reaches past the limit";
             }
@@ -88,6 +111,7 @@ fn judge_one(result: &RunResult, rungs: &[(String, RunResult)], objective: &Obje
         each: objective.each.clone(),
         watch: objective.watch.clone(),
         windows: judged_windows,
+        confident: objective.confident,
     }
 }
 
@@ -123,6 +147,14 @@ fn is_close(found: &Assessment, limit: &Limit) -> bool {
     })
 }
 
+/// Whether the whole interval keeps the limit. An end that nobody knows keeps none.
+fn is_sure(found: &Assessment, limit: &Limit) -> bool {
+    found.interval.is_some_and(|interval| {
+        let worst = if limit.op.is_upper() { interval.high } else { Some(interval.low) };
+        worst.is_some_and(|end| limit.op.holds(end, limit.value))
+    })
+}
+
 /// The reason for a warning if the tighter limit is missed.
 fn missed_warning(objective: &Objective, against: impl Fn(&Limit) -> Assessment) -> Option<String> {
     let warn = objective.warn.as_ref()?;
@@ -153,6 +185,7 @@ fn assess(result: &RunResult, objective: &Objective, ids: &[usize], limit: &Limi
         Stat::ConnectionsOk => shares::connections_ok(result, ids, limit),
         Stat::Uptime | Stat::LongestOutage | Stat::Recovery => outages::assess(result, objective, limit),
         Stat::Watched(stat) => watched::assess(result, objective, stat, limit),
+        Stat::Containment(harm) => containment::assess(result, harm, limit),
         Stat::RateLimit => Assessment::nothing("it was not measured"),
     }
 }

@@ -74,12 +74,13 @@ fn plain(measured: f64, points: &[(f64, f64)], limit: &Limit, reason: String) ->
 /// The extreme, or with `for` the level that it kept for so long: only what lasts is a miss.
 fn extreme(points: &[(f64, f64)], watch: &Watch, stat: SeriesStat, limit: &Limit) -> Assessment {
     let is_max = stat == SeriesStat::Max;
+    let written = figures::like_limit(&limit.text);
     let worse = |a: f64, b: f64| if is_max { a.max(b) } else { a.min(b) };
     let Some(hold_ns) = watch.hold_ns else {
         let found = points.iter().copied().reduce(|a, b| if worse(a.1, b.1) == a.1 { a } else { b });
         let (at, value) = found.unwrap_or_default();
         let readings = counted(points.len() as u64, "reading");
-        let reason = format!("{} at {} of {readings}", figures::number(value), figures::duration(at));
+        let reason = format!("{} at {} of {readings}", written(value), figures::duration(at));
         return plain(value, points, limit, reason);
     };
     let hold_s = hold_ns as f64 / 1e9;
@@ -100,7 +101,7 @@ fn extreme(points: &[(f64, f64)], watch: &Watch, stat: SeriesStat, limit: &Limit
     }
     let (at, level) = kept.unwrap_or_default();
     let side = if is_max { "at least" } else { "at most" };
-    let reason = format!("{side} {} for {words} from {} on", figures::number(level), figures::duration(at));
+    let reason = format!("{side} {} for {words} from {} on", written(level), figures::duration(at));
     plain(level, points, limit, reason)
 }
 

@@ -221,3 +221,35 @@ fn a_pass_by_a_hair_says_so() {
     assert_eq!(judged.outcome, ObjectiveOutcome::Pass);
     assert!(judged.reason.ends_with("; close: the interval reaches past the limit"), "{}", judged.reason);
 }
+
+#[test]
+fn a_confident_objective_demands_its_whole_interval() {
+    // 4 of 100 bad in every second: far inside 5 %, and just inside it.
+    let of = |limit: &str, confident: bool| {
+        let step = Step::new(
+            "GET /a",
+            100,
+            |_, i, _| {
+                if i < 4 { Sample::Failed(MS, "status 503") } else { Sample::Ok(10 * MS) }
+            },
+        );
+        let mut wanted = objective(Stat::Errors, limit);
+        wanted.confident = confident;
+        one(&run(60, vec![step]), wanted)
+    };
+    assert_eq!(of("< 4.1%", false).outcome, ObjectiveOutcome::Pass);
+    let close = of("< 4.1%", true);
+    assert_eq!(close.outcome, ObjectiveOutcome::Inconclusive, "{close:?}");
+    assert!(
+        close.reason.ends_with("the limit lies inside the 95% interval, and the whole of it has to keep the limit")
+    );
+    assert_eq!(of("< 20%", true).outcome, ObjectiveOutcome::Pass, "{:?}", of("< 20%", true));
+    assert_eq!(of("< 1%", true).outcome, ObjectiveOutcome::Fail, "a miss is a miss");
+    let verdict = {
+        let step = Step::new("GET /a", 100, |_, _, _| Sample::Ok(10 * MS));
+        let mut wanted = objective(Stat::Errors, "< 4.1%");
+        wanted.confident = true;
+        judge(&run(1, vec![step]), &[wanted])
+    };
+    assert_eq!(verdict.objectives[0].outcome, ObjectiveOutcome::Inconclusive, "{:?}", verdict.objectives[0].reason);
+}

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::too_many_lines)] // a failed unwrap is a failed test; a table is as long as its cases
 
+mod canary;
 mod capacity;
+mod containment;
 mod judging;
 mod ladder;
 mod outputs;

@@ -112,3 +112,28 @@ fn mean_variation_and_return() {
     assert_eq!(missing.outcome, Inconclusive);
     assert_eq!(missing.reason, "t has no series `x`; near are `xs`");
 }
+
+#[test]
+fn a_limit_far_off_is_told_at_the_edge_and_leaves_the_line_readable() {
+    let drawn = |limit: f64, text: &str| {
+        let result = watched(600.0, 5.0, |t| 28e6 + 2e3 * t.max(0.0));
+        let mut of = judged(&result, SeriesStat::Max, BELOW(limit), None);
+        of.limit.text = text.into();
+        let mut verdict = judge(&result, &[]);
+        verdict.objectives = vec![of];
+        crate::html::watched::charts(&result, &verdict).remove(0).svg
+    };
+    let far = drawn(1e9, "< 1GB");
+    assert!(far.contains("↑ max &lt; 1GB"), "{far}");
+    // The line fills the chart: its points lie apart by a good part of the height.
+    let heights = |svg: &str| {
+        let line = svg.split("points=\"").filter(|part| part.split('"').next().unwrap().split(' ').count() > 50);
+        let points = line.flat_map(|part| part.split('"').next().unwrap().split(' '));
+        let ys: Vec<f64> = points.filter_map(|p| p.split(',').nth(1)?.parse().ok()).collect();
+        ys.iter().fold(f64::MIN, |a, b| a.max(*b)) - ys.iter().fold(f64::MAX, |a, b| a.min(*b))
+    };
+    assert!(heights(&far) > 100.0, "{}", heights(&far));
+    let near = drawn(31e6, "< 31MB");
+    assert!(near.contains(">max &lt; 31MB") || near.contains("\nmax &lt; 31MB"), "{near}");
+    assert!(!near.contains('↑'));
+}

@@ -161,3 +161,62 @@ fn several_profiles_combine_by_precedence() {
     assert_eq!(order.map(Cause::code), [130, 1, 4, 3, 1, 3, 0]);
     assert_eq!(exit_codes::WRONG_INPUT, 2);
 }
+
+/// Each rule of the order, weakest first: what makes it true, and what it comes to.
+const RULES: [(&str, Change, Outcome, Cause); 10] = [
+    ("a warning", |r| r.health.lag.record_many(6 * MS), Outcome::GoWithWarnings, Cause::Go),
+    ("isolation required, unproven", unproven, Outcome::Inconclusive, Cause::TooLittle),
+    ("a must without evidence", few, Outcome::Inconclusive, Cause::TooLittle),
+    ("killed", |r| r.ending = Ending::Killed, Outcome::Inconclusive, Cause::TooLittle),
+    ("an abort rule", |r| r.ending = Ending::Aborted("errors > 50%".into()), Outcome::NoGo, Cause::Missed),
+    ("a missed must", slow, Outcome::NoGo, Cause::Missed),
+    ("calibration failed", |r| r.isolation.found = 63, Outcome::Inconclusive, Cause::Void),
+    ("void", void, Outcome::Inconclusive, Cause::Void),
+    ("a leak", leaking, Outcome::NoGo, Cause::Leak),
+    ("interrupted", |r| r.ending = Ending::Interrupted, Outcome::Inconclusive, Cause::Interrupted),
+];
+
+fn unproven(result: &mut RunResult) {
+    result.isolation.planted = 0;
+    result.header.isolation_required = true;
+}
+
+/// Twenty requests prove no p95.
+fn few(result: &mut RunResult) {
+    let (isolation, health) = (result.isolation.clone(), result.health.clone());
+    *result = requests(20, 20);
+    (result.isolation, result.health) = (isolation, health);
+    result.health.asked = 20;
+    result.health.started = 20;
+}
+
+#[test]
+fn every_rule_outweighs_the_weaker_ones() {
+    let judged = |changes: &[Change]| {
+        let mut result = requests(1000, 50);
+        changes.iter().for_each(|change| change(&mut result));
+        let verdict = judge(&result, &[objective(P95, "< 200ms")]);
+        (verdict.outcome, cause(&verdict, &result), exit_code(&verdict, &result))
+    };
+    assert_eq!(judged(&[]), (Outcome::Go, Cause::Go, 0));
+    // Changes that replace the whole result come first, or they would take the others back.
+    let order = |name: &str| u8::from(!matches!(name, "a missed must" | "a must without evidence"));
+    for (strong, &(name, change, outcome, reason)) in RULES.iter().enumerate() {
+        assert_eq!(judged(&[change]), (outcome, reason, reason.code()), "{name} alone");
+        for &(weaker, other, _, _) in &RULES[..strong] {
+            // Two ways to replace the result, or two endings, are never true of one run.
+            let is_ending = |n: &str| matches!(n, "killed" | "an abort rule" | "interrupted");
+            if (order(name) == 0 && order(weaker) == 0) || (is_ending(name) && is_ending(weaker)) {
+                continue;
+            }
+            let mut both = [(order(name), change), (order(weaker), other)];
+            both.sort_by_key(|(order, _)| *order);
+            let (got, why, code) = judged(&both.map(|(_, change)| change));
+            assert_eq!((why, code), (reason, reason.code()), "{name} over {weaker}");
+            // An interruption decides the exit code alone; what was found until then is still said.
+            if reason != Cause::Interrupted {
+                assert_eq!(got, outcome, "{name} over {weaker}");
+            }
+        }
+    }
+}

@@ -71,7 +71,9 @@ impl Builder<'_, '_> {
             self.lowering.push(unknown(name, "variable", known.iter().map(String::as_str)));
             return None;
         }
-        Some(self.slot(&name.text))
+        let slot = self.slot(&name.text);
+        self.lowering.trail.reads.insert(slot);
+        Some(slot)
     }
 
     /// After a request that revokes a credential: the request that asks with it once more. It is recorded as a probe.

@@ -56,6 +56,9 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
     let before = builder.section(Section::Before, &plan.before);
     let steps = builder.section(Section::Steps, &plan.steps);
     let after = builder.section(Section::After, &plan.after);
+    let trail = std::mem::take(&mut builder.lowering.trail);
+    let keeps = trail.keeps;
+    builder.lowering.trails.push(trail);
     Journey {
         name: plan.name.text.clone(),
         role,
@@ -75,7 +78,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
             again_on: plan.again_on.clone(),
         },
         fresh: plan.fresh,
-        keeps: builder.lowering.trail.keeps,
+        keeps,
     }
 }
 
@@ -197,6 +200,7 @@ impl<'p> Builder<'_, 'p> {
         }
         self.steps(steps);
         self.ops.push(Op::End);
+        self.lowering.trail.ops = self.ops.len();
         entry
     }
 
@@ -221,6 +225,7 @@ impl<'p> Builder<'_, 'p> {
             );
         }
         self.ops.push(op);
+        self.lowering.trail.ops = self.ops.len();
         self.ops.len() - 1
     }
 
@@ -432,6 +437,7 @@ impl<'p> Builder<'_, 'p> {
             let names = Visible::journey(self.lowering.plan, self.played_by, None, &self.slots);
             let value = self.lowering.typed(value, &names);
             let slot = self.slot(&name.text);
+            self.lowering.trail.written.push((slot, name.clone()));
             self.emit(Op::Set { slot, value });
         }
     }

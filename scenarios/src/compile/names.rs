@@ -25,14 +25,27 @@ pub(super) enum Role {
 
 enum Where<'a> {
     /// In a journey: its role, its variables, and in a probe the stranger's role.
-    Journey { role: Role, stranger: Option<usize>, slots: &'a [String] },
+    Journey { role: Role, stranger: Option<usize>, slots: &'a [String], types: &'a [Type] },
     /// In a `may_see` condition.
     MaySee { reader: usize, owner: usize },
 }
 
 impl<'a> Visible<'a> {
     pub fn journey(plan: &'a Plan, role: Role, stranger: Option<usize>, slots: &'a [String]) -> Self {
-        Self { plan, at: Where::Journey { role, stranger, slots } }
+        Self::typed(plan, role, stranger, slots, &[])
+    }
+
+    /// As [`journey`](Self::journey), with the types of the variables; those that are not given are not known.
+    pub fn typed(plan: &'a Plan, role: Role, stranger: Option<usize>, slots: &'a [String], types: &'a [Type]) -> Self {
+        Self { plan, at: Where::Journey { role, stranger, slots, types } }
+    }
+
+    /// The stranger's role.
+    pub fn stranger(&self) -> Option<usize> {
+        match self.at {
+            Where::Journey { stranger, .. } => stranger,
+            Where::MaySee { .. } => None,
+        }
     }
 
     pub fn may_see(plan: &'a Plan, reader: usize, owner: usize) -> Self {
@@ -145,7 +158,14 @@ impl Names for Visible<'_> {
             return Err(mistake("a name is missing", None));
         }
         match &self.at {
-            Where::Journey { role, stranger, slots } => self.in_journey(path, *role, *stranger, slots),
+            Where::Journey { role, stranger, slots, types } => {
+                let found = self.in_journey(path, *role, *stranger, slots)?;
+                let kind = match found.0 {
+                    Place::Slot(slot) => types.get(usize::from(slot)).copied().unwrap_or(Type::Any),
+                    _ => found.1,
+                };
+                Ok((found.0, kind, found.2))
+            }
             Where::MaySee { reader, owner } => match path[0] {
                 "account" => self.column(*reader, path, Place::Account),
                 "owner" => self.column(*owner, path, Place::Owner),

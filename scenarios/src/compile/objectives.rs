@@ -3,6 +3,7 @@
 
 use super::unknown;
 use crate::abort::AbortRule;
+use crate::containment::{LEAST_PAIRS, blocks, least_ns};
 use crate::diagnostic::{Diagnostic, position};
 use crate::objective::{Comparison, Limit, Objective, Selection, Stat, Watch};
 use crate::plan::{Limits, ObjectivePlan, Plan};
@@ -30,8 +31,10 @@ pub(super) fn lower(plan: &Plan, program: &Program, mistakes: &mut Vec<Diagnosti
             waiver: None,
             each: written.each.clone(),
             watch: watched(plan, written, mistakes),
+            confident: written.confident,
         });
     }
+    contained(plan, mistakes);
     objectives.extend(implicit(program, &objectives));
     objectives
 }
@@ -82,6 +85,7 @@ fn implicit(program: &Program, objectives: &[Objective]) -> Option<Objective> {
         waiver: None,
         each: None,
         watch: None,
+        confident: false,
     })
 }
 
@@ -140,6 +144,40 @@ fn watched(plan: &Plan, written: &ObjectivePlan, mistakes: &mut Vec<Diagnostic>)
         );
     }
     Some(Watch { text: watch.text.trim().to_owned(), ..watch.clone() })
+}
+
+/// Containment needs faults to contain, and time for its blocks.
+fn contained(plan: &Plan, mistakes: &mut Vec<Diagnostic>) {
+    let mut seen = None;
+    for written in plan.sla.iter().filter(|o| matches!(o.limits.stat, Stat::Containment(_))) {
+        // Its two limits are two objectives of one entry.
+        if seen.replace(written.span.start) == Some(written.span.start) {
+            continue;
+        }
+        let is_named = |name: &str| written.profiles.as_ref().is_none_or(|names| names.iter().any(|n| n.text == name));
+        let named: Vec<_> = plan.profiles.iter().filter(|p| is_named(&p.name.text)).collect();
+        let faulty: Vec<_> = named.iter().filter(|p| !p.faults.is_off()).collect();
+        if faulty.is_empty() && !named.is_empty() {
+            let message = "no profile of this objective provokes faults, so there is nothing to contain";
+            mistakes.push(
+                Diagnostic::error("bad-value", written.span, message)
+                    .help("give one `faults`, for example `faults: { abandon: 20%, cohort: 20% }`"),
+            );
+        }
+        for profile in faulty {
+            let load_ns = profile.load.duration_ns();
+            let has_time = blocks(profile.warm_up_ns, load_ns).is_some_and(|b| b.pairs >= LEAST_PAIRS);
+            if !has_time {
+                let message = format!(
+                    "containment cannot be judged in `{}`: {} blocks with faults and as many without need {} of load after the warm-up",
+                    profile.name.shown(),
+                    LEAST_PAIRS,
+                    format_duration(least_ns())
+                );
+                mistakes.push(Diagnostic::warning("too-short", written.span, message).help("let it run longer"));
+            }
+        }
+    }
 }
 
 /// A capacity is of the whole system, and somebody has to look for it.

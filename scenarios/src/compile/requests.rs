@@ -4,6 +4,7 @@
 use super::Route;
 use super::journeys::Builder;
 use super::names::Visible;
+use super::trail::Read;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{JsonTemplate, Template};
 use crate::multipart::{Content, Multipart, Part};
@@ -42,16 +43,14 @@ impl Builder<'_, '_> {
         let events = self.events(plan, &names);
         let keeps = self.lowering.trail.keeps;
         let expect = self.expect(&plan.expect, &names);
-        let poll = plan.poll.as_ref().map(|poll| Poll {
-            every_ns: poll.every_ns,
-            within_ns: poll.within_ns,
-            until: poll.until.as_ref().and_then(|until| self.lowering.condition(until, &names)),
-        });
+        let (poll, awaited) = self.poll(plan, &names);
         // What an answer is checked with is there; only later steps need it kept.
         self.lowering.trail.keeps = keeps;
         let identities = self.identities(plan, &names);
         self.slots = slots;
         let saves = self.saves(&plan.saves);
+        let is_saved = |slot| saves.iter().any(|save: &Save| save.slot == slot);
+        self.lowering.trail.places.extend(awaited.into_iter().filter(|read| !is_saved(read.slot)));
         let guard = self.guard(plan);
         let step = self.record(plan, target, stranger.is_some());
         let plants_marker = path.uses_marker()
@@ -91,8 +90,20 @@ impl Builder<'_, '_> {
             upgrade: None,
             guard,
             whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
+            twins: Vec::new(),
         });
         number
+    }
+
+    /// A `poll` with what its `until` reads: what the answer saves is saved before it asks.
+    fn poll(&mut self, plan: &RequestPlan, names: &Visible<'_>) -> (Option<Poll>, Vec<Read>) {
+        let reads = self.lowering.trail.places.len();
+        let poll = plan.poll.as_ref().map(|poll| Poll {
+            every_ns: poll.every_ns,
+            within_ns: poll.within_ns,
+            until: poll.until.as_ref().and_then(|until| self.lowering.condition(until, names)),
+        });
+        (poll, self.lowering.trail.places.split_off(reads))
     }
 
     /// A probe's redirect is its answer: the page to log in at is no data of the stranger.
@@ -285,6 +296,11 @@ impl Builder<'_, '_> {
                 }
             };
             if let Some(source) = source {
+                let slot = self.slot(&plan.name.text);
+                // A credential is watched whether or not it is read; names with a blank are our own.
+                if !plan.credential && !plan.name.text.contains(' ') {
+                    self.lowering.trail.written.push((slot, plan.name.clone()));
+                }
                 saves.push(Save {
                     slot: self.slot(&plan.name.text),
                     name: plan.name.text.clone(),
@@ -311,6 +327,7 @@ impl Builder<'_, '_> {
                 tags: tags.collect(),
                 probe,
                 control: plan.expect.marker,
+                twin_of: None,
                 socket: false,
             });
             return self.lowering.steps.len() - 1;

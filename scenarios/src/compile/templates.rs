@@ -3,19 +3,19 @@
 
 use super::Lowering;
 use super::names::Visible;
+use super::trail::{Read, Text};
 use crate::css::Css;
 use crate::diagnostic::Diagnostic;
-use crate::expr::{Expr, ExprError, JsonNode, Template, Type};
+use crate::expr::{Expr, ExprError, JsonNode, Place, Slot, Template, Type};
 use crate::jsonpath::JsonPath;
-use crate::plan::constant;
+use crate::plan::{Plan, constant};
 use crate::syntax::{Node, Scalar};
 use crate::value::Value;
+use std::ops::Range;
 
 impl Lowering<'_> {
     fn expression_mistake(&mut self, scalar: &Scalar, offset: usize, error: ExprError) {
-        let range = error.range.start + offset..error.range.end + offset;
-        let span = scalar.locate(&self.plan.source.text, range);
-        self.push(Diagnostic::error(error.code, span, error.message).maybe_help(error.help));
+        self.push(mistake(self.plan, scalar, offset, error));
     }
 
     /// A template of `text`, which stands at `offset` in the scalar.
@@ -26,6 +26,14 @@ impl Lowering<'_> {
         match Template::compile(text, names) {
             Ok(template) => {
                 self.note(&template);
+                let mut reads_variable = false;
+                template.places(&mut |place| reads_variable |= matches!(place, Place::Slot(_)));
+                if reads_variable {
+                    self.text_of(scalar, text, offset, false, names);
+                }
+                template.reads(&mut |slot, range| {
+                    self.trail_at(scalar, slot, range.start + offset..range.end + offset);
+                });
                 template
             }
             Err(error) => {
@@ -33,6 +41,31 @@ impl Lowering<'_> {
                 Template::constant(Value::Null)
             }
         }
+    }
+
+    fn text_of(&mut self, scalar: &Scalar, text: &str, offset: usize, is_condition: bool, names: &Visible<'_>) {
+        let (scalar, text, stranger) = (scalar.clone(), text.to_owned(), names.stranger());
+        self.trail.texts.push(Text { scalar, text, offset, is_condition, stranger });
+    }
+
+    /// Takes down what a bare expression reads.
+    fn look(&mut self, scalar: &Scalar, expr: &Expr, is_condition: bool, names: &Visible<'_>) {
+        let mut reads_variable = false;
+        expr.places(&mut |place| {
+            reads_variable |= matches!(place, Place::Slot(_));
+            self.trail.read(place);
+        });
+        expr.reads(&mut |slot, range| self.trail_at(scalar, slot, range));
+        if reads_variable && is_condition {
+            self.text_of(scalar, &scalar.text, 0, true, names);
+        }
+    }
+
+    /// Takes down where a variable is read.
+    fn trail_at(&mut self, scalar: &Scalar, slot: Slot, range: Range<usize>) {
+        let span = scalar.locate(&self.plan.source.text, range);
+        let op = self.trail.ops;
+        self.trail.places.push(Read { op, slot, span });
     }
 
     /// Takes down what a template reads.
@@ -105,8 +138,7 @@ impl Lowering<'_> {
                             .label(format!("this gives {}", type_word(kind))),
                     );
                 }
-                let trail = &mut self.trail;
-                expr.places(&mut |place| trail.read(place));
+                self.look(scalar, &expr, false, names);
                 expr
             }
             Err(error) => {
@@ -130,16 +162,8 @@ impl Lowering<'_> {
         }
         match Expr::compile(&scalar.text, names) {
             Ok(expr) => {
-                let trail = &mut self.trail;
-                expr.places(&mut |place| trail.read(place));
-                let kind = expr.result_type();
-                if !matches!(kind, Type::Bool | Type::Any) {
-                    let message = "a condition is true or false";
-                    self.push(
-                        Diagnostic::error("wrong-type", scalar.span, message)
-                            .label(format!("this gives {}", type_word(kind))),
-                    );
-                }
+                self.look(scalar, &expr, true, names);
+                self.diagnostics.extend(no_condition(scalar, expr.result_type()));
                 Some(expr)
             }
             Err(error) => {
@@ -203,6 +227,31 @@ impl Lowering<'_> {
             }
         }
     }
+}
+
+/// A mistake of an expression, at its place in the file.
+pub(super) fn mistake(plan: &Plan, scalar: &Scalar, offset: usize, error: ExprError) -> Diagnostic {
+    let range = error.range.start + offset..error.range.end + offset;
+    let span = scalar.locate(&plan.source.text, range);
+    Diagnostic::error(error.code, span, error.message).maybe_help(error.help)
+}
+
+/// An expression of this type stands where something must be true or false.
+pub(super) fn no_condition(scalar: &Scalar, kind: Type) -> Option<Diagnostic> {
+    if matches!(kind, Type::Bool | Type::Any) {
+        return None;
+    }
+    let text = scalar.shown();
+    let compared = match kind {
+        Type::Int | Type::Float => format!("{text} != 0"),
+        Type::Text => format!("{text} != ''"),
+        _ => format!("{text} != null"),
+    };
+    Some(
+        Diagnostic::error("wrong-type", scalar.span, "a condition is true or false")
+            .label(format!("this gives {}", type_word(kind)))
+            .help(format!("compare it, as in `{compared}`")),
+    )
 }
 
 fn first_template(node: &Node) -> Option<&Scalar> {

@@ -76,7 +76,7 @@ impl Checker<'_> {
         let mut end = parts[used - 1].1;
         let mut node = match place {
             Place::Marker => Node::Marker(None),
-            place => Node::Load { place, name: names[..used].join(".").into() },
+            place => Node::Load { place, name: names[..used].join(".").into(), at: ast.range.start },
         };
         for (name, field_end) in &parts[used..] {
             if !matches!(kind, Type::Any | Type::Map) {

@@ -11,6 +11,7 @@ mod json_template;
 mod lexer;
 mod node;
 mod parser;
+mod reads;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -242,6 +243,18 @@ impl Expr {
     /// Every place that evaluation may read.
     pub fn places(&self, found: &mut dyn FnMut(&Place)) {
         self.checked.node.places(found);
+    }
+
+    /// Every read of a variable that may not be there as far as the expression itself knows, with the bytes of its name.
+    pub(crate) fn reads(&self, found: &mut dyn FnMut(Slot, Range<usize>)) {
+        self.checked.node.reads(&mut Vec::new(), found);
+    }
+
+    /// The variables that are there wherever the expression gives `outcome`.
+    pub(crate) fn holds(&self, outcome: bool) -> Vec<Slot> {
+        let mut known = Vec::new();
+        self.checked.node.holds(outcome, &mut known);
+        known
     }
 
     /// Whether any part evaluates `marker`.

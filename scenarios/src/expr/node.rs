@@ -14,6 +14,8 @@ pub(super) enum Node {
     Load {
         place: Place,
         name: Box<str>,
+        /// Byte of the text where the name starts.
+        at: usize,
     },
     /// A new marker, of an audience if one is given.
     Marker(Option<Box<Node>>),

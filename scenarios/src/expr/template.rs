@@ -165,6 +165,15 @@ impl Template {
         Ok(())
     }
 
+    /// Every read of a variable that may not be there as far as the template itself knows, with the bytes of its name.
+    pub(crate) fn reads(&self, found: &mut dyn FnMut(super::Slot, Range<usize>)) {
+        for part in &self.parts {
+            if let Part::Hole(node) = part {
+                node.reads(&mut Vec::new(), found);
+            }
+        }
+    }
+
     /// Every place that evaluation may read.
     pub fn places(&self, found: &mut dyn FnMut(&Place)) {
         for part in &self.parts {

@@ -25,7 +25,17 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<AbortPlan> {
     let profiles = fields.entry("in").map(|_| reader.texts_at(fields, "in").into_iter().cloned().collect());
     let text = reader.text_at(fields, "abort_when")?.clone();
     let (limits, over_s) = rule(reader, &text)?;
-    let rule = ObjectivePlan { span: text.span, of, limits, profiles, must: true, name: None, each: None, watch: None };
+    let rule = ObjectivePlan {
+        span: text.span,
+        of,
+        limits,
+        profiles,
+        must: true,
+        name: None,
+        each: None,
+        confident: false,
+        watch: None,
+    };
     Some(AbortPlan { rule, over_s })
 }
 

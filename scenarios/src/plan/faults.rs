@@ -18,6 +18,7 @@ const FAULTS: Spec = Spec {
         "malformed",
         "oversize_headers",
         "equal_ids",
+        "cohort",
     ],
     not_yet: &["same_url_burst", "switch_account"],
 };
@@ -38,6 +39,7 @@ pub(super) fn chaos() -> Faults {
         malformed: 0.01,
         oversize_headers: 0.01,
         equal_ids: false,
+        cohort: None,
     }
 }
 
@@ -65,6 +67,9 @@ pub(super) fn read(reader: &mut Reader<'_>, profile: Fields<'_>, silent: Faults)
             *share = self::share(reader, &entry.value, entry.key.span, key).unwrap_or(*share);
         }
     }
+    if let Some(entry) = fields.entry("cohort") {
+        faults.cohort = reader.unit(&entry.value, entry.key.span, "`cohort`", "`20%`", cohort).or(faults.cohort);
+    }
     faults.equal_ids = reader.flag_at(fields, "equal_ids").unwrap_or(faults.equal_ids);
     faults
 }
@@ -90,6 +95,13 @@ pub(super) fn abandon(reader: &mut Reader<'_>, entry: &Entry) -> Option<Abandon>
         _ => GiveUp::Reset,
     };
     Some(Abandon { chance: chance?, after_ns, how })
+}
+
+fn cohort(text: &str) -> Result<f64, String> {
+    match units::parse_share(text)? {
+        share if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err(format!("`{text}` leaves nobody on one of the two sides")),
+    }
 }
 
 fn span_of_time(text: &str) -> Result<(u64, u64), String> {

@@ -1,14 +1,15 @@
 //! `profiles:`: how much load, for how long, and how it comes.
 //! In: the map. Out: [`ProfilePlan`]s whose load is worked out into stages, warm-up contained.
 
+mod canary;
 mod capacity;
 mod conditions;
 mod extends;
 mod ladder;
 
-use super::ProfilePlan;
 use super::faults;
 use super::reader::{Fields, Reader, Spec};
+use super::{CanaryPlan, ProfilePlan};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::faults::Faults;
 use crate::program::{Load, Spacing, Stage};
@@ -39,14 +40,16 @@ const PROFILE: Spec = Spec {
         "network",
         "at",
         "extends",
+        "new",
+        "old",
+        "steps",
     ],
-    not_yet: &["hold", "share_connections", "new"],
+    not_yet: &["hold", "share_connections"],
 };
 
 const STAGE: Spec = Spec { what: "a stage", keys: &["users", "arrivals", "for", "ramp"], not_yet: &[] };
 
-const PRESETS: &[&str] = &["smoke", "sustained", "burst", "spike", "soak", "chaos", "ladder", "capacity"];
-const PRESETS_NOT_YET: &[&str] = &["canary"];
+const PRESETS: &[&str] = &["smoke", "sustained", "burst", "spike", "soak", "chaos", "ladder", "capacity", "canary"];
 
 const MS_NS: u64 = 1_000_000;
 const SECOND_NS: u64 = 1_000 * MS_NS;
@@ -106,21 +109,12 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> (Vec<ProfilePla
 
 fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
     reader.plain_name(&entry.key, "a profile");
-    // A preset that is not built yet explains every other key, so nothing else is said about it.
-    if let Node::Map(entries, _) = &entry.value {
-        let name = entries.iter().find(|e| e.key.text == "preset");
-        let word = name.and_then(|e| e.value.as_scalar());
-        if let Some(word) = word.filter(|w| PRESETS_NOT_YET.contains(&w.text.as_str())) {
-            reader.not_yet(word.span, &format!("preset: {}", word.text));
-            return None;
-        }
-    }
     let fields = reader.fields(&entry.value, entry.key.span, &PROFILE)?;
     let word = reader
-        .word_at(fields, "preset", PRESETS, PRESETS_NOT_YET)
+        .word_at(fields, "preset", PRESETS, &[])
         // A misspelt preset is one mistake: the rest is read as if some preset stood there.
         .or_else(|| fields.entry("preset").map(|_| "sustained"));
-    let preset = word.filter(|w| !matches!(*w, "ladder" | "capacity")).map(preset);
+    let preset = word.filter(|w| !matches!(*w, "ladder" | "capacity" | "canary")).map(preset);
     let given_ns = reader.duration_at(fields, "warm_up", 0);
     let graceful_stop_ns = reader.duration_at(fields, "graceful_stop", 0);
     let cool_down_ns = reader.duration_at(fields, "cool_down", 0).unwrap_or(0);
@@ -130,7 +124,7 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
     let fresh = super::journeys::fresh(reader, fields);
     let network = conditions::network(reader, fields);
     let moments = conditions::moments(reader, fields);
-    let (mut load, shape) = shaped(reader, fields, word, preset.as_ref())?;
+    let (mut load, shape, canary) = shaped(reader, fields, word, preset.as_ref())?;
     let warm_up_ns = given_ns.unwrap_or_else(|| match (&shape, &preset) {
         (Shape::Capacity(_), _) => capacity::warm_up_ns(&load),
         (_, preset) => preset.as_ref().map_or(0, |p| p.warm_up_ns),
@@ -142,6 +136,7 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
         first.duration_ns += warm_up_ns;
     }
     Some(ProfilePlan {
+        soak: word == Some("soak") || entry.key.text.starts_with("soak"),
         name: entry.key.clone(),
         load,
         shape,
@@ -153,6 +148,7 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
         fresh,
         network,
         moments,
+        canary,
     })
 }
 
@@ -162,12 +158,13 @@ fn shaped(
     fields: Fields<'_>,
     word: Option<&str>,
     preset: Option<&Preset>,
-) -> Option<(Load, Shape)> {
+) -> Option<(Load, Shape, Option<CanaryPlan>)> {
     refuse_shape_keys(reader, fields, word);
     match word {
-        Some("ladder") => ladder::load(reader, fields).map(|load| (load, Shape::Ladder)),
-        Some("capacity") => capacity::load(reader, fields).map(|(load, range)| (load, Shape::Capacity(range))),
-        _ => load(reader, fields, preset).map(|load| (load, Shape::Plain)),
+        Some("ladder") => ladder::load(reader, fields).map(|load| (load, Shape::Ladder, None)),
+        Some("capacity") => capacity::load(reader, fields).map(|(load, range)| (load, Shape::Capacity(range), None)),
+        Some("canary") => canary::load(reader, fields).map(|(load, canary)| (load, Shape::Canary, Some(canary))),
+        _ => load(reader, fields, preset).map(|load| (load, Shape::Plain, None)),
     }
 }
 
@@ -224,9 +221,15 @@ fn two_loads(reader: &mut Reader<'_>, first: &Entry, second: &Entry) {
 /// Keys that only one preset gives a meaning.
 fn refuse_shape_keys(reader: &mut Reader<'_>, fields: Fields<'_>, word: Option<&str>) {
     for (key, owner) in [("each", "ladder"), ("hold", "capacity")] {
-        if let Some(entry) = fields.entry(key).filter(|_| word != Some(owner)) {
+        let is_own = word == Some(owner) || (key == "each" && word == Some("canary"));
+        if let Some(entry) = fields.entry(key).filter(|_| !is_own) {
             let message = format!("`{key}` goes with `preset: {owner}` only; the length of a profile is `for`");
             reader.bad_value(entry.key.span, message);
+        }
+    }
+    for key in ["new", "old", "steps"] {
+        if let Some(entry) = fields.entry(key).filter(|_| word != Some("canary")) {
+            reader.bad_value(entry.key.span, format!("`{key}` goes with `preset: canary` only"));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `sla:`: the objectives as written.
 //! In: the list. Out: [`ObjectivePlan`]s; names in `of` and `in` are resolved when the program is made.
 
+mod confidence;
+mod containment;
 mod watched;
 mod windows;
 
@@ -20,7 +22,7 @@ pub(crate) struct Limits {
     pub warn: Option<Limit>,
 }
 
-const KEYS: &[&str] = &["of", "in", "warn", "must", "name", "each", "share"];
+const KEYS: &[&str] = &["of", "in", "warn", "must", "name", "each", "share", "mode"];
 
 const STATS: &[&str] = &[
     "p50",
@@ -48,7 +50,7 @@ const STATS: &[&str] = &[
     "message_p95",
 ];
 
-const NOT_YET: &[&str] = &["regress", "containment", "rate_limit"];
+const NOT_YET: &[&str] = &["regress", "rate_limit"];
 
 /// What a percentile can be of, apart from response times.
 const TIMES: &[(&str, fn(f64) -> Stat)] = &[
@@ -78,9 +80,17 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> (Vec<ObjectiveP
     };
     let (aborts, objectives): (Vec<&Node>, Vec<&Node>) = items.iter().partition(|item| abort::is_one(item));
     (
-        objectives.into_iter().filter_map(|item| objective(reader, item)).collect(),
+        objectives.into_iter().flat_map(|item| entry_of(reader, item)).collect(),
         aborts.into_iter().filter_map(|item| abort::read(reader, item)).collect(),
     )
+}
+
+/// An entry; one about containment may be two objectives.
+fn entry_of(reader: &mut Reader<'_>, node: &Node) -> Vec<ObjectivePlan> {
+    match node {
+        Node::Map(entries, span) if containment::is_one(entries) => containment::read(reader, entries, *span),
+        other => objective(reader, other).into_iter().collect(),
+    }
 }
 
 fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
@@ -96,6 +106,7 @@ fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
                 must: true,
                 name: None,
                 each: None,
+                confident: false,
                 watch: None,
             });
         }
@@ -139,7 +150,9 @@ fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
     let limit = limit_of(reader, entry, stat)?;
     let warn = fields.entry("warn").and_then(|warn| warning(reader, warn, stat, &limit));
     let each = windows::read(reader, fields, stat);
-    Some(ObjectivePlan { span, of, limits: Limits { stat, limit, warn }, profiles, must, name, each, watch: None })
+    let confident = confidence::read(reader, fields, stat);
+    let limits = Limits { stat, limit, warn };
+    Some(ObjectivePlan { span, of, limits, profiles, must, name, each, confident, watch: None })
 }
 
 /// The keys that are statistics; `None` when a key stands for something that is not built yet.
@@ -167,7 +180,7 @@ fn stat_keys<'n>(reader: &mut Reader<'_>, entries: &'n [Entry]) -> Option<Vec<(&
                 known = false;
             }
             None => {
-                let all = KEYS.iter().chain(STATS).chain(NOT_YET).chain(&["watch"]).copied();
+                let all = KEYS.iter().chain(STATS).chain(NOT_YET).chain(&["watch", "containment"]).copied();
                 let help = match crate::diagnostic::did_you_mean(key, all) {
                     Some(near) => Some(format!("did you mean `{near}`?")),
                     None => suggestion(key, STATS.iter().copied()),
@@ -386,9 +399,9 @@ pub(super) fn selection(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<(&'s
 }
 
 /// The tables of keys of this file, for the schema.
-pub(super) const SPECS: &[(&str, &Spec)] = &[("of", &OF)];
+pub(super) const SPECS: &[(&str, &Spec)] = &[("of", &OF), ("containment", &containment::CONTAINMENT)];
 
 /// The keys of an objective, for the schema.
-pub(super) const OBJECTIVE_KEYS: &[&[&str]] = &[KEYS, STATS];
+pub(super) const OBJECTIVE_KEYS: &[&[&str]] = &[KEYS, STATS, &["containment"]];
 /// Keys that are percentiles, as a pattern.
 pub(super) const PERCENTILE_KEYS: &str = r"^((service|connect|first_event|event_gap|message)_)?p(\([0-9.]+\)|[0-9.]+)$";

@@ -36,6 +36,7 @@ fn shares_are_read_as_written() {
         malformed: 0.04,
         oversize_headers: 0.005,
         equal_ids: true,
+        cohort: None,
     };
     assert_eq!(read, expected);
     let words = read.in_words();
@@ -77,4 +78,28 @@ fn chaos_provokes_modestly_and_every_number_is_open_to_change() {
     assert!(!chaos.equal_ids, "ids that clash would change what the scenario means");
     let changed = faults("{ preset: chaos, faults: { abandon: 0%, reconnect: 9% } }");
     assert_eq!(changed, Faults { abandon: None, reconnect: 0.09, ..chaos });
+}
+
+#[test]
+fn containment_needs_faults_healthy_users_and_time() {
+    let found = |profile: &str, objective: &str| {
+        let text = FILE.replacen("users: 10, for: 10m", profile, 1).replacen("errors: < 1%", objective, 1);
+        crate::file::diagnostics(&text).into_iter().map(|d| (d.code, d.message)).collect::<Vec<_>>()
+    };
+    let (long, both) = ("users: 10, for: 10m, faults: { abandon: 5% }", "containment: { errors: < 1pp, mean: < 20% }");
+    assert_eq!(found(long, both), []);
+    assert_eq!(found(&long.replace("5%", "5%, cohort: 30%"), "containment: { mean: <= 20% }, name: contained"), []);
+    for cohort in ["0%", "100%"] {
+        let found = found(&long.replace("5%", &format!("5%, cohort: {cohort}")), both);
+        assert_eq!(found, [("bad-value", format!("`{cohort}` leaves nobody on one of the two sides"))]);
+    }
+    let short = found(&long.replace("10m", "6m"), both);
+    assert!(short.len() == 1 && short[0].0 == "too-short" && short[0].1.contains("need 6m40s of load"), "{short:?}");
+    let program = program(&FILE.replacen("users: 10, for: 10m", long, 1).replacen(
+        "errors: < 1%",
+        "containment: { errors: < 1pp, mean: < 20% }, name: contained",
+        1,
+    ));
+    let ids: Vec<&str> = program.objectives.iter().map(|o| o.id.as_str()).collect();
+    assert!(ids.contains(&"contained (errors)") && ids.contains(&"contained (mean)"), "{ids:?}");
 }

@@ -142,6 +142,21 @@ const CASES: &[Case] = &[
     case("users: 10, for: 10m", "preset: ladder, users: [1, 2], each: 1m, ramp: 2m", "44:63 bad-value", "`each` is 1m"),
     case("users: 10, for: 10m", "preset: ladder, users: [1, 2], max_users: 5", "44:47 bad-value", "`max_users` goes with `arrivals` only"),
     case("users: 10, for: 10m", "users: [10, 25], for: 10m", "44:23 wrong-type", "a list of `users` goes with `preset: ladder` only"),
+    case("users: 10, for: 10m", "preset: canary, users: 10", "44:3 missing-key", "new: NAME_OF_A_TARGET"),
+    case("users: 10, for: 10m", "preset: canary, users: 40, new: patent", "44:48 unknown-name", "did you mean `patient`"),
+    case("users: 10, for: 10m", "preset: canary, users: 40, new: patient", "44:48 bad-value", "old: NAME"),
+    case("users: 10, for: 10m", "preset: canary, users: 40, new: patient, old: patient", "44:48 bad-value", "`old` the one with the version before it"),
+    case("users: 10, for: 10m", "preset: canary, users: 40, new: patient, steps: [50%, 25%]", "44:70 bad-value", "who is on the new version stays there"),
+    case("users: 10, for: 10m", "preset: canary, users: 40, new: patient, steps: [50%, 0%]", "44:70 bad-value", "a step is above 0% and at most 100% of the users"),
+    case("users: 10, for: 10m", "preset: canary, users: 40, new: patient, steps: [1%, 2%]", "44:69 bad-value", "raise `users`, or take larger steps"),
+    case("users: 10, for: 10m", "preset: canary, users: 40, new: patient, steps: 25%", "44:64 wrong-type", "`steps` of a canary is a list of shares"),
+    case("users: 10, for: 10m", "preset: canary, users: 40, new: patient, steps: [0.5]", "44:65 bad-value", "`0.5` is no share"),
+    case("users: 10, for: 10m", "preset: canary, new: patient, arrivals: 5/s", "44:46 bad-value", "a user stays with its version"),
+    case("users: 10, for: 10m", "preset: canary, new: patient, for: 5m", "44:46 bad-value", "a canary has no `for`, but `each`, the length of a step"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, new: patient", "44:37 bad-value", "`new` goes with `preset: canary` only"),
+    case("errors: < 1%", "errors: < 1%, mode: sure", "47:27 bad-value", "confident"),
+    case("errors: < 1%", "max: < 1s, mode: confident", "47:18 bad-value", "take `mode` out"),
+    case("errors: < 1%", "errors: < 1%, each: 10s, mode: confident", "47:32 bad-value", "take `mode` out"),
     case("users: 10, for: 10m", "users: 10, for: 10m, each: 1m", "44:37 bad-value", "`each` goes with `preset: ladder` only"),
     case("users: 10, for: 10m", "preset: capacity, hold: 30s", "44:3 missing-key", "arrivals: 1/s..100/s"),
     case("users: 10, for: 10m", "preset: capacity, arrivals: 5/s, max_users: 9", "44:44 bad-value", "write for example `1/s..5/s`"),
@@ -189,6 +204,12 @@ const CASES: &[Case] = &[
     case("errors: < 1%", "errors: < 1%, share: 99%", "47:21 bad-value", "say how long a window is: `each: 10s, share: 99%`"),
     case("errors: < 1%", "errors: < 1%, each: 10s, share: 0%", "47:39 bad-value", "in no window at all is nothing to hold: `share` is above 0%"),
     case("errors: < 1%", "uptime: \">= 99%\", each: 10s", "47:25 bad-value", "take `each` out"),
+    case("errors: < 1%", "containment: {}", "47:7 no-statistic", "containment: { errors: < 1pp, mean: < 20% }"),
+    case("errors: < 1%", "containment: { errors: < 1% }", "47:30 bad-limit", "write for example `errors: < 1pp`"),
+    case("errors: < 1%", "containment: { mean: < 0% }", "47:28 bad-limit", "write for example `mean: < 20%`"),
+    case("errors: < 1%", "containment: { mean: \"> 5%\" }", "47:28 bad-limit", "write for example `mean: < 20%`"),
+    case("errors: < 1%", "containment: { p95: < 5% }", "47:22 unknown-key", "mean"),
+    case("errors: < 1%", "containment: { mean: < 5% }", "47:5 bad-value", "faults: { abandon: 20%, cohort: 20% }"),
     case("errors: < 1%", "longest_outage: \">= 9s\"", "47:23 odd-direction", "did you mean `< 9s`"),
     case("errors: < 1%", "of: { step: POST /sessions }, dropped: < 1%", "47:5 bad-value", "use `of: { journey: … }`"),
     case("errors: < 1%", "service_p105: < 1s", "47:7 bad-value", "`p105` is no percentile that can be judged: p50 to p99.99"),
@@ -430,10 +451,8 @@ const LATER: &[(&str, &str)] = &[
     ("mix:", "setup: []\nmix:"),
     ("mix:", "teardown: []\nmix:"),
     ("for: 10m", "for: 10m, faults: { same_url_burst: 5% }"),
-    ("users: 10, for: 10m", "preset: canary"),
     ("errors: < 1%", "regress: { p95: < 10% }"),
     ("errors: < 1%", "rate_limit: 10/s"),
-    ("errors: < 1%", "containment: {}"),
 ];
 
 #[test]
@@ -459,8 +478,9 @@ fn whoever_switches_needs_a_free_row_a_role_and_a_place_in_the_steps() {
         assert_eq!(found.len(), 1, "{}", file::rendered(&text));
         (found[0].code, found[0].message.clone())
     };
-    let switch = "- think: 1s..4s\n        - switch_account: next";
-    let text = FILE.replacen("- think: 1s..4s", switch, 1);
+    // At the end: what was saved as the account before is gone.
+    let last = "- probe: GET /patients/{{ stranger.id }}/progress";
+    let text = FILE.replacen(last, &format!("{last}\n      - switch_account: next"), 1);
     assert!(file::diagnostics(&text).is_empty(), "{}", file::rendered(&text));
     let all = text.replacen("users: 10", "users: 50", 1);
     let found = file::diagnostics(&all);

@@ -98,3 +98,51 @@ fn a_capacity_can_be_asked_for() {
     let mistakes = crate::file::diagnostics(&text.replacen("{ errors: < 1% }", of, 1));
     assert!(mistakes[0].message.contains("of the whole run"), "{mistakes:?}");
 }
+
+/// The model file with a second version of its first target.
+fn canary(written: &str) -> scenarios::Program {
+    let target = "targets:\n";
+    let next = format!("{target}  next: {{ url: \"http://127.0.0.1:9\" }}\n");
+    let text = FILE.replacen(target, &next, 1).replacen("{ users: 10, for: 10m }", written, 1);
+    program(&text)
+}
+
+#[test]
+fn a_canary_is_a_constant_load_whose_requests_have_twins() {
+    let plain = program(FILE);
+    let with = canary("{ preset: canary, new: next, old: patient, each: 1m, warm_up: 10s }");
+    let profile = &with.profiles[0];
+    assert_eq!(profile.shape, Shape::Canary);
+    let stages: Vec<_> = profile.load.stages().iter().map(|s| (s.level, s.duration_ns / S)).collect();
+    assert_eq!(stages, [(40.0, 70), (40.0, 60), (40.0, 60), (40.0, 60)]);
+    let named = |n: &str, from, to| (n.to_owned(), from, to);
+    let expected = [named("5%", 10, 70), named("25%", 70, 130), named("50%", 130, 190), named("100%", 190, 250)];
+    assert_eq!(phases(profile), expected);
+    // Users move when a step begins, and none moves back.
+    let on_new = |at_s: u64| (0..40).filter(|user| profile.is_on_new(*user, at_s * S)).count();
+    assert_eq!([0, 69, 70, 130, 190, 9_000].map(on_new), [2, 2, 10, 20, 40, 40]);
+    let next = with.targets.iter().position(|t| t.name == "next").unwrap();
+    let patient = with.targets.iter().position(|t| t.name == "patient").unwrap();
+    let own = with.requests.iter().filter(|r| r.target == patient).count();
+    let twins: Vec<_> = with.requests.iter().filter(|r| r.target == next).collect();
+    assert!(own > 0 && own == twins.len(), "{own} and {}", twins.len());
+    for request in with.requests.iter().filter(|r| r.target == patient) {
+        let [(0, twin)] = request.twins[..] else { panic!("{:?}", request.twins) };
+        let (old, new) = (&with.steps[request.step], &with.steps[with.requests[twin].step]);
+        assert_eq!((&old.name, old.journey, Some(request.step)), (&new.name, new.journey, new.twin_of));
+    }
+    assert_eq!(with.requests.len(), plain.requests.len() + own, "other targets have no twins");
+    // What is of everything is of the twins too; what is of the old target is not.
+    let everything = with.objectives.iter().find(|o| o.of.is_everything()).expect("the file has one");
+    assert!(with.requests.iter().all(|r| everything.of.step_ids.contains(&r.step) || with.steps[r.step].probe));
+}
+
+#[test]
+fn a_canary_of_other_steps_and_users() {
+    let with = canary("{ preset: canary, users: 10, new: next, old: patient, steps: [20%, 100%], each: 10s }");
+    assert_eq!(phases(&with.profiles[0]).len(), 2);
+    let mut fewer = canary("{ preset: canary, users: 10, new: next, old: patient, steps: [100%], each: 10s }");
+    assert_eq!(phases(&fewer.profiles[0]), [("100%".to_owned(), 0, 10)], "a single step is a phase too");
+    fewer.with_overrides(&Overrides { users: Some(3), ..Overrides::default() }).expect("it fits");
+    assert_eq!(fewer.profiles[0].load.most_users(), 3);
+}

@@ -222,6 +222,7 @@ fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: Optio
         upgrade: None,
         guard: scenarios::guard::Guard::default(),
         whole_url: false,
+        twins: Vec::new(),
     }
 }
 
@@ -252,6 +253,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         probe: false,
         control: None,
         socket: false,
+        twin_of: None,
     };
     let profile = Profile {
         name: "hit".into(),
@@ -265,6 +267,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         fresh: scenarios::conditions::Fresh::default(),
         network: None,
         moments: Vec::new(),
+        canary: None,
     };
     Program {
         sockets: Vec::new(),

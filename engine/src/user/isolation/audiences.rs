@@ -31,6 +31,8 @@ pub(super) struct AudienceFinds<'a> {
     pub(super) unclear: u64,
     /// A whole marker of an audience that the reader is in.
     pub(super) permitted: bool,
+    /// Where those stood, as in [`super::Seen`].
+    pub(super) places: u8,
 }
 
 /// Audiences reported from one answer at most.
@@ -65,7 +67,10 @@ impl VirtualUser {
         let under_way = (origin.from.min(origin.at), origin.at);
         let left = match audience.standing(self.account, under_way, marker.map(|m| m.count)) {
             Standing::Member => {
-                finds.permitted |= marker.is_some();
+                if marker.is_some() {
+                    finds.permitted = true;
+                    finds.places |= crate::isolation::layers::bit(spot.kind);
+                }
                 return;
             }
             Standing::Unclear => {

@@ -31,9 +31,20 @@ impl VirtualUser {
             return;
         }
         recorder.scanned(plan.step, seen.own || seen.permitted, after_others);
+        recorder.seen_at(plan.step, seen.places, after_others, transport(answer));
         if seen.own && !self.controls[plan.step] {
             self.controls[plan.step] = true;
             recorder.controls[plan.step].push(self.account);
         }
+    }
+}
+
+/// How it came: index into [`TRANSPORTS`](crate::run_result::TRANSPORTS).
+fn transport(answer: &Answer<'_>) -> usize {
+    match (answer.status, answer.heard, answer.via.is_http2) {
+        (101, _, _) => 3,
+        (_, Some(_), _) => 2,
+        (_, None, true) => 1,
+        (_, None, false) => 0,
     }
 }

@@ -49,7 +49,7 @@ impl VirtualUser {
     pub(in crate::user) fn fresh_echo(&mut self, recorder: &mut Recorder) -> HeaderValue {
         self.echoes.count += 1;
         let count = self.echoes.count;
-        let id = if self.run.profile.faults.equal_ids {
+        let id = if self.has_equal_ids() {
             self.count_fault(recorder, |c| c.equal_ids += 1);
             count.to_string()
         } else {
@@ -126,7 +126,7 @@ impl VirtualUser {
 
     fn whose(&self, came: &str) -> Whose {
         let came = came.to_ascii_lowercase();
-        if self.run.profile.faults.equal_ids {
+        if self.has_equal_ids() {
             if came == self.sent_echo() {
                 return Whose::Mine;
             }

@@ -40,6 +40,7 @@ impl VirtualUser {
             self.scan_spot(&origin, spot, &mut finds);
         }
         finds.seen.permitted |= finds.audiences.permitted;
+        finds.seen.places |= finds.audiences.places;
         self.report(&origin, &finds, recorder);
         if plan.probe.is_some() {
             self.judge_probe(plan, answer, &finds.foreign, recorder);
@@ -61,6 +62,7 @@ impl VirtualUser {
             self.scan_spot(origin, *spot, &mut finds);
         }
         finds.seen.permitted |= finds.audiences.permitted;
+        finds.seen.places |= finds.audiences.places;
         self.report(origin, &finds, recorder);
         finds.seen
     }
@@ -110,9 +112,13 @@ impl VirtualUser {
     ) {
         if owner == self.account {
             finds.seen.own = true;
+            finds.seen.places |= layers::bit(spot.kind);
             finds.seen.latest |= marker.is_some_and(|m| self.writes.is_latest(m.count));
         } else if may_see(&self.run.program, self.account, owner) {
-            finds.seen.permitted |= marker.is_some();
+            if marker.is_some() {
+                finds.seen.permitted = true;
+                finds.seen.places |= layers::bit(spot.kind);
+            }
         } else if !self.sent_myself(origin, owner, marker) && !self.was_mine(owner, origin) {
             let foreign = &mut finds.foreign;
             let found = Foreign { owner, marker, spot, offset: hit.offset, form: hit.form };

@@ -217,6 +217,13 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
         },
     ),
     (
+        "containment",
+        keys! {
+            "errors": limit, "By how many percentage points more of the healthy users' requests may fail, `< 1pp`.";
+            "mean": limit, "How much longer the healthy users' mean response time may be, `< 20%`.";
+        },
+    ),
+    (
         "gate",
         keys! {
             "requires": texts, "Profiles that must have run as written for the suite to be a GO.";
@@ -492,7 +499,7 @@ const PROFILE: &[Key] = keys! {
     "arrivals": arrivals, "Iterations that start per time (open load), such as `20/s`; a list of rungs, or the range of `preset: capacity`, `1/s..40/s`.";
     "stages": stages, "Levels one after the other, all `users` or all `arrivals`.";
     "for": duration, "How long, warm-up not counted.";
-    "each": duration, "The length of each rung of a ladder.";
+    "each": duration, "The length of each rung of a ladder, or of each step of a canary.";
     "hold": duration, "The length of each trial of a capacity search.";
     "spacing": spacing, "How arrivals are spaced: `even` or `poisson`.";
     "max_users": positive, "Most users of an open load at once, 1 to 1,000,000. Default 1000; an arrival that finds none idle is dropped and counted.";
@@ -508,7 +515,9 @@ const PROFILE: &[Key] = keys! {
     "share_connections": whole, "So many connections for all users.";
     "at": moments, "Moments on the timeline: `{ 2m: { mark: restart } }`.";
     "extends": text, "Another profile that this one changes.";
-    "new": any, "The addresses of the new version, for `preset: canary`.";
+    "new": text, "With `preset: canary`: the target with the new version.";
+    "old": text, "With `preset: canary`: the target that it takes over from. Default: each journey's own.";
+    "steps": texts, "With `preset: canary`: the growing shares of the users that it serves. Default [5%, 25%, 50%, 100%].";
 };
 
 const FAULTS: &[Key] = keys! {
@@ -519,6 +528,7 @@ const FAULTS: &[Key] = keys! {
     "large_body": share, "Share of the JSON bodies with more than 64 KiB of blanks before them.";
     "malformed": share, "Beside so large a share of the requests a stranger sends what is no HTTP.";
     "oversize_headers": share, "Beside so large a share of the requests a stranger sends far too large headers.";
+    "cohort": share, "Share of the users that suffer all this, above 0% and below 100%. Default: everybody; with `containment` 20%.";
     "equal_ids": flag, "`client_id()` counts 1, 2, 3 … for every user instead of a UUID.";
     "same_url_burst": share, "Share of the requests that are sent by several users at once.";
     "switch_account": share, "Share of the iterations after which the user goes on as another account.";
@@ -531,6 +541,7 @@ const OBJECTIVE: &[Key] = keys! {
     "must": flag, "`false`: a miss warns instead of failing. Default `true`.";
     "name": text, "Its name in reports.";
     "each": duration, "It has to hold in every window of this length.";
+    "mode": mode, "`confident`: the whole 95% interval has to keep the limit, not the figure alone. Default `point`.";
     "mean": limit, "The mean response time, `< 100ms`.";
     "max": limit, "The largest response time.";
     "min": limit, "The smallest response time.";
@@ -550,7 +561,7 @@ const OBJECTIVE: &[Key] = keys! {
     "growth": limit, "How much a watched series may grow, `< 5% per 24h`.";
     "regress": limit, "How much worse than the baseline it may be.";
     "share": any, "With `each`: in how many windows it has to hold, `99%`. Default: in all.";
-    "containment": any, "How far a fault may spread.";
+    "containment": containment, "How far the faults of some users may harm the others: `{ errors: < 1pp, mean: < 20% }`.";
     "variation": any, "How much a statistic may vary.";
     "returns": any, "Whether a series returns to where it was.";
     "for": any, "For how long it has to hold.";

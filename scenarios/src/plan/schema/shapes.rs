@@ -79,7 +79,8 @@ references!(
     limits,
     of,
     faults,
-    gate
+    gate,
+    containment
 );
 
 macro_rules! maps_of {
@@ -118,6 +119,7 @@ words!(
     cookies: ["per_user", "per_iteration"],
     connections: ["per_user", "per_iteration"],
     isolation: ["required", "report"],
+    mode: ["point", "confident"],
     spacing: ["even", "poisson"],
     how: ["reset", "close"],
     reuse: ["wrap"],

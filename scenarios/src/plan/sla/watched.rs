@@ -79,6 +79,7 @@ pub(super) fn read(reader: &mut Reader<'_>, entries: &[Entry], span: crate::Span
     let limits = Limits { stat: Stat::Watched(stat), limit, warn };
     let each = windows::read(reader, fields, limits.stat);
     (is_known).then(|| ObjectivePlan {
+        confident: false,
         span,
         of: Vec::new(),
         limits,
