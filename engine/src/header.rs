@@ -4,7 +4,7 @@ use crate::Setup;
 use crate::clock::Clock;
 use crate::isolation::entitlement::exemptions;
 use crate::load::cohorts::Cohorts;
-use crate::run_result::{CanaryHeader, MarkHeader, PhaseHeader, RunHeader, StepHeader, TargetHeader};
+use crate::run_result::{CanaryHeader, MarkHeader, PhaseHeader, RunHeader, StepHeader, StreamTime, TargetHeader};
 use scenarios::Shape;
 use scenarios::objective::{Comparison, Limit, Selection, Stat};
 use scenarios::program::{Load, Profile, Program, Stage};
@@ -142,6 +142,7 @@ fn steps(program: &Program) -> Vec<StepHeader> {
             limits_ns: limits(program, index, step.probe),
             twin_of: step.twin_of,
             socket: step.socket,
+            stream_limits: stream_limits(program, index, step.probe),
         })
         .collect()
 }
@@ -157,6 +158,22 @@ fn limits(program: &Program, step: usize, probe: bool) -> Vec<u64> {
         .flat_map(|o| std::iter::once(&o.limit).chain(&o.warn))
         .chain(aborts.map(|r| &r.limit))
         .map(counted_below)
+        .collect();
+    limits.sort_unstable();
+    limits.dedup();
+    limits
+}
+
+/// The limits that the times of each step's events and messages are counted against, exactly.
+pub(crate) fn step_stream_limits(program: &Program) -> Vec<Vec<(StreamTime, u64)>> {
+    program.steps.iter().enumerate().map(|(i, step)| stream_limits(program, i, step.probe)).collect()
+}
+
+fn stream_limits(program: &Program, step: usize, probe: bool) -> Vec<(StreamTime, u64)> {
+    let own = program.objectives.iter().filter(|o| !probe && (o.of.is_everything() || o.of.step_ids.contains(&step)));
+    let mut limits: Vec<(StreamTime, u64)> = own
+        .filter_map(|o| Some((StreamTime::of(o.stat)?, o)))
+        .flat_map(|(kind, o)| std::iter::once(&o.limit).chain(&o.warn).map(move |l| (kind, counted_below(l))))
         .collect();
     limits.sort_unstable();
     limits.dedup();

@@ -9,6 +9,7 @@ mod evidence;
 mod isolation;
 mod messages;
 mod phase;
+pub(crate) mod streams;
 mod watched;
 mod windows;
 
@@ -19,6 +20,7 @@ pub use evidence::{FailureRecord, LeakGroup, LeakKey, LeakRecord, Party, Tier};
 pub use isolation::{Isolation, IsolationStep, TRANSPORTS};
 pub use messages::Messages;
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
+pub use streams::StreamTime;
 pub use watched::WatchedSeries;
 pub use windows::{About, Beat, BeatSeries, Window, WindowSeries};
 
@@ -175,6 +177,9 @@ pub struct StepHeader {
     /// It opens a WebSocket; its messages are counted apart.
     #[serde(default)]
     pub socket: bool,
+    /// Limits of the objectives about its events and messages, ns; `streams_within` is aligned with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stream_limits: Vec<(StreamTime, u64)>,
 }
 
 /// How a run ended.
@@ -350,6 +355,8 @@ pub struct StepTotals {
     pub messages: Messages,
     /// Connections that could not be made.
     pub connects_failed: u64,
+    /// For each of the step's `stream_limits`: how many times lie below it (strictly).
+    pub streams_within: Vec<u64>,
 }
 
 impl StepTotals {
@@ -369,6 +376,7 @@ impl StepTotals {
         self.event_gap.add(&other.event_gap);
         self.message.add(&other.message);
         self.messages.add(&other.messages);
+        streams::add_aligned(&mut self.streams_within, &other.streams_within);
         self.within.resize(self.within.len().max(other.within.len()), 0);
         for (mine, theirs) in self.within.iter_mut().zip(&other.within) {
             *mine += theirs;
@@ -454,6 +462,10 @@ pub struct PointStep {
     pub response_sum_ns: u64,
     /// Aligned with the step's `limits_ns`.
     pub within: Vec<u64>,
+    /// Messages of a WebSocket with an outcome.
+    pub messages: u64,
+    /// Of those: not said, not answered, broken off.
+    pub messages_failed: u64,
 }
 
 /// A kind of error of one step.

@@ -118,6 +118,7 @@ pub fn run(seconds: u64, steps: Vec<Step>) -> RunResult {
             declared_control: step.is_declared,
             limits_ns: step.limits_ns.clone(),
             socket: false,
+            stream_limits: Vec::new(),
         });
         result.steps.push(StepTotals { within: vec![0; step.limits_ns.len()], ..Default::default() });
     }

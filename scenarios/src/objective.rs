@@ -101,9 +101,12 @@ impl Objective {
     pub fn least_n(&self) -> u64 {
         let is_upper = self.limit.op.is_upper();
         match self.stat {
-            Stat::Percentile(p) | Stat::Service(p) | Stat::Connect(p) => {
-                least_n(if is_upper { 1.0 - p / 100.0 } else { p / 100.0 })
-            }
+            Stat::Percentile(p)
+            | Stat::Service(p)
+            | Stat::Connect(p)
+            | Stat::FirstEvent(p)
+            | Stat::EventGap(p)
+            | Stat::Message(p) => least_n(if is_upper { 1.0 - p / 100.0 } else { p / 100.0 }),
             Stat::Mean => LEAST_FOR_MEAN,
             Stat::Max => 1,
             Stat::Containment(_) => 0,
@@ -151,7 +154,8 @@ pub enum Stat {
     Mean,
     /// Largest response time.
     Max,
-    /// (failed + timed out) / (sent − abandoned − unfinished).
+    /// (failed + timed out) / (sent − abandoned − unfinished), with the messages of WebSockets that were waited for and
+    /// came or not, could not be said, or broke off.
     Errors,
     /// ok / (sent − abandoned − unfinished + drops that the target caused).
     Availability,
@@ -169,7 +173,7 @@ pub enum Stat {
     Dropped,
     /// Iterations completed a second.
     Iterations,
-    /// Connections made / tried.
+    /// Connections made / tried; of a WebSocket step, upgrades made / tried.
     ConnectionsOk,
     /// Share of the time in which it was up.
     Uptime,
@@ -183,6 +187,12 @@ pub enum Stat {
     Watched(SeriesStat),
     /// What the faults of some users do to the others.
     Containment(Harm),
+    /// Percentile of the time to the first event of a stream.
+    FirstEvent(f64),
+    /// Percentile of the times between two events of a stream.
+    EventGap(f64),
+    /// Percentile of the round trips over a WebSocket.
+    Message(f64),
 }
 
 /// What a statistic's figure is measured in.
@@ -199,9 +209,15 @@ pub enum Unit {
 }
 
 impl Stat {
-    /// Whether the statistic is a time of requests: of their response, service or connecting.
+    /// Whether the statistic is a time of requests: of their response, service, connecting, events or messages.
     pub fn is_time(self) -> bool {
         matches!(self, Self::Percentile(_) | Self::Mean | Self::Max | Self::Service(_) | Self::Connect(_))
+            || self.is_of_streams()
+    }
+
+    /// Whether the statistic is a time of events or messages.
+    pub fn is_of_streams(self) -> bool {
+        matches!(self, Self::FirstEvent(_) | Self::EventGap(_) | Self::Message(_))
     }
 
     /// Whether the statistic is a rate a second.
@@ -265,6 +281,9 @@ impl Stat {
             Self::Capacity => "capacity".into(),
             Self::Service(p) => format!("service_p{p}"),
             Self::Connect(p) => format!("connect_p{p}"),
+            Self::FirstEvent(p) => format!("first_event_p{p}"),
+            Self::EventGap(p) => format!("event_gap_p{p}"),
+            Self::Message(p) => format!("message_p{p}"),
             Self::Dropped => "dropped".into(),
             Self::Iterations => "iterations".into(),
             Self::ConnectionsOk => "connections_ok".into(),

@@ -169,8 +169,9 @@ fn count(watched: &mut Watched, interval: &Interval, limits: &[Vec<u64>]) {
                 watched.all += step.response.count();
             }
             Stat::Errors | Stat::Availability => {
-                watched.good += step.counts.ok;
-                watched.all += step.counts.ok + step.counts.failed + step.counts.timed_out;
+                let counts = &step.counts;
+                watched.good += counts.ok + step.messages.matched;
+                watched.all += counts.ok + counts.failed + counts.timed_out + step.messages.settled();
             }
             _ => {}
         }

@@ -100,8 +100,8 @@ impl Watch {
                 continue;
             };
             if self.rule.stat == Stat::Errors {
-                let bad = seen.counts.failed + seen.counts.timed_out;
-                sum.add(&Tally { n: bad + seen.counts.ok, bad, sum_ns: 0 });
+                let bad = seen.counts.failed + seen.counts.timed_out + seen.messages.failures();
+                sum.add(&Tally { n: bad + seen.counts.ok + seen.messages.matched, bad, sum_ns: 0 });
             } else {
                 let n = seen.response.count();
                 let within = place.and_then(|p| seen.within.get(p)).copied().unwrap_or(0);

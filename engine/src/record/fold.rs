@@ -7,6 +7,7 @@ use super::phases::Phases;
 use super::windows::Windows;
 use crate::clock::SECOND;
 use crate::faults::FaultCounts;
+use crate::run_result::streams::add_aligned;
 use crate::run_result::{
     Counts, Ending, ErrorCount, GroupTotals, Health, HealthyBlock, Isolation, IsolationStep, Iterations, LeakGroup,
     LeakKey, LeakRecord, Overhead, Point, PointStep, RunHeader, RunResult, StepTotals, Tier, Times, WatchedSeries,
@@ -306,6 +307,8 @@ impl Fold {
                 point.response_sum_ns =
                     step.response.times().map_or(0, |t| u64::try_from(t.sum_ns).unwrap_or(u64::MAX));
                 point.within.clone_from(&step.within);
+                point.messages = step.messages.settled();
+                point.messages_failed = step.messages.failures();
             }
         }
         self.timeline.push(Point {
@@ -343,4 +346,5 @@ fn add_step(total: &mut StepTotals, isolation: &mut IsolationStep, step: &StepIn
     total.event_gap.add(&step.event_gap);
     total.message.add(&step.message);
     total.messages.add(&step.messages);
+    add_aligned(&mut total.streams_within, &step.streams_within);
 }

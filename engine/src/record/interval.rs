@@ -3,6 +3,7 @@
 
 use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
+use crate::run_result::streams::add_aligned;
 use crate::run_result::{
     Counts, ErrorCount, HealthyBlock, IsolationStep, Iterations, LeakKey, Messages, Overhead, Times, WorkerHealth,
 };
@@ -169,6 +170,9 @@ pub struct StepInterval {
     /// Messages of a WebSocket.
     #[serde(skip_serializing_if = "Messages::is_empty")]
     pub messages: Messages,
+    /// Times of events and messages below each of the step's `stream_limits`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streams_within: Vec<u64>,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -216,6 +220,7 @@ impl StepInterval {
         self.event_gap.add(&other.event_gap);
         self.message.add(&other.message);
         self.messages.add(&other.messages);
+        add_aligned(&mut self.streams_within, &other.streams_within);
     }
 }
 

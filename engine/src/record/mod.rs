@@ -15,7 +15,8 @@ mod windows;
 use crate::client::answer::Times;
 use crate::clock::{Nanos, SECOND};
 use crate::failure::Failure;
-use crate::run_result::{ErrorCount, FailureRecord, IsolationStep, LeakKey, LeakRecord, Messages, Tier};
+use crate::header::step_stream_limits;
+use crate::run_result::{ErrorCount, FailureRecord, IsolationStep, LeakKey, LeakRecord, Messages, StreamTime, Tier};
 use collector::{Handover, Message};
 use interval::{Interval, StepInterval, TargetUse};
 use scenarios::expr::EvalError;
@@ -66,6 +67,8 @@ const MOST_FAILURE_RECORDS: u32 = 20;
 pub struct Recorder {
     program: Arc<Program>,
     limits_ns: Arc<Vec<Vec<u64>>>,
+    /// By step: limits of times of events and messages.
+    stream_limits: Vec<Vec<(StreamTime, u64)>>,
     warm_up_ns: Nanos,
     handover: Handover,
     now: Interval,
@@ -89,11 +92,13 @@ impl Recorder {
     /// A recorder; `limits_ns` are the response-time limits counted exactly, by step.
     pub fn new(program: Arc<Program>, limits_ns: Arc<Vec<Vec<u64>>>, warm_up_ns: Nanos, handover: Handover) -> Self {
         let now = Interval::new(0, &program);
+        let stream_limits = step_stream_limits(&program);
         let controls = vec![Vec::new(); program.steps.len()];
         let usual_ns = vec![0; program.steps.len()];
         Self {
             program,
             limits_ns,
+            stream_limits,
             warm_up_ns,
             handover,
             now,
@@ -297,12 +302,29 @@ impl Recorder {
         self.now.targets[target].note(account);
     }
 
-    /// Events of a stream: when the first came, and the times between them.
-    pub fn events(&mut self, step: usize, due: Nanos, first: Option<Nanos>, gaps: impl Iterator<Item = Nanos>) {
+    /// Events of a stream: when the first came, and the times between them. Of a stream on which nothing came before
+    /// its time limit, `first` is `Err` with the time until which it was waited for: that lies within no limit.
+    pub fn events(
+        &mut self,
+        step: usize,
+        due: Nanos,
+        first: Option<Result<Nanos, Nanos>>,
+        gaps: impl Iterator<Item = Nanos>,
+    ) {
         if self.is_measured(due) {
+            let limits = &self.stream_limits[step];
             let step = self.now.step(step);
-            first.into_iter().for_each(|at| step.first_event.record(at.saturating_sub(due)));
-            gaps.for_each(|gap| step.event_gap.record(gap));
+            if let Some(at) = first {
+                let (Ok(ns) | Err(ns)) = at.map(|at| at.saturating_sub(due)).map_err(|at| at.saturating_sub(due));
+                step.first_event.record(ns);
+                if at.is_ok() {
+                    StreamTime::FirstEvent.count(ns, limits, &mut step.streams_within);
+                }
+            }
+            for gap in gaps {
+                step.event_gap.record(gap);
+                StreamTime::EventGap.count(gap, limits, &mut step.streams_within);
+            }
         }
     }
 
@@ -313,10 +335,17 @@ impl Recorder {
         }
     }
 
-    /// A message that was due at `due` was answered at `at`.
-    pub fn round_trip(&mut self, step: usize, due: Nanos, at: Nanos) {
+    /// A message that was due at `due` was answered at `at`, or (`came` is false) not until then, when its time was up:
+    /// that lies within no limit.
+    pub fn round_trip(&mut self, step: usize, due: Nanos, at: Nanos, came: bool) {
         if self.is_measured(due) {
-            self.now.step(step).message.record(at.saturating_sub(due));
+            let limits = &self.stream_limits[step];
+            let step = self.now.step(step);
+            let ns = at.saturating_sub(due);
+            step.message.record(ns);
+            if came {
+                StreamTime::Message.count(ns, limits, &mut step.streams_within);
+            }
         }
     }
 

@@ -41,6 +41,7 @@ impl Phases {
             sum.counts.add(&step.counts);
             sum.response.add(&step.response);
             sum.lower_bounds.add(&step.lower_bounds);
+            sum.messages.add(&step.messages);
             if sum.within.len() < step.within.len() {
                 sum.within.resize(step.within.len(), 0);
             }

@@ -5,7 +5,7 @@
 use super::interval::{Interval, StepInterval};
 use crate::clock::SECOND;
 use crate::header::counted_below;
-use crate::run_result::{About, RunHeader, Times, Window, WindowSeries};
+use crate::run_result::{About, RunHeader, StreamTime, Times, Window, WindowSeries};
 use scenarios::objective::{Limit, Objective, Stat, Unit};
 
 /// Windows of an objective at most; a longer run has longer windows.
@@ -35,7 +35,13 @@ struct Series {
 }
 
 /// A step with the places of its exact counters.
-type Counted = (usize, [Option<usize>; 2]);
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    step: usize,
+    places: [Option<usize>; 2],
+    /// It opens a WebSocket.
+    socket: bool,
+}
 
 /// A window in the making.
 #[derive(Clone, Debug, Default)]
@@ -87,11 +93,15 @@ impl Series {
         };
         let place = |step: usize, limit: Option<&Limit>| {
             let ns = counted_below(limit?);
-            header.steps[step].limits_ns.iter().position(|l| *l == ns)
+            match StreamTime::of(objective.stat) {
+                Some(kind) => header.steps[step].stream_limits.iter().position(|l| *l == (kind, ns)),
+                None => header.steps[step].limits_ns.iter().position(|l| *l == ns),
+            }
         };
         let places = |step| [place(step, Some(&objective.limit)), place(step, objective.warn.as_ref())];
+        let counted = |step| Counted { step, places: places(step), socket: header.steps[step].socket };
         Some(Self {
-            steps: (0..header.steps.len()).filter(|&s| is_of(s)).map(|s| (s, places(s))).collect(),
+            steps: (0..header.steps.len()).filter(|&s| is_of(s)).map(counted).collect(),
             every,
             least: objective.least_n(),
             open: Tally { from: first, until: first.saturating_add(every), ..Tally::default() },
@@ -149,9 +159,9 @@ impl Tally {
             }
             Stat::Iterations => self.n += interval.iterations.completed,
             stat => {
-                for (index, places) in steps {
-                    if let Some(step) = interval.steps.get(index) {
-                        self.add_step(stat, places, step);
+                for counted in steps {
+                    if let Some(step) = interval.steps.get(&counted.step) {
+                        self.add_step(stat, counted, step);
                     }
                 }
                 if stat == Stat::Availability && objective.of.is_everything() {
@@ -161,15 +171,19 @@ impl Tally {
         }
     }
 
-    fn add_step(&mut self, stat: Stat, places: &[Option<usize>; 2], step: &StepInterval) {
+    fn add_step(&mut self, stat: Stat, counted: &Counted, step: &StepInterval) {
         let counts = &step.counts;
         let settled = counts.ok + counts.failed + counts.timed_out;
         match stat {
             Stat::Errors => {
-                self.hits += counts.failed + counts.timed_out;
-                self.n += settled;
+                self.hits += counts.failed + counts.timed_out + step.messages.failures();
+                self.n += settled + step.messages.settled();
             }
             Stat::Availability => {
+                self.hits += counts.ok + step.messages.matched;
+                self.n += settled + step.messages.settled();
+            }
+            Stat::ConnectionsOk if counted.socket => {
                 self.hits += counts.ok;
                 self.n += settled;
             }
@@ -182,6 +196,9 @@ impl Tally {
                 let recording = match stat {
                     Stat::Service(_) => &step.service,
                     Stat::Connect(_) => &step.connect,
+                    Stat::FirstEvent(_) => &step.first_event,
+                    Stat::EventGap(_) => &step.event_gap,
+                    Stat::Message(_) => &step.message,
                     _ => &step.response,
                 };
                 if recording.count() == 0 {
@@ -192,8 +209,9 @@ impl Tally {
                 if matches!(stat, Stat::Percentile(_) | Stat::Mean | Stat::Max) {
                     step.lower_bounds.add_to(&mut times.1);
                 }
-                for (sum, place) in self.within.iter_mut().zip(places) {
-                    *sum += place.and_then(|p| step.within.get(p)).copied().unwrap_or(0);
+                let exact = if stat.is_of_streams() { &step.streams_within } else { &step.within };
+                for (sum, place) in self.within.iter_mut().zip(counted.places) {
+                    *sum += place.and_then(|p| exact.get(p)).copied().unwrap_or(0);
                 }
                 self.n += recording.count();
             }
@@ -219,9 +237,12 @@ impl Tally {
         let n = self.n as f64;
         let times = self.times.as_deref();
         let figure = match objective.stat {
-            Stat::Percentile(p) | Stat::Service(p) | Stat::Connect(p) => {
-                times.and_then(|t| t.0.percentile_ns(p)).map(|ns| ns as f64)
-            }
+            Stat::Percentile(p)
+            | Stat::Service(p)
+            | Stat::Connect(p)
+            | Stat::FirstEvent(p)
+            | Stat::EventGap(p)
+            | Stat::Message(p) => times.and_then(|t| t.0.percentile_ns(p)).map(|ns| ns as f64),
             Stat::Max => times.map(|t| t.0.max_ns as f64),
             Stat::Mean => times.and_then(|t| t.0.mean_ns()),
             stat if stat.unit() == Unit::Rate => Some(n / length_s),
@@ -232,9 +253,9 @@ impl Tally {
             let (Some(limit), Some(times)) = (limits[i], times) else {
                 return About::default();
             };
-            // The exact counters are of response times; without one the histogram tells, to a tenth of a percent.
-            let is_exact =
-                matches!(objective.stat, Stat::Percentile(_)) && steps.iter().all(|(_, places)| places[i].is_some());
+            // The exact counters are of response times and streams; without one the histogram tells, to a tenth of a percent.
+            let has_exact = matches!(objective.stat, Stat::Percentile(_)) || objective.stat.is_of_streams();
+            let is_exact = has_exact && steps.iter().all(|step| step.places[i].is_some());
             let unknown = times.1.within(limit);
             let cut = if limit.op.is_upper() { unknown } else { times.1.count() };
             let within = if is_exact { self.within[i] } else { times.0.within(limit).saturating_sub(cut) };

@@ -37,6 +37,12 @@ impl Messages {
         *self == Self::default()
     }
 
+    /// Messages of which the outcome says something about the target: those waited for, less what the end of the run cut,
+    /// those that could not be said, and connections that broke. That something could be said proves nothing.
+    pub fn settled(&self) -> u64 {
+        self.matched + self.failures()
+    }
+
     /// What went wrong: not said, not answered, broken off.
     pub fn failures(&self) -> u64 {
         self.not_sent + self.missed + self.lost

@@ -1,7 +1,7 @@
 //! A named part of a run: what was planned of it, what was measured in it, and the part as a run of its own.
 //! In: folded by `record::phases`. Out: read by `reports`.
 
-use super::{Counts, Iterations, Point, RunResult, StepTotals, Times};
+use super::{Counts, Iterations, Messages, Point, RunResult, StepTotals, Times};
 use crate::clock::SECOND;
 use crate::record::interval::Recording;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub struct PhaseStep {
     pub lower_bounds: Recording,
     /// Aligned with the step's `limits_ns`.
     pub within: Vec<u64>,
+    /// Messages of a WebSocket.
+    pub messages: Messages,
 }
 
 /// What was measured in one phase.
@@ -70,6 +72,7 @@ impl RunResult {
             response: owned(&step.response),
             lower_bounds: owned(&step.lower_bounds),
             within: step.within.clone(),
+            messages: step.messages,
             ..StepTotals::default()
         });
         let ended = totals.completed + totals.gave_up;

@@ -56,7 +56,10 @@ impl VirtualUser {
         if !is_ours && counts {
             // A stream of which nothing came within the time limit has taken at least that long.
             let waited = matches!(answer.ending, Ending::TimedOut).then_some(answer.times.done);
-            recorder.events(plan.step, due, heard.times.first().copied().or(waited), heard.gaps());
+            let first = heard.times.first().copied().map(Ok).or(waited.map(Err));
+            // And one that fell silent has been silent that long.
+            let silent = waited.and_then(|until| Some(until.saturating_sub(*heard.times.last()?)));
+            recorder.events(plan.step, due, first, heard.gaps().chain(silent));
         }
     }
 }

@@ -334,7 +334,7 @@ impl VirtualUser {
         if let Some(conversation) = &mut self.conversation {
             conversation.doing = Doing::Nothing;
             if let Some(asked) = conversation.asked.take() {
-                recorder.round_trip(step, asked, at);
+                recorder.round_trip(step, asked, at, true);
             }
         }
         Some(None)
@@ -373,6 +373,11 @@ impl VirtualUser {
                     Some(Op::Socket(SocketOp::Receive(receive))) => receive.within_ns,
                     _ => 0,
                 };
+                // An answer that never came is no quick one.
+                let conversation = self.conversation.as_mut()?;
+                if let Some(asked) = conversation.asked.take() {
+                    recorder.round_trip(run.program.requests[conversation.request].step, asked, at, false);
+                }
                 self.miss(Some(Failure::NoMessage(within_ns / 1_000_000)), doing, at, recorder)
             }
             Doing::Saying { .. } => self.miss(Some(Failure::TimedOut), doing, at, recorder),

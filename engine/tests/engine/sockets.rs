@@ -339,3 +339,36 @@ fn a_simulation_says_that_it_plays_none() {
     let refusal = simulate(&program, 0, 1, &mut script).expect_err("there is no WebSocket in a script");
     assert!(refusal.contains("WebSocket"), "{refusal}");
 }
+
+/// Plays `socket` with objectives about round trips, on the whole and by windows.
+fn measured(port: u16, socket: &str) -> RunResult {
+    let text = text("{ users: 2, for: 400ms, graceful_stop: 4s }", port, socket)
+        + "sla: [ { message_p90: < 1s }, { message_p90: < 1s, each: 1s } ]\n";
+    let result = engine::run(&program(&text), setup(1), &mut Unobserved).expect("the run starts").result;
+    assert_laws(&result);
+    result
+}
+
+#[test]
+fn round_trips_are_counted_at_the_limits_and_one_that_never_came_lies_within_none() {
+    let talked = measured(server(echo), TALK);
+    let step = &talked.steps[0];
+    assert!(step.messages.matched > 1, "{:?}", step.messages);
+    assert_eq!(step.streams_within, [step.messages.matched], "one limit, told twice");
+    let window = &talked.windows[0].windows[0];
+    assert_eq!((window.n, window.about[0].within), (step.messages.matched, step.messages.matched), "{window:?}");
+
+    let unanswered = measured(
+        server(|socket| while socket.read().is_ok() {}),
+        "      - websocket /ws:
+          steps:
+            - send: hello
+            - receive: { $.type: never }
+              within: 20ms",
+    );
+    let step = &unanswered.steps[0];
+    assert!(step.messages.missed > 0 && step.messages.matched == 0, "{:?}", step.messages);
+    assert_eq!(step.message.count(), step.messages.missed, "each was waited for, and is among the times");
+    assert_eq!(step.streams_within.iter().sum::<u64>(), 0, "20 ms of waiting is no answer within 1 s");
+    assert_eq!(unanswered.windows[0].windows[0].about[0].within, 0);
+}

@@ -249,3 +249,44 @@ fn a_stream_given_up_in_the_middle_is_a_fault_and_no_failure() {
     let first = step.first_event.count();
     assert!(first > 0 && first <= step.counts.abandoned, "the first event came all the same: {first}");
 }
+
+#[test]
+fn first_events_and_gaps_are_counted_at_the_limits() {
+    let steps = "POST /chat: { name: chat, events: { text: $.c, until: '[DONE]' } }";
+    let play = |port: u16, timeout: &str| {
+        let text = format!(
+            "watertight: 1\nname: streams\ntargets: {{ t: {{ url: 'http://127.0.0.1:{port}', timeout: {timeout} }} }}\n\
+             roles: {{ u: {{ accounts: {{ count: 2, values: {{ id: '{{{{ index }}}}' }} }} }} }}\n\
+             journeys: {{ j: {{ as: u, target: t, steps: [ {steps} ] }} }}\n\
+             profiles: {{ p: {{ users: 2, for: 400ms, graceful_stop: 3s }} }}\n\
+             sla: [ {{ of: {{ journey: j }}, first_event_p95: < 2s }}, {{ event_gap_p99: < 50ms }} ]\n"
+        );
+        let result = engine::run(&program(&text), setup(1), &mut Unobserved).expect("the run starts").result;
+        assert_laws(&result);
+        result
+    };
+    let well = play(server(|stream, _| say_ten(stream)), "2s");
+    let step = &well.steps[0];
+    assert!(step.first_event.count() > 1);
+    assert_eq!(step.streams_within[0], step.first_event.count());
+    assert!(
+        step.streams_within[1] <= step.event_gap.count() && step.event_gap.count() == 10 * step.first_event.count()
+    );
+
+    // Nothing comes before the time limit of 60 ms: not within 2 s, though it was waited for less.
+    let silent = play(server(|stream, _| drop(stream.write_all(HEAD))), "60ms");
+    let step = &silent.steps[0];
+    assert!(step.first_event.count() > 0 && step.counts.ok == 0, "{:?}", step.counts);
+    assert_eq!(step.streams_within.iter().sum::<u64>(), 0);
+
+    // One event, and then silence: the silence is a gap.
+    let stalls = |stream: &mut TcpStream, _: &[u8]| {
+        let _ = stream.write_all(HEAD);
+        chunk(stream, b"data: {\"c\":\"1\"}\n\n");
+    };
+    let stalled = play(server(stalls), "150ms");
+    let step = &stalled.steps[0];
+    assert!(step.counts.timed_out > 0 && step.event_gap.count() >= step.counts.timed_out, "{:?}", step.counts);
+    assert_eq!(step.streams_within[0], step.first_event.count());
+    assert_eq!(step.streams_within[1], 0, "none of the silences was shorter than 50 ms");
+}

@@ -9,6 +9,7 @@ mod objectives;
 mod outages;
 mod rungs;
 mod shares;
+mod streams;
 pub(crate) mod times;
 mod validity;
 pub(crate) mod watched;

@@ -3,7 +3,7 @@
 
 use super::claim::Assessment;
 use super::rungs::Rung;
-use super::{containment, outages, rungs, shares, times, watched, windows};
+use super::{containment, outages, rungs, shares, streams, times, watched, windows};
 use crate::capacity;
 use crate::verdict::{JudgedObjective, ObjectiveOutcome};
 use engine::run_result::RunResult;
@@ -177,6 +177,9 @@ fn assess(result: &RunResult, objective: &Objective, ids: &[usize], limit: &Limi
         Stat::Rate => shares::rate(result, ids, limit),
         Stat::Capacity => capacity::assess(result, limit),
         Stat::Service(p) | Stat::Connect(p) => times::plain(result, ids, objective.stat, p, limit),
+        Stat::FirstEvent(p) | Stat::EventGap(p) | Stat::Message(p) => {
+            streams::percentile(result, ids, objective.stat, p, limit)
+        }
         Stat::Dropped => shares::dropped(result, &objective.of, limit),
         Stat::Iterations => shares::iterations(result, &objective.of, limit),
         Stat::ConnectionsOk => shares::connections_ok(result, ids, limit),

@@ -6,7 +6,7 @@ use crate::blocks;
 use crate::figures::{self, count, counted};
 use crate::stats::{self, Block};
 use crate::verdict::{Interval, ObjectiveOutcome};
-use engine::run_result::{Counts, RunResult};
+use engine::run_result::{Counts, PointStep, RunResult};
 use scenarios::objective::{Limit, Selection, Stat};
 
 /// A share as counted.
@@ -16,7 +16,7 @@ struct Share {
     /// Word of the statistic.
     word: &'static str,
     /// What was counted, for the reason: `errors`, `ok`.
-    counted: &'static str,
+    counted: String,
     hits: u64,
     n: u64,
     /// The same by block; empty if not counted by interval.
@@ -37,36 +37,67 @@ fn settled(counts: &Counts) -> u64 {
 }
 
 /// Blocks over the steps `ids`; `of` gives (hits, n) of a counter.
-fn share_blocks(result: &RunResult, ids: &[usize], of: impl Fn(&Counts) -> (u64, u64)) -> Vec<Block> {
+fn share_blocks(result: &RunResult, ids: &[usize], of: impl Fn(&PointStep) -> (u64, u64)) -> Vec<Block> {
     blocks::blocks(result, |point| {
         let steps = ids.iter().filter_map(|&i| point.steps.get(i));
         steps.fold((0.0, 0.0), |(hits, n), step| {
-            let (h, m) = of(&step.counts);
+            let (h, m) = of(step);
             (hits + h as f64, n + m as f64)
         })
     })
 }
 
-/// errors = (failed + timed out) / (sent − abandoned − unfinished).
+/// Messages of WebSockets that have an outcome, and how many of them failed.
+fn messages(result: &RunResult, ids: &[usize]) -> (u64, u64) {
+    let each = ids.iter().map(|&i| &result.steps[i].messages);
+    each.fold((0, 0), |(all, failed), m| (all + m.settled(), failed + m.failures()))
+}
+
+/// What was counted, with requests and messages told apart where there are messages.
+fn in_words(counted: &str, requests: (u64, u64), messages: (u64, u64)) -> String {
+    if messages.1 == 0 {
+        return counted.to_owned();
+    }
+    let part = |(hits, n): (u64, u64), noun| format!("{} of {}", count(hits), self::counted(n, noun));
+    format!("{counted} ({}, {})", part(requests, "request"), part(messages, "message"))
+}
+
+/// errors = (failed + timed out) / (sent − abandoned − unfinished). A message that was waited for, could not be said or
+/// broke off counts like a request: a WebSocket on which nothing comes back is no success.
 pub fn errors(result: &RunResult, ids: &[usize], limit: &Limit) -> Assessment {
     let counts = sum(result, ids);
+    let (settled_messages, failed_messages) = messages(result, ids);
+    let failed = counts.failed + counts.timed_out;
+    let n = settled(&counts);
     let share = Share {
-        noun: "request",
+        noun: noun_of(settled_messages),
         word: "errors",
-        counted: "failed or timed out",
-        hits: counts.failed + counts.timed_out,
-        n: settled(&counts),
-        blocks: share_blocks(result, ids, |c| (c.failed + c.timed_out, settled(c))),
+        counted: in_words("failed or timed out", (failed, n), (failed_messages, settled_messages)),
+        hits: failed + failed_messages,
+        n: n + settled_messages,
+        blocks: share_blocks(result, ids, |s| {
+            let failed = s.counts.failed + s.counts.timed_out;
+            (failed + s.messages_failed, settled(&s.counts) + s.messages)
+        }),
     };
     assess(&share, limit)
 }
 
+/// What a sample is called where messages are counted with requests.
+fn noun_of(messages: u64) -> &'static str {
+    if messages > 0 { "outcome" } else { "request" }
+}
+
 /// availability = ok / (sent − abandoned − unfinished + drops that the target caused). A drop belongs to no step, so
-/// only an objective of everything counts it.
+/// only an objective of everything counts it. Messages count as in [`errors`].
 pub fn availability(result: &RunResult, ids: &[usize], is_everything: bool, limit: &Limit) -> Assessment {
     let counts = sum(result, ids);
     let drops = if is_everything { result.health.dropped_by_target } else { 0 };
-    let mut blocks = share_blocks(result, ids, |c| (c.ok, settled(c)));
+    let (settled_messages, failed_messages) = messages(result, ids);
+    let good = settled_messages - failed_messages;
+    let mut blocks = share_blocks(result, ids, |s| {
+        (s.counts.ok + s.messages - s.messages_failed.min(s.messages), settled(&s.counts) + s.messages)
+    });
     if drops > 0 {
         let dropped = blocks::blocks(result, |p| (p.dropped as f64, 0.0));
         for (block, dropped) in blocks.iter_mut().zip(dropped) {
@@ -74,11 +105,11 @@ pub fn availability(result: &RunResult, ids: &[usize], is_everything: bool, limi
         }
     }
     let share = Share {
-        noun: "request",
+        noun: noun_of(settled_messages),
         word: "availability",
-        counted: "answered as expected",
-        hits: counts.ok,
-        n: settled(&counts) + drops,
+        counted: in_words("answered as expected", (counts.ok, settled(&counts) + drops), (good, settled_messages)),
+        hits: counts.ok + good,
+        n: settled(&counts) + drops + settled_messages,
         blocks,
     };
     assess(&share, limit)
@@ -106,7 +137,7 @@ pub fn dropped(result: &RunResult, of: &Selection, limit: &Limit) -> Assessment 
     let share = Share {
         noun: "arrival",
         word: "dropped",
-        counted: "found no free user",
+        counted: "found no free user".into(),
         hits: result.dropped,
         n: result.iterations.started + result.dropped,
         blocks: Vec::new(),
@@ -114,16 +145,24 @@ pub fn dropped(result: &RunResult, of: &Selection, limit: &Limit) -> Assessment 
     assess(&share, limit)
 }
 
-/// connections_ok = connections made / tried.
+/// connections_ok = connections made / tried; of WebSockets, upgrades granted / asked for.
 pub fn connections_ok(result: &RunResult, ids: &[usize], limit: &Limit) -> Assessment {
-    let made: u64 = ids.iter().map(|&i| result.steps[i].connect.count()).sum();
-    let failed: u64 = ids.iter().map(|&i| result.steps[i].connects_failed).sum();
+    let (made, tried) = ids.iter().fold((0, 0), |(made, tried), &i| {
+        let step = &result.steps[i];
+        // A WebSocket that is not granted is no connection, though bytes went to and fro.
+        let own = if result.header.steps[i].socket {
+            (step.counts.ok, settled(&step.counts))
+        } else {
+            (step.connect.count(), step.connect.count() + step.connects_failed)
+        };
+        (made + own.0, tried + own.1)
+    });
     let share = Share {
         noun: "connection",
         word: "connections_ok",
-        counted: "made",
+        counted: "made".into(),
         hits: made,
-        n: made + failed,
+        n: tried,
         blocks: Vec::new(),
     };
     assess(&share, limit)
@@ -165,7 +204,7 @@ pub fn completed(result: &RunResult, of: &Selection, limit: &Limit) -> Assessmen
     let share = Share {
         noun: "iteration",
         word: "completed",
-        counted: "completed",
+        counted: "completed".into(),
         hits: iterations.completed,
         n: iterations.started.saturating_sub(iterations.cut),
         blocks: Vec::new(),

@@ -75,7 +75,7 @@ fn rank(p: f64, n: u64) -> u64 {
 }
 
 /// The steps merged, `within` left out.
-fn merged(result: &RunResult, ids: &[usize]) -> StepTotals {
+pub(super) fn merged(result: &RunResult, ids: &[usize]) -> StepTotals {
     let mut sum = StepTotals::default();
     for &i in ids {
         let step = &result.steps[i];
@@ -239,7 +239,7 @@ fn stronger(a: Option<Dependence>, b: Option<Dependence>) -> Option<Dependence> 
 
 /// The printed percentile, moved inside its own histogram bucket (0.1 %) where needed, so that figure and exact
 /// counters tell the same story.
-fn agree(ns: f64, totals: &StepTotals, limit: &Limit, outcome: ObjectiveOutcome) -> f64 {
+pub(super) fn agree(ns: f64, totals: &StepTotals, limit: &Limit, outcome: ObjectiveOutcome) -> f64 {
     let holds = limit.op.holds(ns, limit.value);
     let bucket = &totals.response.histogram;
     let us = (ns / 1e3) as u64;
@@ -254,7 +254,7 @@ fn agree(ns: f64, totals: &StepTotals, limit: &Limit, outcome: ObjectiveOutcome)
     }
 }
 
-fn interval(totals: &StepTotals, p: f64, n: u64, d: Dependence, measured: f64) -> Option<Interval> {
+pub(super) fn interval(totals: &StepTotals, p: f64, n: u64, d: Dependence, measured: f64) -> Option<Interval> {
     let effective = d.effective_n(n as f64)?.floor().max(1.0) as u64;
     let (low, high) = stats::order_ranks(effective, p / 100.0);
     let percentiles = Percentiles::of_response(totals);

@@ -71,9 +71,12 @@ fn outcome(share: Option<f64>, all: usize, held: usize, missed: usize) -> Object
 fn one(stat: Stat, limit: &Limit, window: &Window, place: usize) -> (JudgedWindow, String) {
     let about = window.about[place];
     let (outcome, reason) = match stat {
-        Stat::Percentile(p) | Stat::Service(p) | Stat::Connect(p) => {
-            times::claim(stat, p, limit, (window.n, about.within, about.unknown), 1.0).decide()
-        }
+        Stat::Percentile(p)
+        | Stat::Service(p)
+        | Stat::Connect(p)
+        | Stat::FirstEvent(p)
+        | Stat::EventGap(p)
+        | Stat::Message(p) => times::claim(stat, p, limit, (window.n, about.within, about.unknown), 1.0).decide(),
         Stat::Max => times::claim(stat, 100.0, limit, (window.n, about.within, about.unknown), 1.0).decide(),
         Stat::Mean if window.n < LEAST_FOR_MEAN => too_few(window.n),
         Stat::Mean => {

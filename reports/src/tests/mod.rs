@@ -9,6 +9,7 @@ mod judging;
 mod ladder;
 mod outputs;
 mod statistics;
+mod streams;
 mod suites;
 mod watched;
 mod weighing;

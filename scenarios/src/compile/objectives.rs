@@ -120,10 +120,13 @@ fn selection(plan: &Plan, program: &Program, written: &ObjectivePlan, mistakes: 
     }
     of.step_ids = matching(program, &of, stat);
     if good && of.step_ids.is_empty() && !program.steps.is_empty() {
-        mistakes.push(
-            Diagnostic::error("selects-nothing", written.span, "no step is selected by this `of`")
-                .help("an objective without data can never pass; probes do not count for times"),
-        );
+        mistakes.push(Diagnostic::error("selects-nothing", written.span, "no step is selected by this `of`").help(
+            match stat {
+                Stat::FirstEvent(_) | Stat::EventGap(_) => "only a request with `events` has times of events",
+                Stat::Message(_) => "only a `websocket` step has round trips of messages",
+                _ => "an objective without data can never pass; probes do not count for times",
+            },
+        ));
     }
     of
 }
@@ -196,8 +199,14 @@ fn capacity(plan: &Plan, written: &ObjectivePlan, of: &Selection, mistakes: &mut
 fn matching(program: &Program, of: &Selection, stat: Stat) -> Vec<usize> {
     let within = |list: &[String], name: &str| list.is_empty() || list.iter().any(|n| n == name);
     let steps = program.steps.iter().enumerate();
+    let with_events: Vec<usize> = program.requests.iter().filter(|r| r.events.is_some()).map(|r| r.step).collect();
     steps
         .filter(|(_, step)| !(step.probe && stat.is_time()))
+        .filter(|(index, step)| match stat {
+            Stat::FirstEvent(_) | Stat::EventGap(_) => with_events.contains(index),
+            Stat::Message(_) => step.socket,
+            _ => true,
+        })
         .filter(|(_, step)| {
             let target = program.targets.get(step.target).map_or("", |t| &t.name);
             within(&of.targets, target)

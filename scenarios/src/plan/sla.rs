@@ -45,14 +45,26 @@ const STATS: &[&str] = &[
     "uptime",
     "longest_outage",
     "recovery",
+    "first_event_p95",
+    "event_gap_p95",
+    "message_p95",
 ];
 
 const NOT_YET: &[&str] = &["regress", "rate_limit"];
 
+/// What a percentile can be of, apart from response times.
+const TIMES: &[(&str, fn(f64) -> Stat)] = &[
+    ("service_", Stat::Service),
+    ("connect_", Stat::Connect),
+    ("first_event_", Stat::FirstEvent),
+    ("event_gap_", Stat::EventGap),
+    ("message_", Stat::Message),
+];
+
 /// Keys that only a watched series gives a meaning.
 const OF_SERIES: &[&str] = &["growth", "min", "variation", "returns", "for"];
 
-const NOT_YET_TIMES: &[&str] = &["first_event", "event_gap", "message", "p", "response", "group"];
+const NOT_YET_TIMES: &[&str] = &["p", "response", "group"];
 
 const OF: Spec =
     Spec { what: "`of`", keys: &["target", "journey", "step", "tag"], not_yet: &["group", "role", "transport"] };
@@ -211,10 +223,9 @@ pub(super) fn stat_of(key: &str) -> Option<Result<Stat, String>> {
         "uptime" => Stat::Uptime,
         "longest_outage" => Stat::LongestOutage,
         "recovery" => Stat::Recovery,
-        _ if key.starts_with("service_") || key.starts_with("connect_") => {
-            return match stat_of(&key["service_".len()..])? {
-                Ok(Stat::Percentile(p)) if key.starts_with('s') => Some(Ok(Stat::Service(p))),
-                Ok(Stat::Percentile(p)) => Some(Ok(Stat::Connect(p))),
+        _ if let Some((of, rest)) = TIMES.iter().find_map(|(word, of)| Some((of, key.strip_prefix(word)?))) => {
+            return match stat_of(rest)? {
+                Ok(Stat::Percentile(p)) => Some(Ok(of(p))),
                 Ok(_) => None,
                 Err(message) => Some(Err(message)),
             };
@@ -393,4 +404,4 @@ pub(super) const SPECS: &[(&str, &Spec)] = &[("of", &OF), ("containment", &conta
 /// The keys of an objective, for the schema.
 pub(super) const OBJECTIVE_KEYS: &[&[&str]] = &[KEYS, STATS, &["containment"], watched::OWN_KEYS];
 /// Keys that are percentiles, as a pattern.
-pub(super) const PERCENTILE_KEYS: &str = r"^((service|connect)_)?p(\([0-9.]+\)|[0-9.]+)$";
+pub(super) const PERCENTILE_KEYS: &str = r"^((service|connect|first_event|event_gap|message)_)?p(\([0-9.]+\)|[0-9.]+)$";

@@ -539,7 +539,7 @@ const OBJECTIVE: &[Key] = keys! {
     "mean": limit, "The mean response time, `< 100ms`.";
     "max": limit, "The largest response time.";
     "min": limit, "The smallest response time.";
-    "errors": limit, "The share of requests that failed or timed out, `< 1%`.";
+    "errors": limit, "The share of requests that failed or timed out, `< 1%`. A missed or unsent message and a broken WebSocket count too.";
     "availability": limit, "The share of requests that were answered as expected, `>= 99.9%`.";
     "completed": limit, "The share of iterations that were played to the end, `>= 99%`.";
     "rate": limit, "Requests that were answered as expected per time, `>= 500/s`.";
@@ -550,7 +550,7 @@ const OBJECTIVE: &[Key] = keys! {
     "longest_outage": limit, "The longest time without an answer as expected.";
     "recovery": limit, "The time until it was well again after a fault.";
     "rate_limit": any, "Answers with 429.";
-    "connections_ok": limit, "The share of connections that could be made.";
+    "connections_ok": limit, "The share of connections that could be made; of a `websocket`, of upgrades that were granted.";
     "watch": text, "A series of the target's metrics.";
     "growth": limit, "How much a watched series may grow, `< 5% per 24h`.";
     "regress": limit, "How much worse than the baseline it may be.";
