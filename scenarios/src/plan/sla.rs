@@ -52,8 +52,11 @@ const STATS: &[&str] = &[
 
 const NOT_YET: &[&str] = &["regress", "rate_limit"];
 
+/// Makes the statistic of a percentile.
+type AtPercentile = fn(f64) -> Stat;
+
 /// What a percentile can be of, apart from response times.
-const TIMES: &[(&str, fn(f64) -> Stat)] = &[
+const TIMES: &[(&str, AtPercentile)] = &[
     ("service_", Stat::Service),
     ("connect_", Stat::Connect),
     ("first_event_", Stat::FirstEvent),

@@ -271,6 +271,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
     };
     Program {
         sockets: Vec::new(),
+        meetings: Vec::new(),
         name,
         targets: vec![target],
         roles: Vec::new(),
