@@ -69,7 +69,7 @@ pub struct Run {
     /// Who suffers the faults, and when; `None`: everybody, all the time.
     pub cohorts: Option<Cohorts>,
     /// Where users wait for one another.
-    pub(crate) meetings: Meetings,
+    pub meetings: Meetings,
 }
 
 impl Run {

@@ -698,6 +698,8 @@ async fn talk(
         Err(mut error) => match error.take_message() {
             Some(request) if framing::is_of_unasked_bytes(error.error()) => {
                 connection.is_unasked = true;
+                // It never went out.
+                connection.ordinal -= 1;
                 received.times.sent = None;
                 Attempt::NeverSent(Box::new(request))
             }

@@ -23,7 +23,9 @@ impl VirtualUser {
             counts.idle_timeouts += 1;
             return;
         }
-        let tier = if is_goodbye(bytes) { Tier::Suspect } else { Tier::Proven };
+        // Where nothing was asked yet, a banner or another protocol is likelier than somebody's answer.
+        let is_greeting = stray.via.ordinal == 0;
+        let tier = if is_greeting || is_goodbye(bytes) { Tier::Suspect } else { Tier::Proven };
         let step = self.run.program.requests[stray.last.0].step;
         let spot = Spot::one("connection", bytes);
         let origin = Origin {
