@@ -6,7 +6,7 @@ use super::journeys::Builder;
 use super::names::Visible;
 use super::trail::Read;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::expr::{JsonTemplate, Template};
+use crate::expr::{Expr, JsonTemplate, Template};
 use crate::multipart::{Content, Multipart, Part};
 use crate::plan::{BodyPlan, ConditionPlan, ExpectPlan, PartContent, RequestPlan, SavePlan, SavedFrom};
 use crate::program::{Body, CompareOp, Condition, Expect, Identity, Poll, Probe, Request, Save, SaveSource, Step};
@@ -42,8 +42,11 @@ impl Builder<'_, '_> {
         let body = self.body(plan, &names);
         let events = self.events(plan, &names);
         let keeps = self.lowering.trail.keeps;
-        let expect = self.expect(&plan.expect, &names);
-        let (poll, awaited) = self.poll(plan, &names);
+        let mut expect = self.expect(&plan.expect, &names);
+        let (poll, mut awaited) = self.poll(plan, &names);
+        let (that, asked) = self.that(&plan.expect, &names);
+        expect.that = that;
+        awaited.extend(asked);
         // What an answer is checked with is there; only later steps need it kept.
         self.lowering.trail.keeps = keeps;
         let identities = self.identities(plan, &names);
@@ -241,8 +244,14 @@ impl Builder<'_, '_> {
             expect.matches.extend(self.lowering.byte_pattern(pattern));
         }
         expect.events = plan.events.as_ref().and_then(|count| self.condition_of(count, names));
-        expect.that = plan.that.as_ref().and_then(|that| self.lowering.condition(that, names));
         expect
+    }
+
+    /// `that` with what it reads: it sees what the answer saved.
+    fn that(&mut self, plan: &ExpectPlan, names: &Visible<'_>) -> (Option<Expr>, Vec<Read>) {
+        let reads = self.lowering.trail.places.len();
+        let that = plan.that.as_ref().and_then(|that| self.lowering.condition(that, names));
+        (that, self.lowering.trail.places.split_off(reads))
     }
 
     pub(super) fn condition_of(&mut self, plan: &ConditionPlan, names: &Visible<'_>) -> Option<Condition> {

@@ -75,7 +75,11 @@ fn a_variable_that_nothing_has_set_is_a_mistake() {
     for (steps, place, part) in [
         ("      - GET /{{ x }}\n      - POST /a: { save: { x: $.x } }\n", "17:17 unset-variable", "earlier step"),
         ("      - GET /a: { headers: { a: \"b {{ x }}\" }, save: { x: $.x } }\n", "17:39 unset-variable", "`x`"),
-        ("      - POST /a: { save: { x: $.x }, expect: { that: x < 3 } }\n", "17:54 unset-variable", "`x`"),
+        (
+            "      - POST /a: { save: { y: $.x }, expect: { that: x < 3 && y < 3 } }\n      - set: { x: 1 }\n",
+            "17:54 unset-variable",
+            "`x`",
+        ),
         ("      - if: x < 3\n        then: [ GET /a ]\n      - set: { x: 1 }\n", "17:13 unset-variable", "`x`"),
         ("      - set: { n: \"{{ n + 1 }}\" }\n", "17:23 unset-variable", "`n`"),
         (

@@ -133,7 +133,9 @@ impl VirtualUser {
             "cached copy: the answer says that it comes from a cache"
         } else if !origin.is_whole {
             "memory of another answer in a broken one"
-        } else if owner.is_some_and(|o| self.run.accounts.user_of(o) == Some(self.index)) {
+        } else if owner
+            .is_some_and(|o| self.switch.former() == Some(o) || self.run.accounts.user_of(o) == Some(self.index))
+        {
             "kept over a change of account: the owner is who this user was before `switch_account`, so a context or \
              session of the connection outlives its user"
         } else if faults.equal_ids && self.client_ids > 0 {
