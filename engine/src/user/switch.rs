@@ -87,7 +87,7 @@ impl VirtualUser {
         let run = std::sync::Arc::clone(&self.run);
         self.remember_credentials();
         self.ready = false;
-        self.slots.fill(Value::Null);
+        self.clear_variables();
         self.writes.forget();
         self.stale.forget();
         let next = run.program.account(self.account as usize).and_then(|(role, _)| {
