@@ -491,30 +491,45 @@ fn whoever_switches_needs_a_free_row_a_role_and_a_place_in_the_steps() {
 
 #[test]
 fn a_setup_has_steps_that_one_user_can_play_alone_and_leaves_its_variables_to_all() {
-    for (section, at, message) in [
-        ("setup: []", "42:1 bad-value", "`setup` has at least one step"),
-        ("teardown: { within: 1s }", "42:1 missing-key", "a setup or teardown needs the key `steps`"),
-        ("setup: GET /seed", "42:8 wrong-type", "is a list of steps"),
-        ("setup: { step: [ GET /seed ] }", "42:10 unknown-key", "a setup or teardown has no key `step`"),
-        ("setup: { steps: [ GET /seed ], within: 0s }", "42:40 bad-value", "`within` is at least 1ms"),
-        ("setup: { as: patent, steps: [ GET /seed ] }", "42:14 unknown-name", "there is no role `patent`"),
-        ("setup: [ GET /seed, { rendezvous: { name: a, users: 2 } } ]", "42:1 bad-step", "needs other users"),
-        ("setup: [ POST /seed: { body: \"{{ marker }}\" } ]", "42:1 no-role", "a `marker` says whose data it is"),
-        ("setup: [ \"GET /{{ sead }}\" ]", "42:17 unknown-variable", "there is no variable `sead` here"),
-        ("setup: [ { set: { a: 1 } } ]", "42:19 unused-variable", "nothing reads `a`"),
-        ("setup: [ \"GET /{{ b }}\", { set: { b: 1 } } ]", "42:17 unset-variable", "`b`"),
+    for (section, code, at, message) in [
+        ("setup: []", "bad-value", "setup", "`setup` has at least one step"),
+        ("teardown: { within: 1s }", "missing-key", "teardown", "a setup or teardown needs the key `steps`"),
+        ("setup: GET /seed", "wrong-type", "GET /seed", "is a list of steps"),
+        ("setup: { target: patient, stepz: 1, steps: [ GET /a ] }", "unknown-key", "stepz", "has no key `stepz`"),
+        ("setup: { target: patient, steps: [ GET /a ], within: 0s }", "bad-value", "0s", "`within` is at least 1ms"),
+        ("setup: { target: patient, as: patent, steps: [ GET /a ] }", "unknown-name", "patent", "no role `patent`"),
+        ("setup: [ GET /a ]", "no-target", "GET /a", "goes nowhere"),
+        (
+            "setup: { target: patient, steps: [ GET /a, { rendezvous: { name: a, users: 2 } } ] }",
+            "bad-step",
+            "setup",
+            "needs other users",
+        ),
+        (
+            "setup: { target: patient, steps: [ POST /a: { body: \"{{ marker }}\" } ] }",
+            "no-role",
+            "setup",
+            "a `marker` says whose data it is",
+        ),
+        (
+            "setup: { target: patient, steps: [ \"GET /{{ sead }}\" ] }",
+            "unknown-variable",
+            "sead",
+            "there is no variable `sead` here",
+        ),
+        ("setup: [ { set: { a: 1 } } ]", "unused-variable", "a", "nothing reads `a`"),
     ] {
         let text = FILE.replacen("mix:", &format!("{section}\nmix:"), 1);
         let found = file::diagnostics(&text);
         let shown = file::rendered(&text);
         assert_eq!(found.len(), 1, "{section}\n{shown}");
-        let (line, column) = scenarios::diagnostic::position(&text, found[0].span.start);
-        assert_eq!(format!("{line}:{column} {}", found[0].code), at, "{section}\n{shown}");
+        let span = found[0].span;
+        assert_eq!((found[0].code, &text[span.start..span.end]), (code, at), "{section}\n{shown}");
         assert!(found[0].message.contains(message), "{section}\n{shown}");
     }
     // What the setup leaves is there in every journey and in the teardown, and read there.
-    let around = "setup: { as: patient, steps: [ POST /seed: { body: \"{{ marker }}\", save: { n: $.n } } ] }\n\
-                  teardown: [ \"DELETE /seed/{{ n }}\" ]\nmix:";
+    let around = "setup: { as: patient, target: patient, steps: [ POST /seed: { body: \"{{ marker }}\", save: { n: $.n } } ] }\n\
+                  teardown: { target: patient, steps: [ \"DELETE /seed/{{ n }}\" ] }\nmix:";
     let text = FILE.replacen("mix:", around, 1);
     assert!(file::diagnostics(&text).is_empty(), "{}", file::rendered(&text));
     let text = FILE.replacen("mix:", "setup: [ { set: { n: 2 } } ]\nmix:", 1).replacen(
