@@ -20,7 +20,6 @@ fn serve(mut stream: TcpStream, pieces: &[&str]) -> Option<Result<usize, ErrorKi
         if stream.write_all(piece.as_bytes()).is_err() {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(2));
     }
     Some(stream.read(&mut [0; 16]).map_err(|e| e.kind()))
 }
