@@ -29,3 +29,4 @@ mod terminal;
 mod trace;
 mod transport;
 mod unfinished;
+mod whole;

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
-fn scenario(steps: &str, profile: &str) -> String {
+pub(super) fn scenario(steps: &str, profile: &str) -> String {
     format!(
         "watertight: 1\nname: faults\ntargets: {{ t: 'http://127.0.0.1:1' }}\n\
          journeys: {{ j: {{ target: t, steps: [ {steps} ] }} }}\nprofiles: {{ p: {{ {profile} }} }}\n"
@@ -138,7 +138,7 @@ fn large_bodies_say_the_same_and_counted_ids_are_alike() {
 }
 
 /// Plays `steps` against a server on loopback that serves each connection with `serve`.
-fn loopback(steps: &str, profile: &str, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> RunResult {
+pub(super) fn loopback(steps: &str, profile: &str, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> RunResult {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
     let serve = Arc::new(serve);
@@ -165,7 +165,7 @@ fn loopback(steps: &str, profile: &str, serve: impl Fn(TcpStream) + Send + Sync 
 }
 
 /// Reads a request's head and as much body as came with it; `None` at the end of the connection.
-fn hear(stream: &mut TcpStream) -> Option<String> {
+pub(super) fn hear(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = vec![0; 256 << 10];
     let n = stream.read(&mut bytes).ok().filter(|n| *n > 0)?;
     Some(String::from_utf8_lossy(&bytes[..n]).into_owned())

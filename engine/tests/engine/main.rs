@@ -17,6 +17,7 @@ mod laws;
 mod loopback;
 mod parking;
 mod phases;
+mod places;
 mod redirects;
 mod requests;
 mod soak;
