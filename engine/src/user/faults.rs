@@ -85,7 +85,7 @@ impl VirtualUser {
             return;
         }
         let suffers = self.suffers();
-        if let Some(abandon) = plan.abandon.or(faults.abandon.filter(|_| suffers)) {
+        if let Some(abandon) = plan.abandon.or(faults.abandon.filter(|_| suffers && !self.flow.reloads)) {
             self.outgoing.orders.abandon = self.draw_leaving(abandon, recorder.usual_ns(plan.step));
         }
         if !suffers {

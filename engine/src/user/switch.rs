@@ -7,7 +7,7 @@ use super::{Section, VirtualUser};
 use crate::clock::Nanos;
 use crate::isolation::marker::Kind;
 use crate::record::Recorder;
-use scenarios::program::Pc;
+use scenarios::program::{Op, Pc};
 use scenarios::value::Value;
 
 /// Credentials of former accounts remembered per user.
@@ -24,6 +24,10 @@ pub(super) struct Switch {
     held: Vec<u128>,
     /// Whether the fault was drawn in this iteration.
     is_drawn: bool,
+    /// The account that is taken already, for the change under way.
+    next: Option<u32>,
+    /// Nobody has logged out: the next person comes with a browser of their own.
+    forgets: bool,
 }
 
 impl Switch {
@@ -67,12 +71,35 @@ impl VirtualUser {
             return false;
         }
         self.switch.is_drawn = true;
-        let is_hit = self.is_hit(share);
-        if is_hit {
-            self.pc -= 1;
-            self.log_out_to_switch();
+        if !self.is_hit(share) {
+            return false;
         }
-        is_hit
+        if self.run.profile.faults.switch_unplayed {
+            let range = self.accounts_of_role();
+            self.switch.next = self.run.accounts.switch_unplayed(self.account, range);
+            if self.switch.next.is_none() {
+                return false;
+            }
+        }
+        let plan = self.plan();
+        let logs_out = !matches!(plan.ops.get(plan.after as usize), None | Some(Op::End));
+        self.switch.forgets = !logs_out;
+        self.pc -= 1;
+        self.log_out_to_switch();
+        true
+    }
+
+    /// Whether cookies are to be forgotten before the next request, because somebody else sits down; said once.
+    pub fn forgets(&mut self) -> bool {
+        std::mem::take(&mut self.switch.forgets)
+    }
+
+    fn accounts_of_role(&self) -> std::ops::Range<u32> {
+        let program = &self.run.program;
+        program.account(self.account as usize).map_or(0..0, |(role, _)| {
+            let first = program.first_account(role) as u32;
+            first..first + program.roles[role].accounts.len() as u32
+        })
     }
 
     /// Goes to `after`, which logs out.
@@ -90,11 +117,8 @@ impl VirtualUser {
         self.slots.fill(Value::Null);
         self.writes.forget();
         self.stale.forget();
-        let next = run.program.account(self.account as usize).and_then(|(role, _)| {
-            let first = run.program.first_account(role) as u32;
-            run.accounts.switch(self.account, first..first + run.program.roles[role].accounts.len() as u32)
-        });
-        let Some(next) = next else {
+        let next = self.switch.next.take();
+        let Some(next) = next.or_else(|| run.accounts.switch(self.account, self.accounts_of_role())) else {
             recorder.interval().isolation.switches_skipped += 1;
             return;
         };

@@ -103,6 +103,38 @@ fn a_user_goes_on_as_if_it_had_reloaded_unless_something_had_to_be_saved() {
 }
 
 #[test]
+fn what_later_steps_build_on_is_asked_for_again_and_heard_out() {
+    let everything = "users: 20, for: 10s, faults: { abandon: { chance: 100%, after: 1ms } }";
+    let text = scenario("GET /a, { think: 1s }", everything).replace("steps:", "before: [ POST /log-in ], steps:");
+    let result = play(&text, 1, |_: &Outgoing, _: Nanos| Reply::ok(10 * MILLISECOND));
+    assert_laws(&result);
+    let login = count(&result, "POST /log-in");
+    assert_eq!((login.abandoned, login.ok), (20, 20), "nobody goes on without having logged in");
+    assert_eq!(count(&result, "GET /a").ok, 0, "nothing builds on this");
+
+    let saved = "{ GET /a: { save: { x: $.x } } }, 'GET /b?x={{ x }}', { think: 1s }";
+    let answer = |_: &Outgoing, _: Nanos| Reply { body: b"{\"x\":1}".to_vec(), ..Reply::ok(10 * MILLISECOND) };
+    let result = play(&scenario(saved, everything), 1, answer);
+    assert_laws(&result);
+    let a = count(&result, "GET /a");
+    assert_eq!((a.ok, result.iterations.gave_up), (a.abandoned, 0), "a fault costs no iteration");
+    assert_eq!(a.ok, count(&result, "GET /b?x={{ x }}").sent());
+
+    let some = "users: 1, for: 60s, faults: { abandon: { chance: 30%, after: 1ms } }";
+    let result = play(&scenario("POST /log-in, GET /b, { think: 1s }", some), 1, |out: &Outgoing, _: Nanos| {
+        let mut reply = Reply::ok(10 * MILLISECOND);
+        if out.uri.path() == "/log-in" {
+            reply.headers.insert("set-cookie", http::HeaderValue::from_static("sid=1"));
+        }
+        reply
+    });
+    assert_laws(&result);
+    let (login, b) = (count(&result, "POST /log-in"), count(&result, "GET /b"));
+    assert!(login.abandoned > 5 && b.abandoned > 5, "{login:?} {b:?}");
+    assert!(b.sent() - login.ok <= 1, "but for the first, whose cookie nobody knows of: {login:?} {b:?}");
+}
+
+#[test]
 fn thinking_left_out_is_counted() {
     let rounds = |share: &str| {
         let text =
