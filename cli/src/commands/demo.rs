@@ -54,8 +54,12 @@ fn provoke(program: &mut Program, defects: &[Defect]) -> Option<String> {
     let defect = defects.iter().find(|d| d.needs_abandoned_requests())?;
     let mut words = String::new();
     for profile in &mut program.profiles {
-        let abandon =
-            profile.faults.abandon.get_or_insert(Abandon { chance: 0.05, after_ns: None, how: GiveUp::Reset });
+        let abandon = profile.faults.abandon.get_or_insert(Abandon {
+            chance: 0.05,
+            after_ns: None,
+            how: GiveUp::Reset,
+            at: None,
+        });
         words = abandon.in_words();
     }
     let note = format!("{defect} shows only when clients give requests up, so they do: faults: abandon {words}");

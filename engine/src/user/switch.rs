@@ -26,7 +26,9 @@ pub(super) struct Switch {
     is_drawn: bool,
     /// The account that is taken already, for the change under way.
     next: Option<u32>,
-    /// Nobody has logged out: the next person comes with a browser of their own.
+    /// The change under way is one of persons: the next one comes with a browser of their own.
+    is_of_persons: bool,
+    /// That change was made, and the client has not forgotten its cookies yet.
     forgets: bool,
 }
 
@@ -81,9 +83,10 @@ impl VirtualUser {
                 return false;
             }
         }
+        // A cookie that outlives the log-out may be meant to; only who asks for a switch keeps it.
         let plan = self.plan();
         let logs_out = !matches!(plan.ops.get(plan.after as usize), None | Some(Op::End));
-        self.switch.forgets = !logs_out;
+        self.switch.is_of_persons = !logs_out || self.run.profile.faults.switch_unplayed;
         self.pc -= 1;
         self.log_out_to_switch();
         true
@@ -124,6 +127,7 @@ impl VirtualUser {
         };
         self.count_fault(recorder, |c| c.switch_account += 1);
         self.switch.former = Some((self.account, self.due));
+        self.switch.forgets = std::mem::take(&mut self.switch.is_of_persons);
         self.account = next;
         self.head = run.mint.head(Kind::Account, next);
         self.controls.fill(false);

@@ -100,7 +100,7 @@ impl VirtualUser {
         let end = self.due;
         self.swap_out(number);
         let next = match start {
-            Start::Ready => {
+            Start::Ready | Start::Held(_) => {
                 self.together.branches[number].is_out = true;
                 return;
             }

@@ -46,7 +46,8 @@ fn what_the_isolation_check_goes_by_is_said_before_anything_is_sent() {
     assert!(set.len() == 1 && !set[0].contains("nothing"), "it may be written through a variable: {set:?}");
     let socket = lines("{ websocket /ws: { steps: [ { send: '{{ marker }}' } ] } }", "");
     assert!(socket.len() == 1 && !socket[0].contains("nothing"), "{socket:?}");
-    let ids = "{ PUT /a: { json: { id: '{{ client_id() }}', n: '{{ marker }}' } } }, { GET /a: { expect: { marker: own } } }";
+    let ids =
+        "{ PUT /a: { json: { id: '{{ client_id() }}', n: '{{ marker }}' } } }, { GET /a: { expect: { marker: own } } }";
     let whole = lines(ids, "");
     assert_eq!(whole[1], "they have to come back at GET /a");
     assert!(whole.len() == 3 && whole[2].contains("equal_ids: true"), "{whole:?}");
