@@ -74,6 +74,8 @@ pub struct Run {
     pub given: Option<Arc<Vec<Value>>>,
     /// Of a `setup`: what it leaves behind, once it has come to its end.
     pub leaves: Option<OnceLock<Vec<Value>>>,
+    /// By step: its answers set cookies. Noted only where requests are given up on purpose.
+    pub cookie_steps: Vec<AtomicBool>,
 }
 
 impl Run {
@@ -111,6 +113,7 @@ impl Run {
             prepared,
             secret_slots: secret_slots(&program),
             secrets: shared_secrets(&program),
+            cookie_steps: program.steps.iter().map(|_| AtomicBool::new(false)).collect(),
             target_use: program.targets.iter().map(|_| AtomicU64::new(0)).collect(),
             trace: mint.digest(id.as_bytes()) as u64,
             mint,

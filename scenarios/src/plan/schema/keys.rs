@@ -527,7 +527,7 @@ const FAULTS: &[Key] = keys! {
     "cohort": share, "Share of the users that suffer all this, above 0% and below 100%. Default: everybody; with `containment` 20%.";
     "equal_ids": flag, "`client_id()` counts 1, 2, 3 … for every user instead of a UUID.";
     "same_url_burst": share, "Share of the requests that wait, 250ms at most, for others to ask for the same URL; all go out at one instant.";
-    "switch_account": share, "Share of the iterations after which the user goes on as another account.";
+    "switch_account": share, "Share of the iterations after which the user goes on as another account; without `after`, and so without a log-out, without its cookies.";
 };
 
 const OBJECTIVE: &[Key] = keys! {
