@@ -79,6 +79,8 @@ pub struct Endpoint {
 pub struct Wire {
     /// The run's clock.
     pub clock: Clock,
+    /// When it was last read by [`Wire::now`].
+    pub(super) recent: Rc<Cell<Nanos>>,
     /// By target index.
     pub targets: Vec<Endpoint>,
     /// Set when the run's end cuts what is still going on; every waiting task is woken then.
@@ -107,6 +109,7 @@ impl Wire {
         let targets = targets.iter().zip(tls).map(|(t, tls)| endpoint(t, tls.clone())).collect::<Result<_, _>>()?;
         Ok(Self {
             clock,
+            recent: Rc::default(),
             targets,
             cut: Rc::default(),
             network: Cell::new(None),
@@ -138,6 +141,20 @@ impl Wire {
             tokio::net::lookup_host((host, port)).await.map_err(|_| ConnectError::Target(Transport::Dns))?.collect();
         endpoint.resolved.borrow_mut().clone_from(&found);
         Ok(found)
+    }
+
+    /// Reads the clock.
+    pub fn now(&self) -> Nanos {
+        let now = self.clock.now();
+        self.recent.set(now);
+        now
+    }
+
+    /// When somebody on this worker last read the clock: microseconds ago for whoever comes next in the same turn, as
+    /// everybody who is woken by the outside reads it first. For what need not be exact. Outside of a run nobody does, and
+    /// the clock is read.
+    pub fn recent(&self) -> Nanos {
+        if self.timer.get().is_some() { self.recent.get() } else { self.now() }
     }
 
     fn take_buffer(&self) -> Vec<u8> {
@@ -414,7 +431,7 @@ impl UserClient {
         let mut received = Received::new(due, wire.take_buffer());
         received.events.clone_from(&out.events);
         let target = out.target;
-        let start = wire.clock.now().max(due);
+        let start = wire.recent().max(due);
         let deadline = start.saturating_add(out.timeout_ns);
         let mut reminder = std::mem::take(&mut self.reminder);
         let ending = {
@@ -438,7 +455,7 @@ impl UserClient {
             .await
         };
         self.reminder = reminder;
-        received.times.done = wire.clock.now();
+        received.times.done = wire.now();
         received.ending = ending;
         self.settle(wire, target, out.orders, &mut received);
         if received.status != 0 && !out.aside && received.headers.contains_key(header::SET_COOKIE) {
@@ -489,7 +506,7 @@ impl UserClient {
     async fn attempt(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Ending {
         match self.try_once(wire, out, received).await {
             // The idle connection turned out to be closed and not a byte was written: this is no retry.
-            Attempt::NeverSent(request) => match self.send_fresh(wire, out, *request, received).await {
+            Attempt::NeverSent(request) => match self.send_fresh(wire, out, &mut Some(*request), received).await {
                 Attempt::Over(ending) => ending,
                 Attempt::NeverSent(_) => Ending::Failed(Transport::Closed),
             },
@@ -498,7 +515,7 @@ impl UserClient {
     }
 
     async fn try_once(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Attempt {
-        let request = self.request(wire, out);
+        let mut request = Some(self.request(wire, out));
         let slot = &mut self.connections[out.target];
         if out.orders.reconnect {
             *slot = None;
@@ -511,16 +528,16 @@ impl UserClient {
         if let Some(connection) = slot
             && connection.is_usable()
         {
-            return send(wire, connection, request, out, received).await;
+            return send(wire, connection, &mut request, out, received).await;
         }
-        self.send_fresh(wire, out, request, received).await
+        self.send_fresh(wire, out, &mut request, received).await
     }
 
     async fn send_fresh(
         &mut self,
         wire: &Wire,
         out: &Outgoing,
-        request: Request<Full<Bytes>>,
+        request: &mut Option<Request<Full<Bytes>>>,
         received: &mut Received,
     ) -> Attempt {
         let target = out.target;
@@ -609,11 +626,11 @@ pub(super) enum Attempt {
 async fn send(
     wire: &Wire,
     connection: &mut Connection,
-    request: Request<Full<Bytes>>,
+    request: &mut Option<Request<Full<Bytes>>>,
     out: &Outgoing,
     received: &mut Received,
 ) -> Attempt {
-    connection.last = Some((out.request, out.uri.clone()));
+    connection.last = Some((out.request, out.uri.path_and_query().cloned()));
     let endpoint = &wire.targets[out.target];
     if out.orders.slow_reader {
         connection.traffic.slowness.begin(out.timeout_ns);
@@ -653,9 +670,13 @@ async fn talk(
     wire: &Wire,
     endpoint: &Endpoint,
     connection: &mut Connection,
-    request: Request<Full<Bytes>>,
+    request: &mut Option<Request<Full<Bytes>>>,
     received: &mut Received,
 ) -> Attempt {
+    // Whoever sends it takes it out of its place: it is moved once.
+    let Some(request) = request.take() else {
+        return Attempt::Over(Ending::Failed(Transport::Closed));
+    };
     let Line::One { sender, driver } = &mut connection.line else {
         // Boxed: the common case should not make room for it in every user.
         return Box::pin(two::talk(wire, endpoint, connection, request, received)).await;
@@ -668,7 +689,7 @@ async fn talk(
         is_http2: false,
     };
     (received.bytes_received, received.bytes_sent) = connection.traffic.so_far();
-    received.times.sent = Some(wire.clock.now());
+    received.times.sent = Some(wire.now());
     let mut head = pin!(sender.try_send_request(request));
     let head = poll_fn(|cx| {
         // The head first: when the driver ends it has already handed over what it knows.
@@ -680,12 +701,13 @@ async fn talk(
     .await;
     match head {
         Ok(response) => {
-            let (parts, body) = response.into_parts();
-            received.status = parts.status.as_u16();
-            received.headers = parts.headers;
-            if let Some(reason) = parts.extensions.get::<hyper::ext::ReasonPhrase>() {
+            let mut response = response;
+            received.status = response.status().as_u16();
+            received.headers = std::mem::take(response.headers_mut());
+            if let Some(reason) = response.extensions().get::<hyper::ext::ReasonPhrase>() {
                 received.reason = reason.as_bytes().to_vec();
             }
+            let body = response.into_body();
             match decode::codings(&received.headers) {
                 Ok(codings) => received.codings = codings,
                 Err(failure) => return Attempt::Over(Ending::Failed(failure)),

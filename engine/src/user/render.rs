@@ -21,6 +21,8 @@ pub struct Prepared {
     headers: HeaderMap,
     /// Headers with a template: name, and index into the request's `headers`.
     rendered: Vec<(HeaderName, usize)>,
+    /// Where among `headers` the trace context stands, still to be filled in; `None` where the scenario sets it.
+    trace: Option<usize>,
     /// The header that carries the request's own id.
     pub(super) echo: Option<HeaderName>,
     /// What the request needs of its answer's JSON.
@@ -57,7 +59,12 @@ impl Prepared {
         let echo = request.guard.echo.as_ref();
         let echo =
             echo.map(|echo| HeaderName::try_from(&echo.send).map_err(|_| format!("`{}` is no header name", echo.send)));
-        // Room for host, cookies and trace: a request's map is never grown.
+        let names_trace = headers.contains_key(&TRACEPARENT) || rendered.iter().any(|(name, _)| *name == TRACEPARENT);
+        let trace = (!names_trace).then(|| {
+            headers.insert(&TRACEPARENT, HeaderValue::from_static(""));
+            headers.len() - 1
+        });
+        // Room for host and cookies: a request's map is never grown.
         headers.reserve(rendered.len() + 4);
         let constant = request
             .path
@@ -67,7 +74,7 @@ impl Prepared {
             Some(_) => Some(uri(request, &mut Constant).map_err(|e| e.0)?),
             None => None,
         };
-        Ok(Self { method, uri, headers, rendered, echo: echo.transpose()?, wanted: Wanted::by(request) })
+        Ok(Self { method, uri, headers, rendered, trace, echo: echo.transpose()?, wanted: Wanted::by(request) })
     }
 }
 
@@ -79,9 +86,19 @@ impl Prepared {
         secret.filter_map(|(_, value)| value.to_str().ok()).map(|v| v.rsplit_once(' ').map_or(v, |(_, secret)| secret))
     }
 
-    /// The headers once more, with the values that were rendered for them.
-    pub(super) fn headers_again(&self, values: &[HeaderValue]) -> HeaderMap {
+    /// The constant headers, with this trace context.
+    fn headers(&self, trace: HeaderValue) -> HeaderMap {
         let mut headers = self.headers.clone();
+        // A map keeps the order in which its names came in; counting is cheaper than looking a name up.
+        if let Some(value) = self.trace.and_then(|place| headers.values_mut().nth(place)) {
+            *value = trace;
+        }
+        headers
+    }
+
+    /// The headers once more, with the values that were rendered for them.
+    pub(super) fn headers_again(&self, values: &[HeaderValue], trace: HeaderValue) -> HeaderMap {
+        let mut headers = self.headers(trace);
         for ((name, _), value) in self.rendered.iter().zip(values) {
             headers.insert(name.clone(), value.clone());
         }
@@ -111,15 +128,14 @@ fn defaults(body: &Body) -> HeaderMap {
 impl VirtualUser {
     /// Renders `request` into [`VirtualUser::outgoing`].
     pub(super) fn render(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Result<(), EvalError> {
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         let (plan, prepared) = (&run.program.requests[request], &run.prepared[request]);
         self.outgoing_step = plan.step as u16;
         let mut body = std::mem::take(&mut self.outgoing.body);
         body.clear();
         // The one before was handed over to be sent; one like it will do.
         body.reserve(self.outgoing.sent_body.len());
-        let mut headers = prepared.headers.clone();
-        let trace = self.traceparent();
+        let mut headers = prepared.headers(self.traceparent());
         self.writes.begin();
         let mut scope = self.scope(now, None, recorder);
         let (uri, target, elsewhere) = match &prepared.uri {
@@ -144,7 +160,6 @@ impl VirtualUser {
         if let Some(name) = &prepared.echo {
             headers.insert(name.clone(), self.fresh_echo(recorder));
         }
-        headers.entry(&TRACEPARENT).or_insert(trace);
         self.outgoing.request = request;
         self.outgoing.target = target;
         self.outgoing.elsewhere = elsewhere;
