@@ -89,7 +89,8 @@ impl Run {
         seats.iter().for_each(|seat| accounts.occupy(seat.account));
         for request in &program.requests {
             // Each worker prepares its own, see `WorkerRun`.
-            Prepared::new(request).map_err(|e| format!("step `{}`: {e}", program.steps[request.step].name))?;
+            Prepared::new(request, &program.targets)
+                .map_err(|e| format!("step `{}`: {e}", program.steps[request.step].name))?;
         }
         Ok(Self {
             scanner: Scanner::new(mint.clone()),

@@ -22,9 +22,10 @@ impl WorkerRun {
     /// # Panics
     /// Never: [`Run::new`] refuses requests that cannot be prepared.
     pub fn new(shared: Arc<Run>) -> Rc<Self> {
-        let requests = shared.program.requests.iter();
-        let prepared = requests.map(|r| Prepared::new(r).expect("the run was made, so its requests can be prepared"));
-        Rc::new(Self { prepared: prepared.collect(), shared })
+        let targets = &shared.program.targets;
+        let prepare = |r| Prepared::new(r, targets).expect("the run was made, so its requests can be prepared");
+        let prepared = shared.program.requests.iter().map(prepare).collect();
+        Rc::new(Self { prepared, shared })
     }
 }
 

@@ -171,17 +171,22 @@ impl Wire {
     }
 }
 
+/// What `host` says of requests to this address; `None` where it cannot be said.
+pub fn host_header(url: &Url) -> Option<HeaderValue> {
+    let host = url.host_str()?;
+    match url.port() {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
+        None => HeaderValue::from_str(host).ok(),
+    }
+}
+
 fn endpoint(target: &Target, tls: Option<Arc<ClientConfig>>) -> Result<Endpoint, String> {
     let wrong = |e: &dyn std::fmt::Display| format!("target `{}`: {e}", target.name);
     let socket = target.url.strip_prefix("unix:").map(str::to_owned);
     let url = if socket.is_some() { "http://localhost" } else { target.url.as_str() };
     let base = Url::parse(url).map_err(|e| format!("target `{}`: {url} is no URL: {e}", target.name))?;
     let host = base.host_str().ok_or_else(|| format!("target `{}`: {url} names no host", target.name))?;
-    let host_header = match base.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    };
-    let host_header = HeaderValue::try_from(host_header).map_err(|e| wrong(&e))?;
+    let host_header = host_header(&base).ok_or_else(|| format!("target `{}`: {host} is no host", target.name))?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let transport = target.transport.clone();
     // Without TLS nobody asks for a name, and a host need not be one.
@@ -587,7 +592,9 @@ impl UserClient {
         *request.uri_mut() = endpoint.address(out);
         let headers = request.headers_mut();
         *headers = std::mem::take(&mut out.headers);
-        headers.entry(header::HOST).or_insert_with(|| endpoint.host_header.clone());
+        if !out.names_host {
+            headers.entry(header::HOST).or_insert_with(|| endpoint.host_header.clone());
+        }
         if !out.aside
             && !self.jar.is_empty()
             && !headers.contains_key(header::COOKIE)

@@ -95,6 +95,7 @@ impl VirtualUser {
             for name in [header::AUTHORIZATION, header::COOKIE, header::HOST] {
                 headers.remove(name);
             }
+            out.names_host = false;
         }
         let Some(hops) = &mut out.hops else { return };
         hops.keeps_body = if hops.seen.len() == 1 { !becomes_get } else { hops.keeps_body && !becomes_get };

@@ -4,12 +4,14 @@
 use super::VirtualUser;
 use super::address;
 use super::json::Wanted;
+use crate::client::exchange::host_header;
 use crate::clock::Nanos;
 use crate::record::Recorder;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use scenarios::expr::{EvalError, Scope, Template};
-use scenarios::program::{Body, Request};
+use scenarios::program::{Body, Request, Target};
+use url::Url;
 
 /// The parts of a request that never change.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Prepared {
     headers: HeaderMap,
     /// Headers with a template: name, and index into the request's `headers`.
     rendered: Vec<(HeaderName, usize)>,
+    /// `host` is among `headers`.
+    names_host: bool,
     /// Where among `headers` the trace context stands, still to be filled in; `None` where the scenario sets it.
     trace: Option<usize>,
     /// The header that carries the request's own id.
@@ -33,11 +37,11 @@ const USER_AGENT: &str = concat!("watertight/", env!("CARGO_PKG_VERSION"));
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl Prepared {
-    /// Prepares `request`.
+    /// Prepares `request` to one of `targets`.
     ///
     /// # Errors
     /// A method, header name or constant part that HTTP does not allow, in a sentence.
-    pub fn new(request: &Request) -> Result<Self, String> {
+    pub fn new(request: &Request, targets: &[Target]) -> Result<Self, String> {
         let method =
             Method::from_bytes(request.method.as_bytes()).map_err(|_| format!("`{}` is no method", request.method))?;
         let mut headers = defaults(&request.body);
@@ -64,8 +68,15 @@ impl Prepared {
             headers.insert(&TRACEPARENT, HeaderValue::from_static(""));
             headers.len() - 1
         });
-        // Room for host and cookies: a request's map is never grown.
-        headers.reserve(rendered.len() + 4);
+        // A clone has no room beyond what it holds, so all that is known goes in here.
+        let host = targets.get(request.target).filter(|_| !request.whole_url).and_then(|t| Url::parse(&t.url).ok());
+        let names_host = match host.as_ref().and_then(host_header) {
+            Some(host) if !rendered.iter().any(|(name, _)| *name == header::HOST) => {
+                headers.entry(header::HOST).or_insert(host);
+                true
+            }
+            _ => false,
+        };
         let constant = request
             .path
             .as_constant()
@@ -74,7 +85,16 @@ impl Prepared {
             Some(_) => Some(uri(request, &mut Constant).map_err(|e| e.0)?),
             None => None,
         };
-        Ok(Self { method, uri, headers, rendered, trace, echo: echo.transpose()?, wanted: Wanted::by(request) })
+        Ok(Self {
+            method,
+            uri,
+            headers,
+            rendered,
+            names_host,
+            trace,
+            echo: echo.transpose()?,
+            wanted: Wanted::by(request),
+        })
     }
 }
 
@@ -166,6 +186,7 @@ impl VirtualUser {
         self.outgoing.method = prepared.method.clone();
         self.outgoing.uri = uri;
         self.outgoing.headers = headers;
+        self.outgoing.names_host = prepared.names_host;
         self.outgoing.sent_headers = rendered;
         self.outgoing.sent_body = Bytes::new();
         self.outgoing.body = body;
