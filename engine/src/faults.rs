@@ -2,7 +2,7 @@
 //! In: the virtual user's draws. Out: [`Orders`] for the client, [`FaultCounts`] for the result.
 
 use crate::clock::Nanos;
-use scenarios::faults::GiveUp;
+use scenarios::faults::{GiveUp, Place};
 use serde::{Deserialize, Serialize};
 
 /// What a request is to suffer. Nothing by default.
@@ -21,11 +21,20 @@ pub struct Orders {
 /// When and how a request is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leaving {
-    /// So long after it was sent; an answer that is complete by then is kept.
+    /// So long after it was sent, or after the first piece or event where `at` says so; an answer that is complete by
+    /// then is kept.
     pub after: Nanos,
     /// How.
     pub how: GiveUp,
+    /// Where; `None`: wherever it is by then.
+    pub at: Option<Place>,
 }
+
+/// How far exchanges were when they were given up, in the order of [`FaultCounts::abandoned_at`].
+pub const ABANDONED_AT: [&str; 4] = ["before the head", "in the body", "in the stream", "on the WebSocket"];
+
+/// Faults that are counted by name.
+pub const FAULTS: usize = 10;
 
 /// A request of the faulty cohort: on a connection of its own, outside all figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +67,10 @@ pub struct FaultCounts {
     pub equal_ids: u64,
     /// Users that went on as another account, on the same connections.
     pub switch_account: u64,
+    /// Requests that went out at one instant with others for the same URL.
+    pub same_url_burst: u64,
+    /// Of `abandon`: how far the exchange was, by [`ABANDONED_AT`].
+    pub abandoned_at: [u64; 4],
 }
 
 impl FaultCounts {
@@ -77,10 +90,14 @@ impl FaultCounts {
         self.oversize_headers += other.oversize_headers;
         self.equal_ids += other.equal_ids;
         self.switch_account += other.switch_account;
+        self.same_url_burst += other.same_url_burst;
+        for (mine, theirs) in self.abandoned_at.iter_mut().zip(other.abandoned_at) {
+            *mine += theirs;
+        }
     }
 
     /// All of them by the name that the language gives them.
-    pub fn by_name(&self) -> [(&'static str, u64); 9] {
+    pub fn by_name(&self) -> [(&'static str, u64); FAULTS] {
         [
             ("abandon", self.abandon),
             ("reconnect", self.reconnect),
@@ -91,6 +108,7 @@ impl FaultCounts {
             ("oversize_headers", self.oversize_headers),
             ("equal_ids", self.equal_ids),
             ("switch_account", self.switch_account),
+            ("same_url_burst", self.same_url_burst),
         ]
     }
 

@@ -1,15 +1,25 @@
-//! Where users of all workers wait for one another (`rendezvous`). A lock is taken at the meeting only.
+//! Where users of all workers wait for one another (`rendezvous`, and the fault `same_url_burst`). A lock is taken at the
+//! meeting only.
 //! In: users that come, with the time. Out: the moment at which all of a round go on, the same for each of them.
 
+use crate::clock::MILLISECOND;
 use crate::clock::Nanos;
 use scenarios::program::{Meeting, Program};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
-/// The meetings of a run, by `Program::meetings`.
+/// URLs for which a burst may gather at one time; two that fall into one corner take turns.
+const CORNERS: usize = 64;
+/// Users of one burst at most, and how long the first of them waits.
+const BURST: u64 = 10;
+const BURST_PATIENCE: Nanos = 250 * MILLISECOND;
+
+/// The meetings of a run, by `Program::meetings`; behind them the corners where bursts gather.
 #[derive(Debug)]
 pub struct Meetings {
     halls: Vec<Hall>,
+    /// Index of the first corner.
+    corners: usize,
     /// End of the load: whoever waits then goes on, for nobody comes any more.
     end: Nanos,
 }
@@ -27,6 +37,8 @@ struct Gathering {
     came: u64,
     latest: Nanos,
     wakers: Vec<Waker>,
+    /// Of a burst: which URL it is for.
+    url: u64,
 }
 
 /// One meeting: who came to it goes on at its release.
@@ -60,6 +72,13 @@ impl Hall {
         self.gathering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whoever waits no longer goes on.
+    fn end_if_late(&self, lock: &mut Option<Gathering>, end: Nanos, now: Nanos) {
+        if let Some(late) = lock.take_if(|gathering| now > gathering.round.until) {
+            self.lapse(late, end);
+        }
+    }
+
     /// The users who are there go on without the others.
     fn lapse(&self, gathering: Gathering, end: Nanos) {
         let until = gathering.round.until;
@@ -79,20 +98,40 @@ impl Meetings {
     /// The meetings of `program` in a load that ends at `end`.
     pub fn new(program: &Program, end: Nanos) -> Self {
         let hall = |plan: &Meeting| Hall { plan: plan.clone(), gathering: Mutex::default() };
-        Self { halls: program.meetings.iter().map(hall).collect(), end }
+        let corner = Meeting { name: "same_url_burst".into(), users: BURST, within_ns: BURST_PATIENCE };
+        let corners = std::iter::repeat_n(&corner, CORNERS);
+        Self { halls: program.meetings.iter().chain(corners).map(hall).collect(), corners: program.meetings.len(), end }
+    }
+
+    /// Whether `meeting` is no `rendezvous` but a burst's.
+    pub fn is_burst(&self, meeting: usize) -> bool {
+        meeting >= self.corners
+    }
+
+    /// A user is about to ask for a URL. Whoever `opens` waits for others there; the others join who is waiting, and
+    /// where nobody is (`None`) they go on.
+    pub fn gather(&self, url: u64, opens: bool, now: Nanos) -> Option<(usize, Arc<Round>)> {
+        let meeting = self.corners + (url % CORNERS as u64) as usize;
+        let hall = &self.halls[meeting];
+        let mut lock = hall.lock();
+        hall.end_if_late(&mut lock, self.end, now);
+        let may_come = lock.as_ref().map_or(opens && now < self.end, |gathering| gathering.url == url);
+        may_come.then(|| (meeting, self.enter(hall, &mut lock, url, now)))
     }
 
     /// A user comes to a meeting. It waits until the round that it is given has a release.
     pub fn arrive(&self, meeting: usize, now: Nanos) -> Arc<Round> {
         let hall = &self.halls[meeting];
         let mut lock = hall.lock();
-        if let Some(late) = lock.take_if(|gathering| now > gathering.round.until) {
-            hall.lapse(late, self.end);
-        }
+        hall.end_if_late(&mut lock, self.end, now);
+        self.enter(hall, &mut lock, 0, now)
+    }
+
+    fn enter(&self, hall: &Hall, lock: &mut Option<Gathering>, url: u64, now: Nanos) -> Arc<Round> {
         let gathering = lock.get_or_insert_with(|| {
             let until = now.saturating_add(hall.plan.within_ns).min(self.end.max(now));
             let round = Arc::new(Round { until, release: OnceLock::new() });
-            Gathering { round, came: 0, latest: now, wakers: Vec::new() }
+            Gathering { round, came: 0, latest: now, wakers: Vec::new(), url }
         });
         gathering.came += 1;
         gathering.latest = gathering.latest.max(now);
@@ -130,7 +169,10 @@ mod tests {
 
     fn meetings(users: u64, end: Nanos) -> Meetings {
         let plan = Meeting { name: "start".into(), users, within_ns: 10 };
-        Meetings { halls: vec![Hall { plan, gathering: Mutex::default() }], end }
+        let corner = Meeting { name: "burst".into(), users: BURST, within_ns: 10 };
+        let plans = std::iter::once(plan).chain(std::iter::repeat_n(corner, CORNERS));
+        let halls = plans.map(|plan| Hall { plan, gathering: Mutex::default() }).collect();
+        Meetings { halls, corners: 1, end }
     }
 
     #[test]
@@ -164,5 +206,25 @@ mod tests {
         meetings.lapse(0, &round);
         assert_eq!(round.release(), Some(Release { at: 5, came: 1, is_missed: false }));
         assert_eq!(meetings.arrive(0, 9).until, 9, "behind the end nobody waits");
+    }
+
+    #[test]
+    fn a_burst_is_opened_by_one_and_joined_by_whoever_asks_for_the_same_url() {
+        let meetings = meetings(2, 1_000);
+        assert!(meetings.gather(7, false, 0).is_none(), "nobody waits there");
+        let (corner, first) = meetings.gather(7, true, 0).expect("it is opened");
+        assert!(meetings.is_burst(corner) && !meetings.is_burst(0));
+        assert!(meetings.gather(7 + CORNERS as u64, true, 1).is_none(), "the corner is taken by another URL");
+        let (_, second) = meetings.gather(7, false, 4).expect("it is joined");
+        assert!(Arc::ptr_eq(&first, &second));
+        meetings.lapse(corner, &first);
+        assert_eq!(second.release(), Some(Release { at: 10, came: 2, is_missed: true }));
+        let rounds: Vec<_> = (0..BURST).map(|i| meetings.gather(7, true, 20 + i).expect("it goes on").1).collect();
+        assert_eq!(
+            rounds[0].release().map(|r| (r.at, r.came)),
+            Some((20 + BURST - 1, BURST)),
+            "a full one goes at once"
+        );
+        assert!(meetings.gather(7, true, 1_000).is_none(), "behind the end nobody waits");
     }
 }

@@ -19,6 +19,7 @@ use crate::run_result::{Ending, RunResult};
 use crate::user::{Effect, Input, VirtualUser};
 use crate::worker_run::WorkerRun;
 use http::HeaderMap;
+use scenarios::faults::Place;
 use scenarios::program::{Load, Profile, Program};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -199,8 +200,24 @@ fn ending(request: &Outgoing, reply: &Reply, cut: Option<Exchange>) -> Exchange 
     let in_time = reply.after.is_some_and(|after| after <= limit);
     let natural = if in_time { reply.ending } else { Exchange::TimedOut };
     let ends = reply.after.map_or(limit, |after| after.min(limit));
-    let is_given_up = request.orders.abandon.is_some_and(|leaving| leaving.after < ends);
+    let is_given_up =
+        left_after(request, reply).is_some_and(|left| left < ends || in_time && left == ends && at_head(request));
     cut.unwrap_or(if is_given_up { Exchange::Abandoned } else { natural })
+}
+
+/// When a request is given up, if its answer is not there before. A scripted answer comes in one piece, so that nobody
+/// can leave in the middle of it.
+fn left_after(request: &Outgoing, reply: &Reply) -> Option<Nanos> {
+    let leaving = request.orders.abandon?;
+    match leaving.at {
+        None => Some(leaving.after),
+        Some(Place::Head) => Some(leaving.after.min(reply.after.unwrap_or(Nanos::MAX))),
+        Some(Place::Body | Place::Stream | Place::Message) => None,
+    }
+}
+
+fn at_head(request: &Outgoing) -> bool {
+    request.orders.abandon.is_some_and(|leaving| leaving.at == Some(Place::Head))
 }
 
 /// What comes of a request that was sent at `sent` and ends now.
@@ -508,7 +525,7 @@ impl<'a> Simulation<'a> {
 
     /// A user comes to a meeting, and goes on with all of its round when it is complete.
     fn meet(&mut self, user: usize, meeting: usize, now: Nanos) {
-        let round = self.run.meetings.arrive(meeting, now);
+        let round = self.seats[user].user.take_round().unwrap_or_else(|| self.run.meetings.arrive(meeting, now));
         if !self.meeting.iter().any(|(.., waited)| Arc::ptr_eq(waited, &round)) {
             self.at(round.until, Event::Lapse(meeting, round.until));
         }
@@ -535,8 +552,8 @@ impl<'a> Simulation<'a> {
         let limit = request.timeout_ns;
         let reply = self.script.answer(request, now);
         let mut after = reply.after.filter(|after| *after <= limit).unwrap_or(limit);
-        if let Some(leaving) = request.orders.abandon {
-            after = after.min(leaving.after);
+        if let Some(left) = left_after(request, &reply) {
+            after = after.min(left);
         }
         *seat.in_flight(branch) = Some((now, reply));
         self.at(now + after, Event::Done(user, branch));

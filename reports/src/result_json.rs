@@ -9,6 +9,7 @@ use crate::rows::{PERCENTILES, TimesRow, journey_name, target_name};
 use crate::streams;
 use crate::verdict::{JudgedObjective, JudgedRung, JudgedWindow, JudgedWindows, ObjectiveOutcome, Verdict};
 use crate::{coverage, figures};
+use engine::faults::{ABANDONED_AT, FaultCounts};
 use engine::run_result::{Capacity, Counts, Ending, Point, RunResult, StepTotals, Times, Trial, WatchedSeries};
 use scenarios::objective::{Selection, Stat, Unit};
 use serde_json::{Map, Value, json};
@@ -37,6 +38,8 @@ pub fn render_result_json(result: &RunResult, verdict: &Verdict) -> String {
         "capacity": result.header.capacity.as_ref().map_or_else(|| json!({}), capacity),
         "isolation": isolation(result, verdict),
         "faults": faults(result),
+        "abandoned_at": ABANDONED_AT.iter().zip(result.faults.abandoned_at).filter(|(_, n)| *n > 0)
+            .map(|(place, n)| ((*place).to_owned(), json!(n))).collect::<Map<_, _>>(),
         "timeline": result.timeline.iter().map(point).collect::<Vec<_>>(),
         "watched": result.watched.iter().map(watched).collect::<Vec<_>>(),
         "marks": crate::moments::json(result),
@@ -419,6 +422,12 @@ fn faults(result: &RunResult) -> Value {
     Value::Object(counts.map(|(name, times)| (name.to_owned(), json!(times))).collect())
 }
 
+/// Those that were provoked, by name.
+fn by_name(counts: &FaultCounts) -> Value {
+    let counts = counts.by_name().into_iter().filter(|(_, times)| *times > 0);
+    Value::Object(counts.map(|(name, times)| (name.to_owned(), json!(times))).collect())
+}
+
 fn point(p: &Point) -> Value {
     let at = |i: usize| p.response_ns.map(|r| ms(r[i] as f64));
     json!({
@@ -430,6 +439,7 @@ fn point(p: &Point) -> Value {
         "timed_out": p.counts.timed_out,
         "abandoned": p.counts.abandoned,
         "faults": p.faults.sum(),
+        "faults_by_name": by_name(&p.faults),
         "dropped": p.dropped,
         "users": p.users,
         "in_flight": p.in_flight,

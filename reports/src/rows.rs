@@ -175,9 +175,17 @@ pub fn who(e: &LeakRecord) -> String {
 pub fn stressors(result: &RunResult) -> Vec<String> {
     let asked = &result.header.faults;
     let provoked = result.faults.by_name().into_iter().filter_map(|(name, times)| {
+        let far = if name == "abandon" { how_far(result) } else { String::new() };
         let extents: Vec<_> = asked.iter().filter(|(n, _)| n == name).map(|(_, extent)| extent.as_str()).collect();
         let extent = if extents.is_empty() { String::new() } else { format!(" ({})", extents.join("; ")) };
-        (times > 0 || !extents.is_empty()).then(|| format!("{name}: {}{extent}", crate::figures::count(times)))
+        (times > 0 || !extents.is_empty()).then(|| format!("{name}: {}{far}{extent}", crate::figures::count(times)))
     });
     provoked.collect()
+}
+
+/// How far abandoned requests were: `, 12 in the body, 3 in the stream`; empty for a run that does not know.
+fn how_far(result: &RunResult) -> String {
+    let counts = engine::faults::ABANDONED_AT.iter().zip(result.faults.abandoned_at).filter(|(_, n)| *n > 0);
+    let words: Vec<_> = counts.map(|(place, n)| format!("{} {place}", crate::figures::count(n))).collect();
+    if words.is_empty() { String::new() } else { format!(", {}", words.join(", ")) }
 }

@@ -13,6 +13,31 @@ pub enum GiveUp {
     Close,
 }
 
+/// At which place of an exchange it is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Before the answer's head is read.
+    Head,
+    /// When a part of the body has come, and not all of it.
+    Body,
+    /// Between the first event of a stream and its end.
+    Stream,
+    /// After a message of ours on a WebSocket.
+    Message,
+}
+
+impl Place {
+    /// The word for it in the language.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Body => "body",
+            Self::Stream => "stream",
+            Self::Message => "message",
+        }
+    }
+}
+
 /// Requests given up in mid-flight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Abandon {
@@ -23,6 +48,9 @@ pub struct Abandon {
     pub after_ns: Option<(u64, u64)>,
     /// How.
     pub how: GiveUp,
+    /// Only there, and where that cannot be not at all; `None`: wherever it is by then. In the body and in a stream
+    /// `after_ns` counts from the first piece or event; unsaid it is given up at once.
+    pub at: Option<Place>,
 }
 
 /// What a profile provokes; all off by default. Shares are 0..=1.
@@ -46,6 +74,10 @@ pub struct Faults {
     pub equal_ids: bool,
     /// Share of the iterations after which the user goes on as another account of its role.
     pub switch_account: f64,
+    /// `switch_account` goes to accounts only that nobody has played yet, and as long as there are any.
+    pub switch_unplayed: bool,
+    /// Share of the requests that wait for other users who ask for the same URL, and go out with theirs.
+    pub same_url_burst: f64,
     /// Share of the users that suffer all this, above 0 and below 1; everybody when `None`.
     pub cohort: Option<f64>,
 }
@@ -70,6 +102,7 @@ impl Faults {
             ("malformed", self.malformed),
             ("oversize_headers", self.oversize_headers),
             ("switch_account", self.switch_account),
+            ("same_url_burst", self.same_url_burst),
         ];
         words.extend(shares.iter().filter(|(_, share)| *share > 0.0).map(|(name, share)| (*name, percent(*share))));
         if self.equal_ids {
@@ -83,16 +116,29 @@ impl Faults {
 }
 
 impl Abandon {
-    /// `5% by reset, 2ms to 20ms after sending`.
+    /// `5% by reset, 2ms to 20ms after sending`; `5% by close, in the body`.
     pub fn in_words(&self) -> String {
         let how = match self.how {
             GiveUp::Reset => "reset",
             GiveUp::Close => "close",
         };
         let after = self.after_ns.map_or(String::new(), |(low, high)| {
-            format!(", {} to {} after sending", format_duration(low), format_duration(high))
+            let since = match self.at {
+                None | Some(Place::Head) => "sending",
+                Some(Place::Body) => "its first piece",
+                Some(Place::Stream) => "the first event",
+                Some(Place::Message) => "the message",
+            };
+            format!(", {} to {} after {since}", format_duration(low), format_duration(high))
         });
-        format!("{} by {how}{after}", percent(self.chance))
+        let at = match self.at {
+            None => "",
+            Some(Place::Head) => ", before the head",
+            Some(Place::Body) => ", in the body",
+            Some(Place::Stream) => ", in the stream",
+            Some(Place::Message) => ", after a message",
+        };
+        format!("{} by {how}{at}{after}", percent(self.chance))
     }
 }
 

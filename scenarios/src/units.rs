@@ -130,7 +130,10 @@ pub fn parse_rate_range(text: &str) -> Result<(f64, f64), String> {
 /// A share such as `5%` as a fraction 0..1.
 pub fn parse_share(text: &str) -> Result<f64, String> {
     let text = text.trim();
-    let number = text.strip_suffix('%').ok_or_else(|| format!("`{text}` is no share: write for example `{text}%`"))?;
+    let number = text.strip_suffix('%').ok_or_else(|| {
+        let meant = if text.parse::<f64>().is_ok() { text } else { "5" };
+        format!("`{text}` is no share: write for example `{meant}%`")
+    })?;
     // Moving the point in the text is exact where dividing by 100 is not: 99.9% is 0.999, no hair above it.
     format!("{}e-2", number.trim())
         .parse::<f64>()

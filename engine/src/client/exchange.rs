@@ -9,6 +9,7 @@ use super::elsewhere::Elsewhere;
 use super::events::{LARGEST_EVENT, Listener};
 use super::facts::Facts;
 use super::framing::{self, Stray};
+use super::leaving::Departure;
 use super::reach::{self, Turn};
 use super::socket::Socket;
 use super::stranger::Strangers;
@@ -254,6 +255,8 @@ pub struct Received {
     /// How the body is to be read as events, and who does it while it arrives.
     events: Option<Arc<Events>>,
     listener: Option<Box<Listener>>,
+    /// Where it is to be given up, if at a place.
+    departure: Option<Box<Departure>>,
 }
 
 impl Received {
@@ -273,6 +276,7 @@ impl Received {
             bytes_received: 0,
             events: None,
             listener: None,
+            departure: None,
         }
     }
 
@@ -313,6 +317,23 @@ impl Received {
             self.listener = Some(Box::new(Listener::new(plan, &self.codings, LARGEST_EVENT.min(most), most)?));
         }
         Ok(())
+    }
+
+    /// Whether the user leaves before it reads the head that has come.
+    pub(super) fn leaves_at_head(&self) -> bool {
+        self.departure.as_ref().is_some_and(|departure| departure.is_at_head())
+    }
+
+    /// A piece of the body came, and it is not the last.
+    pub(super) fn note_piece(&mut self, wire: &Wire) {
+        if let Some(departure) = &mut self.departure {
+            departure.heard(self.listener.as_ref().map(|l| l.heard.times.len()), wire.clock.now());
+        }
+    }
+
+    /// Whether the user has left in the middle of the body.
+    pub(super) fn has_left(&mut self, wire: &Wire, cx: &Context<'_>) -> bool {
+        self.departure.as_mut().is_some_and(|departure| departure.has_left(wire, cx))
     }
 
     /// A piece of the body came; answers whether more is wanted.
@@ -644,6 +665,10 @@ async fn send(
     }
     match (out.orders.abandon, wire.timer.get()) {
         (Some(leaving), Some(timer)) => {
+            received.departure = Departure::of(leaving);
+            if !Departure::is_timed(leaving.at) {
+                return talk(wire, endpoint, connection, request, received).await;
+            }
             let patience = patience(wire, timer, leaving);
             leave_after(patience, talk(wire, endpoint, connection, request, received)).await
         }
@@ -707,6 +732,7 @@ async fn talk(
     })
     .await;
     match head {
+        Ok(_) if received.leaves_at_head() => Attempt::Over(Ending::Abandoned),
         Ok(response) => {
             let mut response = response;
             received.status = response.status().as_u16();
@@ -755,6 +781,9 @@ async fn collect(
     }
     let (ending, is_over) = poll_fn(|cx| {
         loop {
+            if received.has_left(wire, cx) {
+                return Poll::Ready((Ending::Abandoned, false));
+            }
             let mut frame = Pin::new(&mut body).poll_frame(cx);
             if frame.is_pending() {
                 connection.drive(cx);
@@ -768,7 +797,8 @@ async fn collect(
                         return Poll::Ready((Ending::Failed(Transport::BodyTooLarge), false));
                     }
                     Ok(data) => match received.take_in(wire, &data) {
-                        Ok(true) => {}
+                        Ok(true) if body.is_end_stream() => {}
+                        Ok(true) => received.note_piece(wire),
                         Ok(false) => return Poll::Ready((Ending::Complete, true)),
                         Err(failure) => return Poll::Ready((Ending::Failed(failure), false)),
                     },

@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod facts;
 pub mod framing;
 mod lanes;
+pub mod leaving;
 pub mod network;
 pub mod park;
 pub mod reach;

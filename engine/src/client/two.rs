@@ -114,6 +114,9 @@ async fn exchange(
         (received.times.ready, received.times.sent) = (now, Some(now));
     }
     let answer = answer(connection, &mut response).await?;
+    if received.leaves_at_head() {
+        return Ok(Ending::Abandoned);
+    }
     let (parts, body) = answer.into_parts();
     received.status = parts.status.as_u16();
     received.headers = parts.headers;
@@ -188,6 +191,9 @@ async fn collect(
     let mut body = body;
     poll_fn(|cx| {
         loop {
+            if received.has_left(wire, cx) {
+                return Poll::Ready(Ok(Ending::Abandoned));
+            }
             let mut data = body.poll_data(cx);
             if data.is_pending() {
                 connection.drive(cx);
@@ -206,7 +212,8 @@ async fn collect(
                     // A stream that is reset meanwhile has no window any more; its error comes with the next read.
                     let _ = body.flow_control().release_capacity(data.len());
                     match wants_more {
-                        Ok(true) => {}
+                        Ok(true) if body.is_end_stream() => {}
+                        Ok(true) => received.note_piece(wire),
                         // What follows the last event is not wanted: dropped, the stream is reset.
                         Ok(false) => return Poll::Ready(Ok(Ending::Complete)),
                         Err(failure) => return Poll::Ready(Err(failure)),

@@ -42,7 +42,7 @@ pub struct Isolation {
     /// Opportunities with a marker that the reader may see, by [`TRANSPORTS`].
     pub transports: [u64; 4],
     /// The same in seconds in which a fault was provoked, by the order of [`FaultCounts::by_name`](crate::faults::FaultCounts::by_name).
-    pub stressors: [u64; 9],
+    pub stressors: [u64; crate::faults::FAULTS],
 }
 
 /// Isolation counters of one step.

@@ -2,12 +2,13 @@
 //! moves no other draw. In: the profile's shares, the step's own `abandon`. Out: orders for the client.
 
 use super::VirtualUser;
+use crate::client::answer::{Answer, Ending};
 use crate::clock::{MILLISECOND, Nanos};
 use crate::faults::{FaultCounts, Leaving, Orders, Stranger};
 use crate::record::{Recorder, Sample};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
-use scenarios::faults::Abandon;
+use scenarios::faults::{Abandon, Place};
 use scenarios::program::{Body, Request};
 
 /// Blanks before a large body: just above what many servers read into one buffer. Blanks before a JSON value mean
@@ -85,7 +86,11 @@ impl VirtualUser {
             return;
         }
         let suffers = self.suffers();
-        if let Some(abandon) = plan.abandon.or(faults.abandon.filter(|_| suffers)) {
+        let abandon = plan
+            .abandon
+            .or(faults.abandon.filter(|_| suffers && !self.flow.reloads))
+            .filter(|a| may_be_left(plan, a.at));
+        if let Some(abandon) = abandon {
             self.outgoing.orders.abandon = self.draw_leaving(abandon, recorder.usual_ns(plan.step));
         }
         if !suffers {
@@ -115,7 +120,9 @@ impl VirtualUser {
 
     /// Whether a message is to be the last one: its WebSocket is given up in the middle.
     pub(super) fn draw_abandon(&mut self, plan: &Request, recorder: &Recorder) -> Option<Leaving> {
-        let abandon = plan.abandon.or(self.run.profile.faults.abandon)?;
+        let is_there = |abandon: &Abandon| abandon.at.is_none_or(|at| at == Place::Message);
+        let suffers = self.suffers();
+        let abandon = plan.abandon.or(self.run.profile.faults.abandon.filter(|_| suffers)).filter(is_there)?;
         self.draw_leaving(abandon, recorder.usual_ns(plan.step))
     }
 
@@ -123,7 +130,33 @@ impl VirtualUser {
         if !self.is_hit(abandon.chance) {
             return None;
         }
-        let (low, high) = abandon.after_ns.unwrap_or((0, usual.unwrap_or(UNKNOWN)));
-        Some(Leaving { after: self.fault_random.random_range(low..=high.max(low)), how: abandon.how })
+        let (low, high) = abandon.after_ns.unwrap_or(match abandon.at {
+            None | Some(Place::Head | Place::Message) => (0, usual.unwrap_or(UNKNOWN)),
+            Some(Place::Body | Place::Stream) => (0, 0),
+        });
+        let after = self.fault_random.random_range(low..=high.max(low));
+        Some(Leaving { after, how: abandon.how, at: abandon.at })
+    }
+
+    /// Counts how far an exchange was when it was given up.
+    pub(super) fn count_left(&self, answer: &Answer<'_>, recorder: &mut Recorder) {
+        if answer.ending == Ending::Abandoned {
+            let far = match (answer.status, answer.heard) {
+                (0, _) => 0,
+                (_, None) => 1,
+                (_, Some(_)) => 2,
+            };
+            self.count_fault(recorder, |c| c.abandoned_at[far] += 1);
+        }
+    }
+}
+
+/// Whether an exchange of `plan` ever comes to that place.
+fn may_be_left(plan: &Request, at: Option<Place>) -> bool {
+    match at {
+        None | Some(Place::Head) => true,
+        Some(Place::Body) => plan.upgrade.is_none(),
+        Some(Place::Stream) => plan.events.is_some(),
+        Some(Place::Message) => false,
     }
 }

@@ -3,6 +3,7 @@
 //! In: [`Input`]s with the present time. Out: [`Effect`]s for whoever runs it, samples for the recorder.
 
 mod address;
+mod burst;
 mod cache_lint;
 mod canary;
 mod checks;
@@ -103,6 +104,8 @@ enum Start {
     Skipped,
     /// It could not be rendered and is counted as failed.
     Broken,
+    /// It waits for others at this meeting, and is counted as due when they go on.
+    Held(usize),
 }
 
 /// Operations run without waiting before a scenario counts as running in circles.
@@ -188,6 +191,7 @@ pub struct VirtualUser {
     conversation: Option<Box<socket::Conversation>>,
     flow: Flow,
     together: Together,
+    burst: burst::Burst,
 }
 
 impl VirtualUser {
@@ -236,6 +240,7 @@ impl VirtualUser {
             conversation: None,
             flow: Flow::new(plan.flow.lists),
             together: Together::default(),
+            burst: burst::Burst::default(),
             run,
         }
     }
@@ -245,7 +250,12 @@ impl VirtualUser {
         match input {
             Input::Begin(due) => self.begin(due, recorder),
             Input::Wake => {}
-            Input::Met(meeting, release) => self.met(meeting, release, recorder),
+            Input::Met(meeting, release) => {
+                if let Some(effect) = self.burst_over(meeting, release, recorder) {
+                    return effect;
+                }
+                self.met(meeting, release, recorder);
+            }
             Input::Answer(answer) => {
                 if let Some(effect) = self.answered(answer, recorder) {
                     return effect;
@@ -507,6 +517,7 @@ impl VirtualUser {
         }
         match self.prepare(request, now, recorder) {
             Start::Ready => Some(Effect::Send(self.due)),
+            Start::Held(meeting) => Some(Effect::Meet(meeting)),
             Start::Skipped => None,
             Start::Broken if self.run.program.requests[request].continue_on_failure => None,
             Start::Broken => Some(self.give_up(now, recorder)),
@@ -528,14 +539,18 @@ impl VirtualUser {
             }
         }
         self.note_start(plan);
-        recorder.planned(plan.step, self.due);
-        match self.render(request, now, recorder) {
+        let rendered = self.render(request, now, recorder);
+        let is_held = rendered.is_ok() && self.gathers(plan, now);
+        if !is_held {
+            recorder.planned(plan.step, self.due);
+        }
+        match rendered {
             Ok(()) => {
                 self.order_faults(plan, recorder);
                 self.note_sending();
                 self.requests_sent += 1;
                 run.accounts.note_request(self.account, plan.step, self.due);
-                Start::Ready
+                self.burst.meeting().map_or(Start::Ready, Start::Held)
             }
             Err(error) => {
                 // Due, counted, but nothing could be written: the scenario's own fault, named as such.
@@ -591,6 +606,7 @@ impl VirtualUser {
         let due = self.due;
         let done = answer.times.done;
         let control = self.scan(plan, answer, recorder);
+        self.note_cookies(plan, answer);
         let followed = self.follow(plan, answer, recorder);
         if let Followed::On(effect) = followed {
             return Next::Do(effect);
@@ -623,6 +639,7 @@ impl VirtualUser {
         }
         let sample = Sample { step: plan.step, class, due, times, delivered, bytes };
         recorder.sample(&sample);
+        self.count_left(answer, recorder);
         self.count_healthy(&sample, recorder);
         self.record_events(plan, answer, due, recorder);
         self.upgraded(plan, answer, class);

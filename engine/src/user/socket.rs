@@ -391,6 +391,7 @@ impl VirtualUser {
                 self.count(request, due, recorder, |m| m.abandoned += 1);
                 if recorder.is_measured(due) {
                     recorder.interval().faults.abandon += 1;
+                    recorder.interval().faults.abandoned_at[3] += 1;
                 }
                 self.due = self.due.max(at);
                 let conversation = self.conversation.as_mut()?;

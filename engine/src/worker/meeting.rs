@@ -1,5 +1,5 @@
 //! Waits for the other users of a meeting, who may be other workers'.
-//! In: a user at a `rendezvous`. Out: when it goes on with the others.
+//! In: a user at a `rendezvous` or in a burst. Out: when it goes on with the others.
 
 use super::Desk;
 use crate::client::exchange::UserClient;
@@ -18,7 +18,7 @@ pub(super) async fn meet(
     meeting: usize,
 ) -> Option<Release> {
     let meetings = &desk.run.meetings;
-    let round = meetings.arrive(meeting, desk.run.clock.now());
+    let round = user.take_round().unwrap_or_else(|| meetings.arrive(meeting, desk.run.clock.now()));
     let mut time = pin!(desk.timer.sleep_until(round.until));
     let mut waiting = pin!(poll_fn(|cx| {
         if meetings.watch(meeting, &round, cx.waker()).is_some() {

@@ -16,6 +16,7 @@ mod laws;
 mod loopback;
 mod parking;
 mod phases;
+mod places;
 mod redirects;
 mod requests;
 mod soak;

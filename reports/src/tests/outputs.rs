@@ -272,12 +272,15 @@ fn faults_are_shown_as_stressors() {
     assert!(!crate::render_report(&result, &quiet).contains("rovoked"));
     result.header.faults = vec![("abandon".into(), "5% by reset".into()), ("reconnect".into(), "2%".into())];
     result.faults.abandon = 1_234;
+    result.faults.abandoned_at = [1_200, 0, 34, 0];
     result.timeline[7].faults.abandon = 1_234;
     let verdict = judge(&result, &objectives());
     let json: Value = serde_json::from_str(&render_result_json(&result, &verdict)).unwrap();
     assert_eq!(json["faults"], serde_json::json!({"abandon": 1_234, "reconnect": 0}));
+    assert_eq!(json["abandoned_at"], serde_json::json!({"before the head": 1_200, "in the stream": 34}));
+    assert_eq!(json["timeline"][7]["faults_by_name"], serde_json::json!({"abandon": 1_234}));
     assert_eq!((&json["timeline"][7]["faults"], &json["timeline"][8]["faults"]), (&1_234.into(), &0.into()));
-    let words = "abandon: 1,234 (5% by reset), reconnect: 0 (2%)";
+    let words = "abandon: 1,234, 1,200 before the head, 34 in the stream (5% by reset), reconnect: 0 (2%)";
     let terminal = terminal_summary(&result, &verdict, false);
     assert!(terminal.contains(words), "{terminal}");
     let page = crate::render_report(&result, &verdict);

@@ -3,7 +3,7 @@
 
 use super::reader::{Fields, Reader, Spec};
 use crate::diagnostic::Span;
-use crate::faults::{Abandon, Faults, GiveUp};
+use crate::faults::{Abandon, Faults, GiveUp, Place};
 use crate::syntax::{Entry, Node};
 use crate::units;
 
@@ -19,12 +19,13 @@ const FAULTS: Spec = Spec {
         "oversize_headers",
         "equal_ids",
         "switch_account",
+        "same_url_burst",
         "cohort",
     ],
-    not_yet: &["same_url_burst"],
+    not_yet: &[],
 };
 
-const ABANDON: Spec = Spec { what: "`abandon`", keys: &["chance", "after", "how"], not_yet: &[] };
+const ABANDON: Spec = Spec { what: "`abandon`", keys: &["chance", "after", "how", "at"], not_yet: &[] };
 
 /// Chance of an `abandon` that does not say it.
 const CHANCE: f64 = 0.05;
@@ -32,15 +33,19 @@ const CHANCE: f64 = 0.05;
 /// What `preset: chaos` provokes where the profile is silent.
 pub(super) fn chaos() -> Faults {
     Faults {
-        abandon: Some(Abandon { chance: CHANCE, after_ns: None, how: GiveUp::Reset }),
+        // Twice as often as a step's own: what a cancelled request leaves behind shows for a moment only.
+        abandon: Some(Abandon { chance: 2.0 * CHANCE, after_ns: None, how: GiveUp::Reset, at: None }),
         reconnect: 0.02,
         slow_reader: 0.01,
         think_zero: 0.05,
-        large_body: 0.01,
+        large_body: 0.05,
         malformed: 0.01,
         oversize_headers: 0.01,
         equal_ids: false,
-        switch_account: 0.0,
+        // Unplayed ones only: what a journey does once per account, such as to register, is still done once.
+        switch_account: 0.05,
+        switch_unplayed: true,
+        same_url_burst: 0.02,
         cohort: None,
     }
 }
@@ -65,11 +70,13 @@ pub(super) fn read(reader: &mut Reader<'_>, profile: Fields<'_>, silent: Faults)
         ("malformed", &mut faults.malformed),
         ("oversize_headers", &mut faults.oversize_headers),
         ("switch_account", &mut faults.switch_account),
+        ("same_url_burst", &mut faults.same_url_burst),
     ] {
         if let Some(entry) = fields.entry(key) {
             *share = self::share(reader, &entry.value, entry.key.span, key).unwrap_or(*share);
         }
     }
+    faults.switch_unplayed &= fields.entry("switch_account").is_none();
     if let Some(entry) = fields.entry("cohort") {
         faults.cohort = reader.unit(&entry.value, entry.key.span, "`cohort`", "`20%`", cohort).or(faults.cohort);
     }
@@ -77,12 +84,12 @@ pub(super) fn read(reader: &mut Reader<'_>, profile: Fields<'_>, silent: Faults)
     faults
 }
 
-/// `abandon: 5%`, or `{ chance: 5%, after: 2ms..20ms, how: reset }`.
+/// `abandon: 5%`, or `{ chance: 5%, after: 2ms..20ms, how: reset, at: body }`.
 pub(super) fn abandon(reader: &mut Reader<'_>, entry: &Entry) -> Option<Abandon> {
     let at = entry.key.span;
     if !matches!(entry.value, Node::Map(..)) {
         let chance = share(reader, &entry.value, at, "abandon")?;
-        return Some(Abandon { chance, after_ns: None, how: GiveUp::default() });
+        return Some(Abandon { chance, after_ns: None, how: GiveUp::default(), at: None });
     }
     let fields = reader.fields(&entry.value, at, &ABANDON)?;
     let chance = match fields.entry("chance") {
@@ -97,7 +104,14 @@ pub(super) fn abandon(reader: &mut Reader<'_>, entry: &Entry) -> Option<Abandon>
         Some("close") => GiveUp::Close,
         _ => GiveUp::Reset,
     };
-    Some(Abandon { chance: chance?, after_ns, how })
+    let at = match reader.word_at(fields, "at", &["head", "body", "stream", "message"], &[]) {
+        Some("head") => Some(Place::Head),
+        Some("body") => Some(Place::Body),
+        Some("stream") => Some(Place::Stream),
+        Some("message") => Some(Place::Message),
+        _ => None,
+    };
+    Some(Abandon { chance: chance?, after_ns, how, at })
 }
 
 fn cohort(text: &str) -> Result<f64, String> {

@@ -1,7 +1,7 @@
 //! Faults: what a profile and a step say of them, and what they are when nobody says anything.
 
 use crate::file::{FILE, program};
-use scenarios::faults::{Abandon, Faults, GiveUp};
+use scenarios::faults::{Abandon, Faults, GiveUp, Place};
 
 const MS: u64 = 1_000_000;
 
@@ -10,7 +10,7 @@ fn faults(profile: &str) -> Faults {
 }
 
 fn abandon(chance: f64, after_ns: Option<(u64, u64)>, how: GiveUp) -> Option<Abandon> {
-    Some(Abandon { chance, after_ns, how })
+    Some(Abandon { chance, after_ns, how, at: None })
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn nothing_is_provoked_unless_the_file_says_so() {
 #[test]
 fn shares_are_read_as_written() {
     let read = faults(
-        "{ users: 1, for: 1m, faults: { abandon: 5%, reconnect: 2%, slow_reader: 1%, think_zero: 10%, large_body: 3%, malformed: 4%, oversize_headers: 0.5%, equal_ids: true, switch_account: 6% } }",
+        "{ users: 1, for: 1m, faults: { abandon: 5%, reconnect: 2%, slow_reader: 1%, think_zero: 10%, large_body: 3%, malformed: 4%, oversize_headers: 0.5%, equal_ids: true, switch_account: 6%, same_url_burst: 7% } }",
     );
     let expected = Faults {
         abandon: abandon(0.05, None, GiveUp::Reset),
@@ -37,6 +37,8 @@ fn shares_are_read_as_written() {
         oversize_headers: 0.005,
         equal_ids: true,
         switch_account: 0.06,
+        switch_unplayed: false,
+        same_url_burst: 0.07,
         cohort: None,
     };
     assert_eq!(read, expected);
@@ -44,7 +46,8 @@ fn shares_are_read_as_written() {
     assert_eq!(words[0], ("abandon", "5% by reset".into()));
     assert_eq!(words[6], ("oversize_headers", "0.5%".into()));
     assert_eq!(words[7], ("switch_account", "6%".into()));
-    assert_eq!(words[8], ("equal_ids", "on".into()));
+    assert_eq!(words[8], ("same_url_burst", "7%".into()));
+    assert_eq!(words[9], ("equal_ids", "on".into()));
 }
 
 #[test]
@@ -65,9 +68,26 @@ fn giving_up_can_be_said_in_full() {
 }
 
 #[test]
+fn giving_up_can_be_bound_to_a_place() {
+    for (word, at, said) in [
+        ("head", Place::Head, "5% by close, before the head, 1ms to 2ms after sending"),
+        ("body", Place::Body, "5% by close, in the body, 1ms to 2ms after its first piece"),
+        ("stream", Place::Stream, "5% by close, in the stream, 1ms to 2ms after the first event"),
+        ("message", Place::Message, "5% by close, after a message, 1ms to 2ms after the message"),
+    ] {
+        assert_eq!(at.word(), word);
+        let read = faults(&format!(
+            "{{ users: 1, for: 1m, faults: {{ abandon: {{ how: close, after: 1ms..2ms, at: {word} }} }} }}"
+        ));
+        let expected = Abandon { chance: 0.05, after_ns: Some((MS, 2 * MS)), how: GiveUp::Close, at: Some(at) };
+        assert_eq!((read.abandon, expected.in_words().as_str()), (Some(expected), said));
+    }
+}
+
+#[test]
 fn chaos_provokes_modestly_and_every_number_is_open_to_change() {
     let chaos = faults("{ preset: chaos }");
-    assert_eq!(chaos.abandon, abandon(0.05, None, GiveUp::Reset));
+    assert_eq!(chaos.abandon, abandon(0.1, None, GiveUp::Reset));
     let shares = [
         chaos.reconnect,
         chaos.slow_reader,
@@ -75,11 +95,18 @@ fn chaos_provokes_modestly_and_every_number_is_open_to_change() {
         chaos.large_body,
         chaos.malformed,
         chaos.oversize_headers,
+        chaos.switch_account,
+        chaos.same_url_burst,
     ];
     assert!(shares.iter().all(|s| (0.01..=0.05).contains(s)), "{shares:?}");
     assert!(!chaos.equal_ids, "ids that clash would change what the scenario means");
     let changed = faults("{ preset: chaos, faults: { abandon: 0%, reconnect: 9% } }");
     assert_eq!(changed, Faults { abandon: None, reconnect: 0.09, ..chaos });
+    assert!(chaos.switch_unplayed, "a journey may do things that go once per account");
+    let changed = faults("{ preset: chaos, faults: { switch_account: 10% } }");
+    assert!(changed.switch_account == 0.1 && !changed.switch_unplayed, "as it is asked for");
+    let alone = faults("{ preset: chaos, users: 1 }");
+    assert!(alone.switch_account == 0.0 && !alone.switch_unplayed, "a single user stays alone");
 }
 
 #[test]

@@ -76,7 +76,11 @@ const CASES: &[Case] = &[
     case("- think: 1s..4s", "- join: \"{{ rom }}\"", "34:21 unknown-variable", "no step of this journey saves or sets it"),
     case("- think: 1s..4s", "- leave: [a]", "34:18 wrong-type", "`leave` is text"),
     case("- think: 1s..4s", "- switch_account: back", "34:27 bad-value", "next"),
-    case("users: 10, for: 10m", "users: 10, for: 10m, faults: { same_url_burst: 5% }", "44:47 not-yet", "`same_url_burst` is part of the language but not built yet"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, faults: { same_url_burst: 5 }", "44:63 bad-value", "`5` is no share: write for example `5%`"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, faults: { same_url_bursts: 5% }", "44:47 unknown-key", "did you mean `same_url_burst`"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, faults: { switch_account: next }", "44:63 bad-value", "`next` is no share: write for example `5%`"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, faults: { abandon: { at: bodi } }", "44:62 bad-value", "did you mean `body`"),
+    case("users: 10, for: 10m", "users: 10, for: 10m, faults: { abandon: { at: [body, head] } }", "44:62 wrong-type", "`at` is text"),
     case("- think: 1s..4s", "- call: log_on", "34:17 unknown-name", "did you mean `log_in`"),
     case("- think: 1s..4s", "- get /a", "34:11 bad-step", "GET"),
     case("- think: 1s..4s", "- GET a", "34:11 bad-step", "GET /a"),
@@ -177,7 +181,6 @@ const CASES: &[Case] = &[
     case("users: 10, for: 10m", "users: 10, for: 10m, faults: 5%", "44:45 wrong-type", "`faults` is a map of keys and values"),
     case("users: 10, for: 10m", "users: 10, for: 10m, faults: { reconnect: [2%] }", "44:58 wrong-type", "`reconnect` is one value, such as `5%`"),
     case("users: 10, for: 10m", "users: 10, for: 10m, faults: { equal_ids: 5% }", "44:58 wrong-type", "`equal_ids` is `true` or `false`"),
-    case("users: 10, for: 10m", "users: 10, for: 10m, faults: { same_url_burst: 5% }", "44:47 not-yet", "`same_url_burst` is part of the language but not built yet"),
     case("users: 10, for: 10m", "users: 10, for: 10m, faults: { abandon: { chance: 5%, how: rest } }", "44:75 bad-value", "did you mean `reset`"),
     case("expect: { status: 201 }", "abandon: { chance: 5%, after: 20ms..2ms }", "30:41 bad-value", "`20ms..2ms` runs backwards: the smaller bound comes first"),
     case("expect: { status: 201 }", "abandon: { chanse: 5% }", "30:22 unknown-key", "did you mean `chance`"),
@@ -445,7 +448,6 @@ fn warnings_do_not_stop_the_file() {
 const LATER: &[(&str, &str)] = &[
     ("mix:", "setup: []\nmix:"),
     ("mix:", "teardown: []\nmix:"),
-    ("for: 10m", "for: 10m, faults: { same_url_burst: 5% }"),
     ("errors: < 1%", "regress: { p95: < 10% }"),
     ("errors: < 1%", "rate_limit: 10/s"),
 ];

@@ -192,6 +192,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
             "chance": share, "The share of the requests that are given up, 0% to 100%. Default 5%.";
             "after": delay, "How long after sending, `2ms..20ms`. Default: at a random point of the step's usual response time.";
             "how": how, "`reset` (TCP RST, as an app that is killed) or `close` (FIN, as a closed tab). Default `reset`.";
+            "at": place, "Only there: before the `head` is read, in mid-`body`, in mid-`stream` (`events`), after a `message` (WebSocket). `after` counts from there. Default: wherever it is by then.";
         },
     ),
     ("objective", OBJECTIVE),
@@ -469,7 +470,7 @@ const EXPECT: &[Key] = keys! {
     "header": conditions, "Header → a value or condition.";
     "under": duration, "The longest response time of this answer.";
     "that": text, "A bare expression; it sees what this answer saved.";
-    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see; `latest`: that of my newest acknowledged write.";
+    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see, once a write of such a one was accepted; `latest`: that of my newest acknowledged write.";
     "first_event": text, "The longest time to the first event.";
     "event_gap": text, "The longest time between two events.";
     "events": any, "How many events there must be.";
@@ -524,8 +525,8 @@ const FAULTS: &[Key] = keys! {
     "oversize_headers": share, "Beside so large a share of the requests a stranger sends far too large headers.";
     "cohort": share, "Share of the users that suffer all this, above 0% and below 100%. Default: everybody; with `containment` 20%.";
     "equal_ids": flag, "`client_id()` counts 1, 2, 3 … for every user instead of a UUID.";
-    "same_url_burst": share, "Share of the requests that are sent by several users at once.";
-    "switch_account": share, "Share of the iterations after which the user goes on as another account.";
+    "same_url_burst": share, "Share of the requests that wait, 250ms at most, for others to ask for the same URL; all go out at one instant.";
+    "switch_account": share, "Share of the iterations after which the user goes on as another account; without `after`, and so without a log-out, without its cookies.";
 };
 
 const OBJECTIVE: &[Key] = keys! {

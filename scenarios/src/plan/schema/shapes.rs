@@ -122,6 +122,7 @@ words!(
     mode: ["point", "confident"],
     spacing: ["even", "poisson"],
     how: ["reset", "close"],
+    place: ["head", "body", "stream", "message"],
     reuse: ["wrap"],
     resolve: ["once", "per_connection"],
     order: ["in_order", "random"],
