@@ -337,7 +337,7 @@ impl VirtualUser {
 
     /// Back to what holds from the start.
     fn clear_variables(&mut self) {
-        let run = Arc::clone(&self.run);
+        let run = self.run.clone();
         self.slots.fill(Value::Null);
         give(&mut self.slots, &run.program.journeys[self.journey], run.given.as_deref());
     }
