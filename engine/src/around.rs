@@ -132,11 +132,6 @@ impl Outcome {
         self.iterations.cut += second.iterations.cut;
         self.leaks.extend(second.leaks.iter().map(|(key, count)| (found_at(program, load, key.clone()), *count)));
     }
-
-    /// Adds the findings to a part of the run; counts and evidence.
-    pub fn findings(&mut self) -> (Vec<(LeakKey, u64)>, Vec<(LeakKey, LeakRecord)>) {
-        (std::mem::take(&mut self.leaks), std::mem::take(&mut self.evidence))
-    }
 }
 
 /// The tables know the steps of the load only: a finding is counted with the one of the same name, else with the first

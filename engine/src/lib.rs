@@ -342,16 +342,15 @@ fn play_teardown(
 
 /// Stores what was played round the load: its requests, outside the figures, and what was found in them.
 fn store_around(run: &Run, (outcome, is_setup): (&mut around::Outcome, bool), fold: &mut Fold, journal: &mut Journal) {
-    let (leaks, evidence) = outcome.findings();
-    if outcome.requests == 0 && leaks.is_empty() {
+    if outcome.requests == 0 && outcome.leaks.is_empty() {
         return;
     }
     let mut aside = Interval::new(fold.latest_second(), &run.program);
     let place = if is_setup { &mut aside.overhead.setup } else { &mut aside.overhead.teardown };
     *place = outcome.requests;
-    aside.leaks = leaks;
+    aside.leaks = std::mem::take(&mut outcome.leaks);
     store(&aside, fold, journal);
-    for (key, record) in evidence {
+    for (key, record) in outcome.evidence.drain(..) {
         journal.leak(&record);
         fold.leak(&key, record);
     }
