@@ -153,5 +153,5 @@ fn leaking(result: &RunResult, verdict: &IsolationVerdict) -> String {
         "stale-access" => "Access outlived its end",
         _ => "Data leaked",
     };
-    format!("{what} {times}: {who}{place}, first after {}", figures::duration(group.first_s.max(0.0)))
+    format!("{what} {times}: {who}{place}, {}", rows::since(group.first_s))
 }
