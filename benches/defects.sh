@@ -23,7 +23,7 @@ stale() { sed -n '/^    "by_detector"/,/}/ s/.*"stale-access": \([0-9]*\),*$/\1/
 row() { printf '%-18s %-10s %8s %10s  %s\n' "$@"; }
 
 row defect users leaks 'first, s' ''
-for defect in shared-cache session-mixup broken-access crossed-replies context-bleed write-mixup stale-session; do
+for defect in shared-cache session-mixup broken-access crossed-replies context-bleed write-mixup stale-session wrong-room stream-crossing; do
     for users in 20 1; do
         out=$folder/$defect-$users
         "$binary" demo --quiet --no-tui --defect "$defect" --users "$users" --for "${seconds}s" --out "$out" >/dev/null 2>&1 || true

@@ -70,6 +70,8 @@ pub struct Run {
     pub cohorts: Option<Cohorts>,
     /// Where users wait for one another.
     pub meetings: Meetings,
+    /// By step: its answers set cookies. Noted only where requests are given up on purpose.
+    pub cookie_steps: Vec<AtomicBool>,
 }
 
 impl Run {
@@ -107,6 +109,7 @@ impl Run {
             prepared,
             secret_slots: secret_slots(&program),
             secrets: shared_secrets(&program),
+            cookie_steps: program.steps.iter().map(|_| AtomicBool::new(false)).collect(),
             target_use: program.targets.iter().map(|_| AtomicU64::new(0)).collect(),
             trace: mint.digest(id.as_bytes()) as u64,
             mint,

@@ -360,6 +360,9 @@ fn hear(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient) {
 async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, first: Effect) -> Option<Effect> {
     let mut effect = first;
     loop {
+        if user.forgets() {
+            client.forget();
+        }
         effect = match effect {
             Effect::IterationOver(_) | Effect::Gone | Effect::Quit => {
                 client.drop_socket(GiveUp::Close);

@@ -72,6 +72,11 @@ impl Account {
         format!("{}-{}", self.role.id_prefix(), self.number)
     }
 
+    /// Some patients of a clinic: the first by their numbers.
+    pub(crate) fn first_patients_of(clinic: u32, number: u32) -> impl Iterator<Item = Account> {
+        (0..number).map(move |nth| Account { role: Role::Patient, number: clinic + nth * CLINICS })
+    }
+
     /// The clinic that it belongs to.
     pub(crate) fn clinic(self) -> u32 {
         self.number % CLINICS

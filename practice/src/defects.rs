@@ -57,6 +57,11 @@ impl Defect {
         self == Defect::CrossedReplies
     }
 
+    /// Whether it shows only when clients make up the same ids.
+    pub fn needs_equal_ids(self) -> bool {
+        self == Defect::StreamCrossing
+    }
+
     /// The name on the command line, such as `shared-cache`.
     pub fn name(self) -> &'static str {
         match self {

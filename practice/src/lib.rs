@@ -53,6 +53,8 @@ pub struct Timing {
     pub events: usize,
     /// Time from one piece to the next; 5 ms.
     pub event_gap: std::time::Duration,
+    /// Time between two alerts that a clinic's monitor makes by itself while somebody listens; 5 s.
+    pub reminder: std::time::Duration,
 }
 
 impl Default for Timing {
@@ -61,6 +63,7 @@ impl Default for Timing {
             longest_connection: std::time::Duration::from_secs(900),
             events: 20,
             event_gap: std::time::Duration::from_millis(5),
+            reminder: std::time::Duration::from_secs(5),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! all three hold every route, so that they can also share one port.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -57,6 +58,8 @@ pub(crate) struct App {
     /// Which answer a stream tells, used only under [`Defect::StreamCrossing`].
     pub(crate) telling: routes::chat_stream::Telling,
     pub(crate) timing: Timing,
+    /// When each clinic's monitor last made an alert of its own.
+    pub(crate) reminders: Mutex<HashMap<u32, tokio::time::Instant>>,
     /// Notes that wait to be written, used only under [`Defect::WriteMixup`].
     pub(crate) batch: Batch,
     /// Accounts by their tokens, used only under [`Defect::StaleSession`].
@@ -81,6 +84,7 @@ impl App {
             rooms: Arc::new(Rooms::new(options.defects.contains(&Defect::WrongRoom))),
             telling: Default::default(),
             timing: Timing::default(),
+            reminders: Mutex::default(),
             batch: Batch::default(),
             known_tokens: TtlCache::new(tokens::KNOWN_FOR, MOST_TOKENS),
             tariff_gate: Gate::new(routes::pages::RATE),

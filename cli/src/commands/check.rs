@@ -60,6 +60,10 @@ fn describe(program: &Program) -> String {
     for rule in &program.abort_rules {
         text.push_str(&format!("  ends the run: {}\n", rule.text));
     }
+    text.push_str("\nIsolation\n");
+    for line in scenarios::explain::isolation(program) {
+        text.push_str(&format!("  {line}\n"));
+    }
     if let Some(gate) = &program.gate {
         text.push_str(&format!("\nGate, judged for a suite\n  {}\n", describe_gate(gate)));
     }

@@ -36,12 +36,13 @@ pub fn demo(args: &Demo) -> Result<u8, Problem> {
     loaded.program.profiles.retain(|p| p.name == PROFILE);
     loaded.program.with_overrides(&overrides).map_err(Problem::usage)?;
     let provoking = provoke(&mut loaded.program, &args.defect);
+    let confusing = confuse(&mut loaded.program, &args.defect);
     let defects: Vec<_> = args.defect.iter().map(ToString::to_string).collect();
     let note = match defects.as_slice() {
         [] => "the target is the practice clinic, without defects".into(),
         _ => format!("the target is the practice clinic with the defects {}", defects.join(", ")),
     };
-    let notes: Vec<String> = std::iter::once(note).chain(provoking).collect();
+    let notes: Vec<String> = std::iter::once(note).chain(provoking).chain(confusing).collect();
     let profiles = vec![PROFILE.into()];
     let game = Game { profiles, suite: Ask::default(), scaled: None, notes, rounds: None, how: args.how.clone() };
     let code = play::play(loaded, game);
@@ -63,6 +64,15 @@ fn provoke(program: &mut Program, defects: &[Defect]) -> Option<String> {
         words = abandon.in_words();
     }
     let note = format!("{defect} shows only when clients give requests up, so they do: faults: abandon {words}");
+    screen::err(&format!("note: {note}\n"));
+    Some(note)
+}
+
+/// Others show only when clients make up the same ids, as those do that count from 1.
+fn confuse(program: &mut Program, defects: &[Defect]) -> Option<String> {
+    let defect = defects.iter().find(|d| d.needs_equal_ids())?;
+    program.profiles.iter_mut().for_each(|profile| profile.faults.equal_ids = true);
+    let note = format!("{defect} shows only when clients make up the same ids, so they do: faults: equal_ids");
     screen::err(&format!("note: {note}\n"));
     Some(note)
 }

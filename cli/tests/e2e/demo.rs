@@ -21,10 +21,19 @@ fn a_good_clinic_is_a_go() {
 #[test]
 fn every_leaking_defect_is_a_no_go_with_the_evidence() {
     let _processors = shared();
-    let defects = ["shared-cache", "session-mixup", "broken-access"].map(|defect| (defect, Desk::new()));
-    let started =
-        defects.each_ref().map(|(defect, desk)| desk.start(&["demo", "--for", "1s", "--defect", defect, "--out", "r"]));
-    for ((defect, desk), running) in defects.iter().zip(started) {
+    // Rooms are crossed only once somebody has come again.
+    let defects = [
+        ("shared-cache", "1s"),
+        ("session-mixup", "1s"),
+        ("broken-access", "1s"),
+        ("wrong-room", "8s"),
+        ("stream-crossing", "4s"),
+    ]
+    .map(|(defect, length)| (defect, length, Desk::new()));
+    let started = defects
+        .each_ref()
+        .map(|(defect, length, desk)| desk.start(&["demo", "--for", length, "--defect", defect, "--out", "r"]));
+    for ((defect, _, desk), running) in defects.iter().zip(started) {
         println!("{defect}");
         leaks(desk, &running.end());
     }

@@ -28,3 +28,4 @@ mod terminal;
 mod trace;
 mod transport;
 mod unfinished;
+mod whole;

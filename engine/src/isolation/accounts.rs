@@ -27,6 +27,10 @@ struct Account {
     latest: AtomicU64,
     /// Virtual users that play it or are to play it.
     players: AtomicU32,
+    /// At a role's first account: how many from the role's end were looked at by `switch_unplayed`.
+    looked_at: AtomicU32,
+    /// When a write of its own was first acknowledged, in ms plus one; 0: none was.
+    acknowledged: AtomicU64,
 }
 
 impl Accounts {
@@ -62,6 +66,19 @@ impl Accounts {
         Some(next)
     }
 
+    /// From `account` to one of `range` that nobody has played yet, from the end on, since users take them from the
+    /// start; `None` where there is none. Each account is looked at once.
+    pub fn switch_unplayed(&self, account: u32, range: std::ops::Range<u32>) -> Option<u32> {
+        let looked_at = &self.rows.get(range.start as usize)?.looked_at;
+        let left = |looked: u32| (looked < range.end - range.start).then_some(looked + 1);
+        let looked = looked_at.fetch_update(Relaxed, Relaxed, left).ok()?;
+        let next = range.end - 1 - looked;
+        let row = self.rows.get(next as usize).filter(|row| !row.seen.load(Relaxed))?;
+        row.players.compare_exchange(0, 1, Relaxed, Relaxed).ok()?;
+        self.rows.get(account as usize)?.players.fetch_sub(1, Relaxed);
+        Some(next)
+    }
+
     /// The virtual user that plays the account.
     pub fn user_of(&self, account: u32) -> Option<u32> {
         self.rows.get(account as usize)?.user.load(Relaxed).checked_sub(1)
@@ -78,6 +95,20 @@ impl Accounts {
     pub fn latest_request(&self, account: u32) -> Option<(usize, u64)> {
         let note = self.rows.get(account as usize)?.latest.load(Relaxed);
         Some((((note >> 48) as usize).checked_sub(1)?, note & 0xffff_ffff_ffff))
+    }
+
+    /// Notes that the target acknowledged a write with a marker of this account.
+    pub fn note_acknowledged(&self, account: u32, now: Nanos) {
+        if let Some(row) = self.rows.get(account as usize) {
+            let _ = row.acknowledged.compare_exchange(0, now / MILLISECOND + 1, Relaxed, Relaxed);
+        }
+    }
+
+    /// Whether, before `now`, a target had acknowledged a write of any account that `may_be_seen`.
+    pub fn is_anything_there(&self, now: Nanos, may_be_seen: impl Fn(u32) -> bool) -> bool {
+        // In the same millisecond the order is not known: then nothing need be there yet.
+        let before = |row: &Account| (1..=now / MILLISECOND).contains(&row.acknowledged.load(Relaxed));
+        (0..).zip(&self.rows).any(|(account, row)| before(row) && may_be_seen(account))
     }
 
     /// The next running number for a marker of this account; its time is remembered.
@@ -103,6 +134,7 @@ impl Accounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SECOND;
 
     #[test]
     fn the_latest_markers_are_remembered_and_older_ones_are_not_mixed_up() {
@@ -127,6 +159,35 @@ mod tests {
         assert_eq!(accounts.switch(1, 1..2), None);
         let empty = Accounts::new(0);
         assert_eq!(empty.switch(0, 0..0), None);
+    }
+
+    #[test]
+    fn a_switch_to_an_unplayed_account_takes_each_once_and_none_that_was_played() {
+        let accounts = Accounts::new(7);
+        for (account, user) in [(1, 0), (2, 1)] {
+            accounts.occupy(account);
+            accounts.appear(account, user);
+        }
+        assert_eq!(accounts.switch_unplayed(1, 1..6), Some(5));
+        assert_eq!(accounts.switch_unplayed(2, 1..6), Some(4));
+        assert_eq!(accounts.switch_unplayed(5, 1..6), Some(3));
+        assert_eq!([0; 9].map(|_| accounts.switch_unplayed(3, 1..6)), [None; 9], "1 and 2 are free and were played");
+        assert_eq!(accounts.switch_unplayed(6, 6..6), None);
+        assert_eq!(Accounts::new(0).switch_unplayed(0, 0..0), None);
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_there_from_then_on() {
+        let accounts = Accounts::new(3);
+        let anything = |now, who: u32| accounts.is_anything_there(now, |account| account == who);
+        assert!(!anything(SECOND, 1));
+        accounts.note_acknowledged(1, 5 * MILLISECOND);
+        accounts.note_acknowledged(1, 9 * MILLISECOND);
+        accounts.note_acknowledged(7, 0);
+        assert_eq!(
+            [anything(5 * MILLISECOND, 1), anything(6 * MILLISECOND, 1), anything(SECOND, 2)],
+            [false, true, false]
+        );
     }
 
     #[test]

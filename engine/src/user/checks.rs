@@ -75,7 +75,7 @@ impl VirtualUser {
         let controlled = match plan.expect.marker {
             None => true,
             Some(Control::Own) => seen.own || self.writes.is_first_unknown(),
-            Some(Control::Permitted) => seen.own || seen.permitted,
+            Some(Control::Permitted) => seen.own || seen.permitted || !self.is_anything_to_see(answer),
             Some(Control::Latest) => {
                 self.check_latest(seen)?;
                 true

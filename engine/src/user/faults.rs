@@ -86,7 +86,10 @@ impl VirtualUser {
             return;
         }
         let suffers = self.suffers();
-        let abandon = plan.abandon.or(faults.abandon.filter(|_| suffers)).filter(|a| may_be_left(plan, a.at));
+        let abandon = plan
+            .abandon
+            .or(faults.abandon.filter(|_| suffers && !self.flow.reloads))
+            .filter(|a| may_be_left(plan, a.at));
         if let Some(abandon) = abandon {
             self.outgoing.orders.abandon = self.draw_leaving(abandon, recorder.usual_ns(plan.step));
         }

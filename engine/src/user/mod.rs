@@ -605,6 +605,7 @@ impl VirtualUser {
         let due = self.due;
         let done = answer.times.done;
         let control = self.scan(plan, answer, recorder);
+        self.note_cookies(plan, answer);
         let followed = self.follow(plan, answer, recorder);
         if let Followed::On(effect) = followed {
             return Next::Do(effect);

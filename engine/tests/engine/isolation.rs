@@ -92,6 +92,7 @@ impl Hospital {
                     "{}".into()
                 }
             }
+            (_, "blind") if path.starts_with("/clinic") => "[]".into(),
             (_, defect) if path.starts_with("/clinic") => {
                 let clinic: usize = id.parse().unwrap_or(0);
                 let wanted = if defect == "other-clinic" { 1 - clinic } else { clinic };
@@ -136,7 +137,23 @@ fn a_right_hospital_raises_nothing_and_the_silence_means_something() {
     let coverage = result.isolation.steps[own];
     assert_eq!(coverage.scanned, coverage.controlled);
     assert!(coverage.after_others > 100);
-    assert!(result.errors.iter().all(|e| e.kind == "marker missing"), "{:?}", result.errors);
+    // The clinicians ask at the first moment, when nobody has written anything: there is nothing to come back yet.
+    assert!(result.errors.is_empty(), "{:?}", result.errors);
+}
+
+#[test]
+fn a_reader_of_others_must_be_shown_what_they_wrote() {
+    let result = visit("blind", "12");
+    let step = result.header.steps.iter().position(|s| s.name.starts_with("GET /clinic")).expect("it is in the file");
+    let coverage = result.isolation.steps[step];
+    assert!(coverage.scanned > 0 && coverage.controlled == 0, "{coverage:?}");
+    assert!(
+        !result.errors.is_empty() && result.errors.iter().all(|e| e.kind == "marker missing"),
+        "{:?}",
+        result.errors
+    );
+    let missed: u64 = result.errors.iter().map(|e| e.count).sum();
+    assert_eq!(missed, coverage.scanned, "each that could have shown something, and no other");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 //! In: an upgrade with a token in the `Authorization` header or as `?token=`. Out: JSON texts, until either side
 //! closes or the clinic's time limit is over. HTTP/1.1 only, as the protocol's usual form is (RFC 6455).
 
-use std::sync::Arc;
+use std::{
+    collections::hash_map::Entry,
+    sync::{Arc, PoisonError},
+};
 
 use axum::{
     Router,
@@ -14,7 +17,7 @@ use axum::{
 };
 use futures_util::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_tungstenite::{
@@ -93,8 +96,56 @@ async fn alerts(
         let member = serving.rooms.join(&alerts_of(account.clinic()));
         let open = serving.database.read(move |db| newest_open(db, account)).await.unwrap_or_default();
         let talk = |_: &Membership, text: &str| vec![heartbeat_or(text, "this connection only tells")];
-        converse(serving, socket, member, open, talk).await;
+        tokio::select! {
+            () = converse(serving.clone(), socket, member, open, talk) => {}
+            () = keep_reminding(&serving, account.clinic()) => {}
+        }
     })
+}
+
+/// As long as somebody listens, a clinic's monitor sees to it that there is an alert to answer now and then.
+async fn keep_reminding(app: &App, clinic: u32) {
+    let every = app.timing.reminder;
+    loop {
+        let now = crate::clock::now();
+        let due = match app.reminders.lock().unwrap_or_else(PoisonError::into_inner).entry(clinic) {
+            Entry::Occupied(last) if *last.get() + every > now => *last.get() + every,
+            // The first listener waits as long as all the others.
+            Entry::Vacant(first) => *first.insert(now) + every,
+            Entry::Occupied(mut last) => {
+                last.insert(now);
+                now
+            }
+        };
+        if due > now {
+            tokio::time::sleep_until(due).await;
+            continue;
+        }
+        // A database that is too busy for it now will be asked again.
+        if let Ok(reminder) = app.database.write(move |db| store_reminder(db, clinic)).await {
+            app.rooms.say(&alerts_of(clinic), &reminder.to_string(), None);
+        }
+    }
+}
+
+fn store_reminder(db: &Connection, clinic: u32) -> Result<Value, Refusal> {
+    const LAST_ACTIVE: &str = "SELECT id FROM patients WHERE clinic = ?1 ORDER BY active_ms DESC LIMIT 1";
+    const TEXT: &str = "please look in";
+
+    let patient: Option<String> = db.prepare_cached(LAST_ACTIVE)?.query_row([clinic], |row| row.get(0)).optional()?;
+    let patient = patient.or_else(|| Account::first_patients_of(clinic, 1).next().map(Account::id));
+    let patient = patient.ok_or(Refusal::Unknown("patient"))?;
+    Ok(alert(store_alert(db, clinic, &patient, TEXT)?, &patient, TEXT))
+}
+
+/// Stores an open alert; its number.
+pub(crate) fn store_alert(db: &Connection, clinic: u32, patient: &str, text: &str) -> Result<i64, Refusal> {
+    const ALERT: &str = "INSERT INTO alerts (clinic, patient, text) VALUES (?1, ?2, ?3)";
+    const ONE_MORE: &str = "UPDATE clinics SET open_alerts = open_alerts + 1 WHERE clinic = ?1";
+
+    let number = db.prepare_cached(ALERT)?.insert((clinic, patient, text))?;
+    db.prepare_cached(ONE_MORE)?.execute([clinic])?;
+    Ok(number)
 }
 
 /// Alerts that are open when somebody connects, the oldest first, so that nobody misses one by reconnecting.

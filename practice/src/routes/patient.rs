@@ -115,12 +115,12 @@ async fn take_turn(
     let in_turn = apart.is_none();
     let (account, answer) = app
         .write_as(bearer, move |db, account| {
-            let (owner, _, turns) = find_session(db, &session)?;
+            let (owner, story, turns) = find_session(db, &session)?;
             if owner != account.id() {
                 return Err(Refusal::NotYours);
             }
             let number = turns + 1;
-            let mood = mood_after(seed, number, turn.choice);
+            let mood = mood_after(seed, &story, number, turn.choice);
             store_turn(db, &session, number, &turn, mood)?;
             let note = if in_turn { turn.note.as_str() } else { "" };
             let entry = Entry { turns: 1, mood: Some(mood), note, ..Entry::default() };
@@ -153,9 +153,9 @@ fn store_turn(db: &Connection, session: &str, number: i64, turn: &Turn, mood: i6
     Ok(())
 }
 
-/// Moods follow from seed, turn and choice: the same story played again feels the same.
-fn mood_after(seed: u64, number: i64, choice: i64) -> i64 {
-    let salt = i64::try_from(seed % 1_000).unwrap_or(0);
+/// Moods follow from seed, story, turn and choice: the same story played again feels the same, another does not.
+fn mood_after(seed: u64, story: &str, number: i64, choice: i64) -> i64 {
+    let salt = i64::try_from(seed % 1_000).unwrap_or(0) + story.bytes().map(i64::from).sum::<i64>();
     let step = number.wrapping_mul(3).wrapping_add(choice).wrapping_add(salt);
     step.rem_euclid(10) + 1
 }
@@ -291,14 +291,10 @@ async fn call_for_help(
     bearer: Bearer,
     Given(given): Given<Crisis>,
 ) -> Result<Response, Refusal> {
-    const ALERT: &str = "INSERT INTO alerts (clinic, patient, text) VALUES (?1, ?2, ?3)";
-    const ONE_MORE: &str = "UPDATE clinics SET open_alerts = open_alerts + 1 WHERE clinic = ?1";
-
     let (answer, pushed) = app
         .write_as(bearer, move |db, account| {
             own_record(&id, account)?;
-            let alert = db.prepare_cached(ALERT)?.insert((account.clinic(), account.id(), &given.text))?;
-            db.prepare_cached(ONE_MORE)?.execute([account.clinic()])?;
+            let alert = live::store_alert(db, account.clinic(), &account.id(), &given.text)?;
             let entry = Entry { note: &given.text, ..Entry::default() };
             records::add(db, account, &entry)?;
             let pushed = (account.clinic(), live::alert(alert, &account.id(), &given.text));

@@ -5,7 +5,7 @@ use super::Seen;
 use crate::client::answer::{Answer, Ending};
 use crate::record::Recorder;
 use crate::user::VirtualUser;
-use scenarios::program::Request;
+use scenarios::program::{Control, Request};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl VirtualUser {
@@ -28,6 +28,10 @@ impl VirtualUser {
         }
         recorder.target_used(plan.target, self.account);
         if answer.ending != Ending::Complete {
+            return;
+        }
+        let is_blank = plan.expect.marker == Some(Control::Permitted) && !(seen.own || seen.permitted);
+        if is_blank && !self.is_anything_to_see(answer) {
             return;
         }
         recorder.scanned(plan.step, seen.own || seen.permitted, after_others);

@@ -4,6 +4,7 @@
 use super::Seen;
 use crate::client::answer::{Answer, Ending};
 use crate::failure::Failure;
+use crate::isolation::entitlement::may_see;
 use crate::user::VirtualUser;
 use crate::user::checks::Wrong;
 use http::Method;
@@ -55,9 +56,19 @@ impl VirtualUser {
         let is_write = matches!(self.outgoing.method, Method::POST | Method::PUT | Method::PATCH);
         let is_done = answer.ending == Ending::Complete && matches!(answer.status, 200 | 201 | 203..=299);
         if is_write && is_done && self.writes.pending.is_some() {
+            if self.writes.acknowledged.is_none() {
+                self.run.accounts.note_acknowledged(self.account, answer.times.done);
+            }
             self.writes.acknowledged = self.writes.pending;
         }
         self.writes.is_unknown |= is_write && answer.ending != Ending::Complete && self.writes.pending.is_some();
+    }
+
+    /// Whether anything of somebody whom I may see can be expected in an answer to what I asked then: for the first of
+    /// all readers there is nothing yet, and to show nothing is right.
+    pub(in crate::user) fn is_anything_to_see(&self, answer: &Answer<'_>) -> bool {
+        let asked = answer.times.sent.unwrap_or(answer.times.done);
+        self.run.accounts.is_anything_there(asked, |owner| may_see(&self.run.program, self.account, owner))
     }
 
     /// `marker: latest`. Users that share an account overtake each other, so there any own marker will do.

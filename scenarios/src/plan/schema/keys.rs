@@ -470,7 +470,7 @@ const EXPECT: &[Key] = keys! {
     "header": conditions, "Header → a value or condition.";
     "under": duration, "The longest response time of this answer.";
     "that": text, "A bare expression; it sees what this answer saved.";
-    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see; `latest`: that of my newest acknowledged write.";
+    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see, once a write of such a one was accepted; `latest`: that of my newest acknowledged write.";
     "first_event": text, "The longest time to the first event.";
     "event_gap": text, "The longest time between two events.";
     "events": any, "How many events there must be.";
@@ -526,7 +526,7 @@ const FAULTS: &[Key] = keys! {
     "cohort": share, "Share of the users that suffer all this, above 0% and below 100%. Default: everybody; with `containment` 20%.";
     "equal_ids": flag, "`client_id()` counts 1, 2, 3 … for every user instead of a UUID.";
     "same_url_burst": share, "Share of the requests that wait, 250ms at most, for others to ask for the same URL; all go out at one instant.";
-    "switch_account": share, "Share of the iterations after which the user goes on as another account.";
+    "switch_account": share, "Share of the iterations after which the user goes on as another account; without `after`, and so without a log-out, without its cookies.";
 };
 
 const OBJECTIVE: &[Key] = keys! {
