@@ -133,7 +133,7 @@ fn besides(result: &RunResult, verdict: &Verdict) -> Vec<[String; 5]> {
 
 /// Minutes with an opportunity.
 fn minutes(minutes: f64) -> String {
-    if minutes > 0.0 { format!("{minutes:.1}") } else { "–".into() }
+    if minutes > 0.0 { format!("{minutes:.2}") } else { "–".into() }
 }
 
 /// Leaks a minute at most.
