@@ -321,7 +321,7 @@ mod tests {
         ] {
             let text = serde_json::json!({
                 "detector": "d", "tier": "proven", "group": 1, "reader": patient, "owner": owner, "t_s": 0.0,
-                "place": "body", "decode": [], "offset": 0, "excerpt": "", "connection": "", "why": "", "hint": "",
+                "where": "body", "place": "body", "decode": [], "offset": 0, "excerpt": "", "connection": "", "why": "", "hint": "",
             });
             let leak: LeakRecord = serde_json::from_value(text).expect("a record as it is stored");
             assert_eq!(Cast::of(&leak), expected, "{owner:?}");
