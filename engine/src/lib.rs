@@ -20,6 +20,7 @@ mod timer;
 pub mod trace;
 pub mod user;
 mod worker;
+pub mod worker_run;
 
 pub use header::{HeaderFacts, step_limits};
 pub use preflight::{PreflightError, preflight};

@@ -46,8 +46,6 @@ pub struct Run {
     pub credentials: Credentials,
     /// By request, by its identities.
     pub identities: Vec<Vec<Identities>>,
-    /// By request.
-    pub prepared: Vec<Prepared>,
     /// By journey: slots whose values are masked.
     pub secret_slots: Vec<Vec<Slot>>,
     /// Secrets that are the same for everybody: constant headers that carry credentials, values from the environment.
@@ -91,11 +89,11 @@ impl Run {
         let seats = seats(&program, profile.load.most_users());
         let accounts = Accounts::new(program.account_count() + seats.len());
         seats.iter().for_each(|seat| accounts.occupy(seat.account));
-        let prepared = program
-            .requests
-            .iter()
-            .map(|r| Prepared::new(r).map_err(|e| format!("step `{}`: {e}", program.steps[r.step].name)))
-            .collect::<Result<_, _>>()?;
+        for request in &program.requests {
+            // Each worker prepares its own, see `WorkerRun`.
+            Prepared::new(request, &program.targets)
+                .map_err(|e| format!("step `{}`: {e}", program.steps[request.step].name))?;
+        }
         Ok(Self {
             scanner: Scanner::new(mint.clone()),
             accounts,
@@ -106,7 +104,6 @@ impl Run {
                 .iter()
                 .map(|r| r.identities.iter().map(|_| Identities::default()).collect())
                 .collect(),
-            prepared,
             secret_slots: secret_slots(&program),
             secrets: shared_secrets(&program),
             cookie_steps: program.steps.iter().map(|_| AtomicBool::new(false)).collect(),

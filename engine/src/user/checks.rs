@@ -24,7 +24,7 @@ impl VirtualUser {
         seen: Seen,
         recorder: &mut Recorder,
     ) -> (Class, Option<Failure>, String) {
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         let plan = &run.program.requests[request];
         let outcome = self.check(plan, request, answer, seen, recorder);
         self.check_issued_cookies(plan, answer, recorder);
@@ -166,7 +166,7 @@ impl VirtualUser {
         if plan.saves.is_empty() {
             return;
         }
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         let json = &run.prepared[self.outgoing.request].wanted.read(answer.body);
         let page = page(plan, answer);
         for save in &plan.saves {

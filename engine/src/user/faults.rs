@@ -80,7 +80,7 @@ impl VirtualUser {
     /// Decides what the rendered request is to suffer.
     pub(super) fn order_faults(&mut self, plan: &Request, recorder: &mut Recorder) {
         self.outgoing.orders = Orders::default();
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         let faults = &run.profile.faults;
         if faults.is_off() && plan.abandon.is_none() {
             return;

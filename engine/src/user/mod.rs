@@ -31,8 +31,8 @@ use crate::failure::Failure;
 use crate::isolation::audiences::Audience;
 use crate::meetings::Release;
 use crate::record::{Class, Recorder, Sample};
-use crate::run::Run;
 use crate::run_result::FailureRecord;
+use crate::worker_run::WorkerRun;
 use flow::{Flow, Next, Tried};
 use isolation::{contamination, echo, stale, writes};
 use rand::{Rng, RngExt, SeedableRng};
@@ -44,6 +44,7 @@ use scenarios::expr::EvalError;
 use scenarios::program::{DataOrder, Delay, Journey, Op, Pc};
 use scenarios::value::Value;
 use scope::UserScope;
+use std::rc::Rc;
 use std::sync::Arc;
 use together::Together;
 
@@ -132,7 +133,7 @@ impl Section {
 /// One virtual user.
 #[derive(Debug)]
 pub struct VirtualUser {
-    run: Arc<Run>,
+    run: Rc<WorkerRun>,
     journey: usize,
     /// Index over all users of the profile.
     index: u32,
@@ -195,7 +196,7 @@ pub struct VirtualUser {
 
 impl VirtualUser {
     /// The user of `index` in its journey, playing `account`.
-    pub fn new(run: Arc<Run>, journey: usize, index: u32, account: u32) -> Self {
+    pub fn new(run: Rc<WorkerRun>, journey: usize, index: u32, account: u32) -> Self {
         let plan: &Journey = &run.program.journeys[journey];
         let random = Pcg64::seed_from_u64(run.seed ^ (u64::from(index) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         Self {
@@ -369,7 +370,7 @@ impl VirtualUser {
 
     /// Runs operations until one needs the outside.
     fn proceed(&mut self, now: Nanos, recorder: &mut Recorder) -> Effect {
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         let journey = &run.program.journeys[self.journey];
         for _ in 0..MOST_OPS_AT_ONCE {
             let (pc, section) = (self.pc, self.section);
@@ -525,7 +526,7 @@ impl VirtualUser {
 
     /// Renders a request that is due, and counts it.
     fn prepare(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Start {
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         let request = self.of_version(request);
         let plan = &run.program.requests[request];
         self.stranger = None;
@@ -599,7 +600,7 @@ impl VirtualUser {
 
     /// Takes in an answer, judges and counts it; answers where that leads.
     fn take_in(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) -> Next {
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         let request = self.outgoing.request;
         let plan = &run.program.requests[request];
         let due = self.due;

@@ -114,7 +114,7 @@ impl VirtualUser {
 
     /// Takes the next account of the role that nobody plays. Where there is none the user logs in as itself again.
     pub(super) fn change_account(&mut self, recorder: &mut Recorder) {
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         self.remember_credentials();
         self.ready = false;
         self.slots.fill(Value::Null);
@@ -137,7 +137,7 @@ impl VirtualUser {
     }
 
     fn remember_credentials(&mut self) {
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         let mine = |step: usize| run.program.steps[step].journey == self.journey;
         let saves = run.program.requests.iter().filter(|r| mine(r.step)).flat_map(|r| &r.saves);
         for save in saves.filter(|save| save.credential) {
