@@ -340,7 +340,7 @@ fn the_users_network_is_felt_in_every_response() {
 fn a_marker_of_another_run_that_comes_in_place_of_mine_is_named() {
     let kept = std::sync::OnceLock::new();
     let server = Server::start(move |head, body| {
-        let body = String::from_utf8_lossy(body.as_ref()).into_owned();
+        let body = String::from_utf8_lossy(body).into_owned();
         let first = if head.starts_with("PUT") { kept.get_or_init(|| body) } else { kept.get().expect("written") };
         ok("", first)
     });
