@@ -68,6 +68,10 @@ pub struct Run {
     pub cohorts: Option<Cohorts>,
     /// Where users wait for one another.
     pub meetings: Meetings,
+    /// What the run's `setup` left, by its slots.
+    pub given: Option<Arc<Vec<Value>>>,
+    /// Of a `setup`: what it leaves behind, once it has come to its end.
+    pub leaves: Option<OnceLock<Vec<Value>>>,
     /// By step: its answers set cookies. Noted only where requests are given up on purpose.
     pub cookie_steps: Vec<AtomicBool>,
 }
@@ -118,6 +122,8 @@ impl Run {
             tracer: None,
             cohorts: Cohorts::plan(&program, &profile, seed),
             meetings: Meetings::new(&program, profile.load.duration_ns()),
+            given: None,
+            leaves: None,
             program,
             profile,
             clock,

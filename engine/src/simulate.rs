@@ -108,6 +108,11 @@ pub fn simulate_observed(
     if !program.sockets.is_empty() {
         return Err("a simulation plays no WebSocket: its script answers requests only".into());
     }
+    if !program.around.is_empty() {
+        return Err(
+            "a simulation plays no `setup` and no `teardown`: its script answers the load's requests only".into()
+        );
+    }
     let clock = Clock::simulated();
     let setup = Setup {
         profile: 0,

@@ -218,7 +218,10 @@ pub fn work(
         // The clock reads 0 until its zero has come: nobody may start before it.
         tokio::time::sleep_until(desk.run.clock.instant(0).into()).await;
         let watch = tokio::task::spawn_local(watch(Rc::clone(&desk), index));
-        seat_users(&desk, index, of);
+        // The end may have been asked for before the load began.
+        if !stop.is_asked() {
+            seat_users(&desk, index, of);
+        }
         run_to_end(&desk, stop).await;
         watch.abort();
         let _ = watch.await;

@@ -111,6 +111,9 @@ pub fn listing(program: &Program) -> String {
         }
         out.push('\n');
     }
+    for once in [&program.around.setup, &program.around.teardown].into_iter().flatten() {
+        out.push_str(&listing(once));
+    }
     out
 }
 

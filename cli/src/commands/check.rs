@@ -38,6 +38,13 @@ fn describe(program: &Program) -> String {
             text.push_str(&format!("    {kind}{} → {}\n", step.name, program.targets[step.target].name));
         }
     }
+    for (when, once) in [("before", &program.around.setup), ("after", &program.around.teardown)] {
+        let Some(once) = once else { continue };
+        text.push_str(&format!("\n{} (once, {when} the load)\n", once.journeys[0].name));
+        for step in &once.steps {
+            text.push_str(&format!("    {} → {}\n", step.name, once.targets[step.target].name));
+        }
+    }
     text.push_str("\nProfiles\n");
     for profile in &program.profiles {
         let Some(estimate) = program.estimate(&profile.name) else {

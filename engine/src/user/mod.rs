@@ -198,6 +198,8 @@ impl VirtualUser {
     /// The user of `index` in its journey, playing `account`.
     pub fn new(run: Rc<WorkerRun>, journey: usize, index: u32, account: u32) -> Self {
         let plan: &Journey = &run.program.journeys[journey];
+        let mut slots = vec![Value::Null; plan.slots];
+        give(&mut slots, plan, run.given.as_deref());
         let random = Pcg64::seed_from_u64(run.seed ^ (u64::from(index) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         Self {
             journey,
@@ -207,7 +209,7 @@ impl VirtualUser {
             id: Value::text(format!("{}-{index}", run.id)),
             random,
             fault_random: faults::stream(run.seed, index),
-            slots: vec![Value::Null; plan.slots],
+            slots,
             counters: vec![0; plan.counters],
             rows: vec![0; run.program.data.len()],
             group_starts: Vec::new(),
@@ -327,10 +329,17 @@ impl VirtualUser {
         self.conversation = None;
         self.section = Section::Idle;
         self.ready = false;
-        self.slots.fill(Value::Null);
+        self.clear_variables();
         self.writes.forget();
         self.stale.forget();
         self.kept = self.kept.take().map(|_| Box::default());
+    }
+
+    /// Back to what holds from the start.
+    fn clear_variables(&mut self) {
+        let run = self.run.clone();
+        self.slots.fill(Value::Null);
+        give(&mut self.slots, &run.program.journeys[self.journey], run.given.as_deref());
     }
 
     fn begin(&mut self, due: Nanos, recorder: &mut Recorder) {
@@ -508,6 +517,10 @@ impl VirtualUser {
         }
         self.iteration += 1;
         self.section = Section::Idle;
+        if let Some(leaves) = &self.run.leaves {
+            // It is played once.
+            let _ = leaves.set(self.slots.clone());
+        }
     }
 
     fn request(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Option<Effect> {
@@ -746,5 +759,14 @@ impl VirtualUser {
     fn request_line(&self, request: usize) -> String {
         let plan = &self.run.program.requests[request];
         self.mask(&format!("{} {}", plan.method, self.outgoing.uri))
+    }
+}
+
+/// What the run's `setup` left holds for every user from the start.
+fn give(slots: &mut [Value], journey: &Journey, given: Option<&Vec<Value>>) {
+    for (slot, from) in &journey.flow.given {
+        if let Some(value) = given.and_then(|values| values.get(usize::from(*from))) {
+            slots[usize::from(*slot)] = value.clone();
+        }
     }
 }

@@ -117,7 +117,7 @@ impl VirtualUser {
         let run = std::rc::Rc::clone(&self.run);
         self.remember_credentials();
         self.ready = false;
-        self.slots.fill(Value::Null);
+        self.clear_variables();
         self.writes.forget();
         self.stale.forget();
         let next = self.switch.next.take();

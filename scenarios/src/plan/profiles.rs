@@ -44,7 +44,7 @@ const PROFILE: Spec = Spec {
         "old",
         "steps",
     ],
-    not_yet: &["hold", "share_connections"],
+    not_yet: &["share_connections"],
 };
 
 const STAGE: Spec = Spec { what: "a stage", keys: &["users", "arrivals", "for", "ramp"], not_yet: &[] };

@@ -59,6 +59,7 @@ impl VirtualUser {
         }
         finds.seen.permitted |= finds.audiences.permitted;
         finds.seen.places |= finds.audiences.places;
+        finds.seen.residue = finds.residue > 0;
         self.report(&origin, &finds, recorder);
         if plan.probe.is_some() {
             self.judge_probe(plan, answer, &finds.foreign, recorder);
@@ -81,6 +82,7 @@ impl VirtualUser {
         }
         finds.seen.permitted |= finds.audiences.permitted;
         finds.seen.places |= finds.audiences.places;
+        finds.seen.residue = finds.residue > 0;
         self.report(origin, &finds, recorder);
         finds.seen
     }
