@@ -17,10 +17,10 @@ build
 choose_cores
 
 CLIENTS=()
-for client in wrk ab h2load oha hey k6 ours-get ours-journey; do
+for client in wrk ab h2load oha hey k6 bare ours-get ours-journey ours-hit; do
     case ${ONLY:-} in "" | *"$client"*) ;; *) continue ;; esac
     case $client in
-        ours-*) CLIENTS+=("$client") ;;
+        ours-* | bare) CLIENTS+=("$client") ;;
         *) if command -v "$client" >/dev/null; then CLIENTS+=("$client"); fi ;;
     esac
 done
@@ -43,6 +43,8 @@ play() {
         oha) measure "$LIMIT" oha --no-tui -c $CONNECTIONS -z "${SECONDS_EACH}s" "$URL/" ;;
         hey) measure "$LIMIT" hey -cpus 1 -c $CONNECTIONS -z "${SECONDS_EACH}s" "$URL/" ;;
         k6) measure "$LIMIT" k6 run --quiet --env TIME="${SECONDS_EACH}s" --env URL="$URL/" "$SCENARIOS/get.js" ;;
+        bare) measure "$LIMIT" "$BIN/bare-client" "$URL" $CONNECTIONS "$SECONDS_EACH" ;;
+        ours-hit) measure "$LIMIT" "$OURS" hit "$URL/" --users $CONNECTIONS --for "${SECONDS_EACH}s" --workers 1 --no-tui ;;
         ours-get) ours get ;;
         ours-journey) ours journey ;;
     esac

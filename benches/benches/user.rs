@@ -12,6 +12,7 @@ use engine::record::Recorder;
 use engine::run::Run;
 use engine::simulate::{Reply, simulate};
 use engine::user::{Effect, Input, VirtualUser};
+use engine::worker_run::WorkerRun;
 use http::{HeaderMap, HeaderValue, header};
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};
@@ -36,7 +37,7 @@ impl Stage {
         ];
         let (journey, account) = (run.seats[seat].journey, run.seats[seat].account);
         Self {
-            user: VirtualUser::new(Arc::clone(run), journey, seat as u32, account),
+            user: VirtualUser::new(WorkerRun::new(Arc::clone(run)), journey, seat as u32, account),
             body: body(900),
             headers: headers.into_iter().collect(),
             now: MILLISECOND,

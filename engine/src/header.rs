@@ -185,7 +185,7 @@ pub(crate) fn counted_below(limit: &Limit) -> u64 {
     limit.value as u64 + u64::from(matches!(limit.op, Comparison::AtMost | Comparison::More))
 }
 
-fn run_id(seed: u64, started_unix_ns: u64) -> String {
+pub(crate) fn run_id(seed: u64, started_unix_ns: u64) -> String {
     let hash = blake3::hash(format!("{seed} {started_unix_ns} {}", std::process::id()).as_bytes());
     hash.to_hex()[..12].to_owned()
 }

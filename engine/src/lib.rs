@@ -1,6 +1,7 @@
 //! Program to run result: schedule → virtual users → workers → recorder. Measures, never judges.
 //! In: a compiled program, a profile, a seed. Out: [`run_result::RunResult`], and events while it runs.
 
+mod around;
 pub mod client;
 pub mod clock;
 mod excerpt;
@@ -20,6 +21,7 @@ mod timer;
 pub mod trace;
 pub mod user;
 mod worker;
+pub mod worker_run;
 
 pub use header::{HeaderFacts, step_limits};
 pub use preflight::{PreflightError, preflight};
@@ -39,6 +41,7 @@ use record::journal::Journal;
 use run::Run;
 use run_result::{Ending, RunHeader, RunResult};
 use scenarios::program::{Load, Profile, Program};
+use scenarios::value::Value;
 use scrape::{Beside, Scraper};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -80,6 +83,9 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
+    /// The run's own `setup` failed, so that no load was started.
+    #[error("the setup failed, so no load was started: {0}")]
+    Before(String),
     /// A worker thread could not start.
     #[error("a worker cannot start: {0}")]
     Worker(std::io::Error),
@@ -157,16 +163,28 @@ fn conduct(
     (most, tracer): (Option<u64>, Option<trace::Tracer>),
     observer: &mut dyn Observer,
 ) -> Result<Finished, RunError> {
+    // Setup, load and teardown are one run: one id.
+    let id = header::run_id(setup.seed, clock::unix_now_ns());
+    let mut frame = around::Frame { load: program, id: &id, seed: setup.seed, key: setup.key, secrets: Vec::new() };
+    let mut before = match &program.around.setup {
+        None => around::Outcome::default(),
+        Some(once) => play_setup(once, &frame, &setup.stop)?,
+    };
+    let given = before.values.take().map(Arc::new);
+    frame.secrets = std::mem::take(&mut before.secrets);
     // One user step by step is no run whose series anybody judges.
     let scraper = if tracer.is_some() { None } else { Scraper::new(program, &profile).map_err(RunError::Setup)? };
     let watching = scraper.map(|mut scraper| (scraper.before(Clock::starting_in(Duration::ZERO)), scraper));
     let clock = Clock::starting_in(READY);
     let workers = workers(program, &profile.load, setup.workers);
-    let header = header::header(program, &profile, &setup, &clock, workers);
+    let mut header = header::header(program, &profile, &setup, &clock, workers);
+    header.id.clone_from(&id);
     let mut run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
         .map_err(RunError::Setup)?;
     run.most_iterations = most;
     run.tracer = tracer;
+    run.given.clone_from(&given);
+    run.secrets.extend_from_slice(&frame.secrets);
     #[cfg(debug_assertions)]
     blind_for_a_test(&mut run);
     let run = Arc::new(run);
@@ -181,6 +199,7 @@ fn conduct(
     observer.begins(&header);
     let mut fold = Fold::new(header);
     store_aside(&run, setup.health_requests, &mut fold, &mut journal);
+    store_around(&run, (&mut before, true), &mut fold, &mut journal);
     let beside = match watching {
         None => None,
         Some((first, scraper)) => {
@@ -197,6 +216,7 @@ fn conduct(
         setup.stop.wait(Duration::from_nanos(run.profile.cool_down_ns));
         store(&scraper.after(clock, fold.latest_second()), &mut fold, &mut journal);
     }
+    let problem = play_teardown(&run, given, (&frame, setup.folder.as_deref()), (&mut fold, &mut journal));
     let failed = threads.into_iter().find_map(|t| {
         // A worker that panicked took its counts with it: what is left is no measurement.
         t.join().unwrap_or_else(|_| Err(std::io::Error::other("it died of an error of its own"))).err()
@@ -215,7 +235,7 @@ fn conduct(
     let store_error = first.map(|e| format!("{errors} writes to the results folder failed: {e}"));
     let mut result = fold.finish(ending);
     result.health.store_errors = errors;
-    Ok(Finished { result, store_error })
+    Ok(Finished { result, store_error: store_error.or(problem) })
 }
 
 /// Workers of a run: never more than users. An arrival of an open load goes to one worker's users, so each worker must
@@ -283,6 +303,57 @@ fn store_aside(run: &Run, health: u64, fold: &mut Fold, journal: &mut Journal) {
     aside.isolation.found = calibration.found;
     aside.overhead.health = health;
     store(&aside, fold, journal);
+}
+
+/// Plays the setup; whatever it leaves undone is an error, but for an interruption.
+fn play_setup(once: &Arc<Program>, frame: &around::Frame<'_>, stop: &Arc<Stop>) -> Result<around::Outcome, RunError> {
+    let before = around::play(once, None, frame, stop)?;
+    match before.why(once) {
+        Some(why) if !stop.is_asked() => Err(RunError::Before(why)),
+        _ => Ok(before),
+    }
+}
+
+/// Plays the teardown, unless the setup did not come to its end; what went wrong is noted in the header. Answers why
+/// that could not be stored.
+fn play_teardown(
+    run: &Run,
+    given: Option<Arc<Vec<Value>>>,
+    (frame, folder): (&around::Frame<'_>, Option<&std::path::Path>),
+    (fold, journal): (&mut Fold, &mut Journal),
+) -> Option<String> {
+    let once = run.program.around.teardown.as_ref()?;
+    if run.program.around.setup.is_some() && given.is_none() {
+        return None;
+    }
+    // What ended the load does not end this: it is bounded in time by itself.
+    let why = match around::play(once, given, frame, &Arc::default()) {
+        Err(error) => Some(error.to_string()),
+        Ok(mut after) => {
+            store_around(run, (&mut after, false), fold, journal);
+            after.why(once)
+        }
+    };
+    let note = format!("the teardown failed: {}; what it was to clear away may still be there", why?);
+    fold.header_mut().notes.push(note);
+    let stored = folder.map(|folder| rewrite_header(folder, fold.header_mut()));
+    stored.and_then(Result::err).map(|error| format!("the note that the teardown failed: {error}"))
+}
+
+/// Stores what was played round the load: its requests, outside the figures, and what was found in them.
+fn store_around(run: &Run, (outcome, is_setup): (&mut around::Outcome, bool), fold: &mut Fold, journal: &mut Journal) {
+    if outcome.requests == 0 && outcome.leaks.is_empty() {
+        return;
+    }
+    let mut aside = Interval::new(fold.latest_second(), &run.program);
+    let place = if is_setup { &mut aside.overhead.setup } else { &mut aside.overhead.teardown };
+    *place = outcome.requests;
+    aside.leaks = std::mem::take(&mut outcome.leaks);
+    store(&aside, fold, journal);
+    for (key, record) in outcome.evidence.drain(..) {
+        journal.leak(&record);
+        fold.leak(&key, record);
+    }
 }
 
 fn store(part: &Interval, fold: &mut Fold, journal: &mut Journal) {

@@ -46,8 +46,6 @@ pub struct Run {
     pub credentials: Credentials,
     /// By request, by its identities.
     pub identities: Vec<Vec<Identities>>,
-    /// By request.
-    pub prepared: Vec<Prepared>,
     /// By journey: slots whose values are masked.
     pub secret_slots: Vec<Vec<Slot>>,
     /// Secrets that are the same for everybody: constant headers that carry credentials, values from the environment.
@@ -70,6 +68,12 @@ pub struct Run {
     pub cohorts: Option<Cohorts>,
     /// Where users wait for one another.
     pub meetings: Meetings,
+    /// What the run's `setup` left, by its slots.
+    pub given: Option<Arc<Vec<Value>>>,
+    /// Of a `setup`: what it leaves behind, once it has come to its end.
+    pub leaves: Option<OnceLock<Vec<Value>>>,
+    /// By step: its answers set cookies. Noted only where requests are given up on purpose.
+    pub cookie_steps: Vec<AtomicBool>,
 }
 
 impl Run {
@@ -89,11 +93,11 @@ impl Run {
         let seats = seats(&program, profile.load.most_users());
         let accounts = Accounts::new(program.account_count() + seats.len());
         seats.iter().for_each(|seat| accounts.occupy(seat.account));
-        let prepared = program
-            .requests
-            .iter()
-            .map(|r| Prepared::new(r).map_err(|e| format!("step `{}`: {e}", program.steps[r.step].name)))
-            .collect::<Result<_, _>>()?;
+        for request in &program.requests {
+            // Each worker prepares its own, see `WorkerRun`.
+            Prepared::new(request, &program.targets)
+                .map_err(|e| format!("step `{}`: {e}", program.steps[request.step].name))?;
+        }
         Ok(Self {
             scanner: Scanner::new(mint.clone()),
             accounts,
@@ -104,9 +108,9 @@ impl Run {
                 .iter()
                 .map(|r| r.identities.iter().map(|_| Identities::default()).collect())
                 .collect(),
-            prepared,
             secret_slots: secret_slots(&program),
             secrets: shared_secrets(&program),
+            cookie_steps: program.steps.iter().map(|_| AtomicBool::new(false)).collect(),
             target_use: program.targets.iter().map(|_| AtomicU64::new(0)).collect(),
             trace: mint.digest(id.as_bytes()) as u64,
             mint,
@@ -118,6 +122,8 @@ impl Run {
             tracer: None,
             cohorts: Cohorts::plan(&program, &profile, seed),
             meetings: Meetings::new(&program, profile.load.duration_ns()),
+            given: None,
+            leaves: None,
             program,
             profile,
             clock,

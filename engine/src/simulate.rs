@@ -17,11 +17,13 @@ use crate::record::fold::Fold;
 use crate::run::{Run, Stop};
 use crate::run_result::{Ending, RunResult};
 use crate::user::{Effect, Input, VirtualUser};
+use crate::worker_run::WorkerRun;
 use http::HeaderMap;
 use scenarios::faults::Place;
 use scenarios::program::{Load, Profile, Program};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -106,6 +108,11 @@ pub fn simulate_observed(
     if !program.sockets.is_empty() {
         return Err("a simulation plays no WebSocket: its script answers requests only".into());
     }
+    if !program.around.is_empty() {
+        return Err(
+            "a simulation plays no `setup` and no `teardown`: its script answers the load's requests only".into()
+        );
+    }
     let clock = Clock::simulated();
     let setup = Setup {
         profile: 0,
@@ -126,7 +133,7 @@ pub fn simulate_observed(
     let recorder = Recorder::new(Arc::clone(program), limits, run.profile.warm_up_ns, handover);
     observer.begins(&head);
     let fold = Fold::new(head);
-    Ok(Simulation::new(Arc::new(run), (recorder, messages), fold, script, (observer, stop)).play())
+    Ok(Simulation::new(WorkerRun::new(Arc::new(run)), (recorder, messages), fold, script, (observer, stop)).play())
 }
 
 /// A scripted answer read as events, all of which come with its last byte.
@@ -244,7 +251,7 @@ fn outcome<'r>(
 }
 
 struct Simulation<'a> {
-    run: Arc<Run>,
+    run: Rc<WorkerRun>,
     recorder: Recorder,
     messages: Receiver<(usize, Message)>,
     fold: Fold,
@@ -266,7 +273,7 @@ struct Simulation<'a> {
 
 impl<'a> Simulation<'a> {
     fn new(
-        run: Arc<Run>,
+        run: Rc<WorkerRun>,
         (recorder, messages): (Recorder, Receiver<(usize, Message)>),
         fold: Fold,
         script: &'a mut dyn Script,
@@ -277,7 +284,7 @@ impl<'a> Simulation<'a> {
             .iter()
             .enumerate()
             .map(|(index, seat)| Seat {
-                user: VirtualUser::new(Arc::clone(&run), seat.journey, index as u32, seat.account),
+                user: VirtualUser::new(Rc::clone(&run), seat.journey, index as u32, seat.account),
                 windows: match &run.profile.load {
                     Load::Closed(stages) => closed::windows(stages, index).into(),
                     Load::Open { .. } => VecDeque::new(),
@@ -315,7 +322,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn play(mut self) -> RunResult {
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         let end = run.profile.load.duration_ns();
         self.at(end, Event::Stop);
         self.at(end.saturating_add(run.profile.graceful_stop_ns), Event::Cut);

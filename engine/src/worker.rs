@@ -18,6 +18,7 @@ use crate::run::{Run, Stop};
 use crate::run_result::WorkerHealth;
 use crate::timer::Timer;
 use crate::user::{Effect, Input, VirtualUser};
+use crate::worker_run::WorkerRun;
 use scenarios::faults::GiveUp;
 use scenarios::program::Load;
 use std::cell::{Cell, RefCell};
@@ -39,7 +40,7 @@ const LATE: Nanos = 5 * MILLISECOND;
 
 /// What the tasks of one worker share.
 struct Desk {
-    run: Arc<Run>,
+    run: Rc<WorkerRun>,
     wire: Rc<Wire>,
     timer: Timer,
     recorder: RefCell<Recorder>,
@@ -58,10 +59,21 @@ struct Desk {
 
 impl Desk {
     fn step(&self, user: &mut VirtualUser, input: Input<'_>) -> Effect {
-        let Some(tracer) = &self.run.tracer else {
-            return user.step(self.run.clock.now(), input, &mut self.recorder.borrow_mut());
+        let now = match &input {
+            // The clock was read for it just now.
+            Input::Answer(answer) => answer.times.done,
+            Input::Begin(due) if *due <= self.wire.recent() => self.wire.recent(),
+            _ => self.wire.now(),
         };
-        tracer.watch(user, input, |user, input| user.step(self.run.clock.now(), input, &mut self.recorder.borrow_mut()))
+        let Some(tracer) = &self.run.tracer else {
+            return user.step(now, input, &mut self.recorder.borrow_mut());
+        };
+        tracer.watch(user, input, |user, input| user.step(now, input, &mut self.recorder.borrow_mut()))
+    }
+
+    /// Whether this moment is still to come.
+    fn is_ahead(&self, moment: Nanos) -> bool {
+        moment > self.wire.recent() && moment > self.wire.now()
     }
 
     /// Sleeps until `due`, or until the run is cut; answers whether it was not cut.
@@ -201,12 +213,15 @@ pub fn work(
             alive: Cell::new(0),
             all_gone: RefCell::default(),
             died: Cell::new(false),
-            run,
+            run: WorkerRun::new(run),
         });
         // The clock reads 0 until its zero has come: nobody may start before it.
         tokio::time::sleep_until(desk.run.clock.instant(0).into()).await;
         let watch = tokio::task::spawn_local(watch(Rc::clone(&desk), index));
-        seat_users(&desk, index, of);
+        // The end may have been asked for before the load began.
+        if !stop.is_asked() {
+            seat_users(&desk, index, of);
+        }
         run_to_end(&desk, stop).await;
         watch.abort();
         let _ = watch.await;
@@ -279,7 +294,7 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
     let presence = Presence::new(&desk);
     desk.remember_waker().await;
     let seat = desk.run.seats[index];
-    let mut user = VirtualUser::new(Arc::clone(&desk.run), seat.journey, index as u32, seat.account);
+    let mut user = VirtualUser::new(Rc::clone(&desk.run), seat.journey, index as u32, seat.account);
     let mut client = UserClient::new(desk.run.program.targets.len());
     let mut free_at = 0;
     let mut has_quit = false;
@@ -303,7 +318,7 @@ async fn closed_user(desk: Rc<Desk>, index: usize, windows: Vec<(Nanos, Nanos)>)
                 None => break,
             }
             // The pause after a failure; think times are inside the iteration.
-            if due > desk.run.clock.now() && !desk.sleep(due.min(stop), Some(&mut client)).await {
+            if desk.is_ahead(due) && !desk.sleep(due.min(stop), Some(&mut client)).await {
                 break;
             }
         }
@@ -360,6 +375,9 @@ fn hear(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient) {
 async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, first: Effect) -> Option<Effect> {
     let mut effect = first;
     loop {
+        if user.forgets() {
+            client.forget();
+        }
         effect = match effect {
             Effect::IterationOver(_) | Effect::Gone | Effect::Quit => {
                 client.drop_socket(GiveUp::Close);
@@ -433,7 +451,7 @@ struct Door {
 async fn dispatch(desk: Rc<Desk>, index: usize, of: usize) {
     let presence = Presence::new(&desk);
     desk.remember_waker().await;
-    let run = Arc::clone(&desk.run);
+    let run = Rc::clone(&desk.run);
     let Load::Open { stages, spacing, .. } = &run.profile.load else {
         return presence.over();
     };
@@ -483,14 +501,14 @@ async fn open_user(desk: Rc<Desk>, index: usize, first: Nanos, door: Rc<Door>) {
     desk.remember_waker().await;
     desk.enter();
     let seat = desk.run.seats[index];
-    let mut user = VirtualUser::new(Arc::clone(&desk.run), seat.journey, index as u32, seat.account);
+    let mut user = VirtualUser::new(Rc::clone(&desk.run), seat.journey, index as u32, seat.account);
     let mut client = UserClient::new(desk.run.program.targets.len());
     let waiting = Rc::new(Waiting { due: Cell::new(Some(first)), waker: RefCell::default() });
     door.waiting.borrow_mut().insert(index, Rc::clone(&waiting));
     while let Some(due) = next_arrival(&desk, &waiting, &mut client).await {
         match iterate(&desk, &mut user, &mut client, due).await {
             Some(Played::Over(next)) => {
-                if next > desk.run.clock.now() && !desk.pause(next, &mut client).await {
+                if desk.is_ahead(next) && !desk.pause(next, &mut client).await {
                     break;
                 }
             }

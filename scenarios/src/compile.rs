@@ -1,6 +1,7 @@
 //! Plan to program: names become indexes and slots, text becomes templates, steps become flat operations.
 //! In: [`Plan`]. Out: [`Program`], or every mistake that only shows once names are resolved.
 
+mod around;
 mod assignment;
 mod auth;
 mod canary;
@@ -18,6 +19,7 @@ mod templates;
 mod trail;
 mod types;
 
+use crate::around::Around;
 use crate::dealing;
 use crate::diagnostic::{self, Diagnostic, Span, suggestion};
 use crate::plan::{Plan, RolePlan, TargetPlan};
@@ -38,25 +40,12 @@ pub fn compile(plan: &Plan) -> Result<Program, Vec<Diagnostic>> {
 /// Compiles as far as possible, so that one mistake hides no other. What depends on the whole file is looked at only if
 /// there is no mistake before, and only to tell of it: `is_whole` says that it is wanted and that reading the file found none.
 pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
-    let mut lowering = Lowering {
-        plan,
-        diagnostics: Vec::new(),
-        steps: Vec::new(),
-        requests: Vec::new(),
-        groups: Vec::new(),
-        routes: Vec::new(),
-        probes: Vec::new(),
-        called: vec![false; plan.fragments.len()],
-        sockets: Vec::new(),
-        foreign: Vec::new(),
-        trail: Trail::default(),
-        trails: Vec::new(),
-        secrets: Vec::new(),
-        meetings: Vec::new(),
-    };
+    let mut around = around::Both::lower(plan);
+    let mut lowering = Lowering::new(plan, around.given());
     let roles = lowering.roles();
     let journeys = lowering.journeys();
     lowering.probe_controls(&journeys);
+    around.join(&journeys, &lowering.trails, &mut lowering.called);
     lowering.unused_fragments();
     let (meetings, places): (Vec<_>, Vec<_>) = lowering.meetings.into_iter().unzip();
     let mut program = Program {
@@ -70,13 +59,15 @@ pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
         groups: lowering.groups,
         profiles: profiles(plan),
         objectives: Vec::new(),
-        secrets: plan.secrets.iter().cloned().chain(lowering.secrets).collect(),
+        secrets: plan.secrets.iter().cloned().chain(lowering.secrets).chain(around.secrets()).collect(),
         abort_rules: Vec::new(),
         gate: None,
         sockets: lowering.sockets,
         meetings,
+        around: Around::default(),
     };
     let mut diagnostics = lowering.diagnostics;
+    diagnostics.extend(around.diagnostics());
     let trails = lowering.trails;
     canary::lower(plan, &mut program, &mut diagnostics);
     program.objectives = objectives::lower(plan, &program, &mut diagnostics);
@@ -88,9 +79,10 @@ pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
     let logins = plan.targets.iter().filter_map(|t| t.transport.proxy.as_ref()?.login.as_ref());
     program.secrets.extend(logins.map(|(_, password)| password.clone()).filter(|p| !p.is_empty()));
     if is_whole && !diagnostics.iter().any(Diagnostic::is_error) {
-        diagnostics.extend(review::review(plan, &program, &trails));
+        diagnostics.extend(review::review(plan, &program, &trails, &around.read()));
     }
     hide_secrets(&mut program);
+    program.around = around.finish();
     (program, diagnostics)
 }
 
@@ -135,6 +127,8 @@ struct Lowering<'p> {
     secrets: Vec<String>,
     /// Where users wait for one another, and the first step that says so.
     meetings: Vec<(crate::program::Meeting, Span)>,
+    /// Variables that the run's `setup` leaves to every journey.
+    given: Vec<String>,
 }
 
 /// Journey, normalised `METHOD path` template, and the step that it is recorded under.
@@ -146,6 +140,26 @@ struct Route {
 }
 
 impl<'p> Lowering<'p> {
+    fn new(plan: &'p Plan, given: Vec<String>) -> Self {
+        Self {
+            plan,
+            diagnostics: Vec::new(),
+            steps: Vec::new(),
+            requests: Vec::new(),
+            groups: Vec::new(),
+            routes: Vec::new(),
+            probes: Vec::new(),
+            called: vec![false; plan.fragments.len()],
+            sockets: Vec::new(),
+            foreign: Vec::new(),
+            trail: Trail::default(),
+            trails: Vec::new(),
+            secrets: Vec::new(),
+            meetings: Vec::new(),
+            given,
+        }
+    }
+
     fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }

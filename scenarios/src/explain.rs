@@ -3,10 +3,12 @@
 //! Whoever adds an operation says here, in one place, how it reads ([`describe`]) and where it goes on ([`ways`]).
 
 mod graph;
+mod isolation;
 mod request;
 mod streams;
 
 pub use graph::graph;
+pub use isolation::isolation;
 pub use request::{Expectations, expectations};
 
 use crate::expr::Template;
@@ -108,6 +110,9 @@ pub fn listing(program: &Program) -> String {
             }
         }
         out.push('\n');
+    }
+    for once in [&program.around.setup, &program.around.teardown].into_iter().flatten() {
+        out.push_str(&listing(once));
     }
     out
 }

@@ -74,6 +74,8 @@ pub struct Faults {
     pub equal_ids: bool,
     /// Share of the iterations after which the user goes on as another account of its role.
     pub switch_account: f64,
+    /// `switch_account` goes to accounts only that nobody has played yet, and as long as there are any.
+    pub switch_unplayed: bool,
     /// Share of the requests that wait for other users who ask for the same URL, and go out with theirs.
     pub same_url_burst: f64,
     /// Share of the users that suffer all this, above 0 and below 1; everybody when `None`.

@@ -3,6 +3,7 @@
 //! Knows nothing of tokio, hyper or histograms.
 
 pub mod abort;
+pub mod around;
 pub mod canary;
 pub mod compile;
 pub mod conditions;

@@ -73,7 +73,7 @@ impl Program {
         if let Some(watch) = target.watch.as_mut().filter(|watch| watch.url == before) {
             watch.url.clone_from(&target.url);
         }
-        Ok(())
+        self.around.programs_mut().try_for_each(|program| program.override_target(name, url))
     }
 }
 

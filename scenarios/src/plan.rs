@@ -3,6 +3,7 @@
 
 mod abort;
 mod accounts;
+mod around;
 mod faults;
 mod gate;
 mod journeys;
@@ -58,6 +59,8 @@ pub struct Plan {
     pub(crate) data: Vec<DataPlan>,
     pub(crate) fragments: Vec<FragmentPlan>,
     pub(crate) journeys: Vec<JourneyPlan>,
+    pub(crate) setup: Option<OncePlan>,
+    pub(crate) teardown: Option<OncePlan>,
     pub(crate) mix: Option<Vec<(Scalar, u32)>>,
     pub(crate) profiles: Vec<ProfilePlan>,
     /// Profiles that are in the file but could not be read.
@@ -155,6 +158,14 @@ pub(crate) struct JourneyPlan {
 
     pub again_ns: Option<u64>,
     pub again_on: Vec<(u16, u16)>,
+}
+
+/// `setup` or `teardown`: the steps of a journey, played once.
+#[derive(Clone, Debug)]
+pub(crate) struct OncePlan {
+    pub journey: JourneyPlan,
+    /// The most time that it may take.
+    pub within_ns: u64,
 }
 
 /// One step with its place.
@@ -481,8 +492,10 @@ const FILE: Spec = Spec {
         "gate",
         "waivers",
         "import",
+        "setup",
+        "teardown",
     ],
-    not_yet: &["extends", "setup", "teardown"],
+    not_yet: &[],
 };
 
 /// Reads, checks and resolves a scenario file. `environment` answers `${NAME}`.
@@ -571,6 +584,8 @@ fn read_file(reader: &mut Reader<'_>, tree: &Node, stored: String) -> Option<Pla
     let data = roles::read_data(reader, file);
     let fragments = journeys::read_fragments(reader, file);
     let journeys = journeys::read(reader, file);
+    let setup = around::read_setup(reader, file);
+    let teardown = around::read_teardown(reader, file);
     let mix = journeys::read_mix(reader, file);
     let (profiles, broken_profiles) = profiles::read(reader, file);
     let (sla, aborts) = sla::read(reader, file);
@@ -585,6 +600,8 @@ fn read_file(reader: &mut Reader<'_>, tree: &Node, stored: String) -> Option<Pla
         data,
         fragments,
         journeys,
+        setup,
+        teardown,
         mix,
         profiles,
         secrets: Vec::new(),

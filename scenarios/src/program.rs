@@ -53,6 +53,8 @@ pub struct Program {
     pub sockets: Vec<Socket>,
     /// Points where users wait for one another, that [`Op::Meet`] names.
     pub meetings: Vec<Meeting>,
+    /// What is played once before the load and once after it.
+    pub around: crate::around::Around,
 }
 
 impl Program {
@@ -208,6 +210,8 @@ pub struct JourneyFlow {
     /// `before` is played again, and the step repeated once, when a step of `steps` fails with one of these status
     /// codes; inclusive ranges.
     pub again_on: Vec<(u16, u16)>,
+    /// Variables that hold from the start what the run's `setup` left: the journey's slot, and that of the setup.
+    pub given: Vec<(Slot, Slot)>,
 }
 
 /// One operation.

@@ -1,13 +1,18 @@
 //! The bare target of the side-by-side: a keep-alive HTTP/1.1 server that answers every request with the same 900 bytes
-//! of JSON and does as little as possible, so that it is never what is measured.
+//! of JSON and does as little as possible, so that it is never what is measured. While it is loaded it does not sleep:
+//! waking a sleeping target is paid by whoever sends to it, and how often that happens says more of the target's own speed
+//! than of the client's.
 //! In: `bare-target SECONDS`. Out: its port on the first line of standard output; `GET /count` answers how many
 //! requests it has answered, the one count that all clients share. It ends by itself after SECONDS.
 
+use engine::clock::{Clock, MILLISECOND, Nanos};
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::{cell::Cell, io, time::Duration};
+use std::time::Duration;
+use std::{cell::Cell, io};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
 /// Length of the answer's body, bytes.
@@ -16,6 +21,15 @@ const BODY_BYTES: usize = 900;
 const LARGEST_REQUEST: usize = 64 << 10;
 /// Connections that may wait to be accepted: ten thousand users may arrive at once.
 const BACKLOG: u32 = 16_384;
+/// It stays awake for so long after a request.
+const AWAKE: Nanos = 5 * MILLISECOND;
+
+/// What its connections share.
+#[derive(Default)]
+struct Desk {
+    answered: Cell<u64>,
+    came: Notify,
+}
 
 fn main() -> ExitCode {
     let Some(seconds) = std::env::args().nth(1).and_then(|text| text.parse().ok()) else {
@@ -45,14 +59,15 @@ fn serve(time: Duration) -> io::Result<()> {
 }
 
 async fn accept(listener: TcpListener) {
-    let answered = Rc::new(Cell::new(0));
+    let desk = Rc::new(Desk::default());
+    tokio::task::spawn_local(stay_awake(Rc::clone(&desk)));
     let answer: Rc<[u8]> = answer(&body()).into();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (answer, answered) = (Rc::clone(&answer), Rc::clone(&answered));
+                let (answer, desk) = (Rc::clone(&answer), Rc::clone(&desk));
                 // What ends a connection is the client's business.
-                tokio::task::spawn_local(async move { connection(stream, &answer, &answered).await.ok() });
+                tokio::task::spawn_local(async move { connection(stream, &answer, &desk).await.ok() });
             }
             // Out of descriptors: the waiting connections stay in the backlog.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -60,8 +75,23 @@ async fn accept(listener: TcpListener) {
     }
 }
 
+/// Looks for work without a pause as long as there is some.
+async fn stay_awake(desk: Rc<Desk>) {
+    let clock = Clock::starting_in(Duration::ZERO);
+    loop {
+        desk.came.notified().await;
+        let (mut seen, mut since) = (desk.answered.get(), clock.now());
+        while clock.now() < since + AWAKE {
+            tokio::task::yield_now().await;
+            if desk.answered.get() != seen {
+                (seen, since) = (desk.answered.get(), clock.now());
+            }
+        }
+    }
+}
+
 /// Answers every complete request that has come, in one write.
-async fn connection(mut stream: TcpStream, answer: &[u8], answered: &Cell<u64>) -> io::Result<()> {
+async fn connection(mut stream: TcpStream, answer: &[u8], desk: &Desk) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(2048);
     loop {
@@ -71,10 +101,11 @@ async fn connection(mut stream: TcpStream, answer: &[u8], answered: &Cell<u64>) 
         let mut used = 0;
         while let Some(length) = request_length(&buffer[used..]) {
             if buffer[used..].starts_with(b"GET /count ") {
-                return stream.write_all(&self::answer(answered.get().to_string().as_bytes())).await;
+                return stream.write_all(&self::answer(desk.answered.get().to_string().as_bytes())).await;
             }
             used += length;
-            answered.set(answered.get() + 1);
+            desk.answered.set(desk.answered.get() + 1);
+            desk.came.notify_one();
             stream.write_all(answer).await?;
         }
         buffer.drain(..used);
@@ -83,7 +114,7 @@ async fn connection(mut stream: TcpStream, answer: &[u8], answered: &Cell<u64>) 
 
 /// Length of the first request in `bytes`, body included, once all of it is there.
 fn request_length(bytes: &[u8]) -> Option<usize> {
-    let head = bytes.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
+    let head = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
     let name = b"content-length:";
     let body = bytes[..head]
         .split(|c| *c == b'\n')

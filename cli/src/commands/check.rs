@@ -38,6 +38,13 @@ fn describe(program: &Program) -> String {
             text.push_str(&format!("    {kind}{} → {}\n", step.name, program.targets[step.target].name));
         }
     }
+    for (when, once) in [("before", &program.around.setup), ("after", &program.around.teardown)] {
+        let Some(once) = once else { continue };
+        text.push_str(&format!("\n{} (once, {when} the load)\n", once.journeys[0].name));
+        for step in &once.steps {
+            text.push_str(&format!("    {} → {}\n", step.name, once.targets[step.target].name));
+        }
+    }
     text.push_str("\nProfiles\n");
     for profile in &program.profiles {
         let Some(estimate) = program.estimate(&profile.name) else {
@@ -59,6 +66,10 @@ fn describe(program: &Program) -> String {
     text.push_str(&format!("\nObjectives\n{}", objectives.concat()));
     for rule in &program.abort_rules {
         text.push_str(&format!("  ends the run: {}\n", rule.text));
+    }
+    text.push_str("\nIsolation\n");
+    for line in scenarios::explain::isolation(program) {
+        text.push_str(&format!("  {line}\n"));
     }
     if let Some(gate) = &program.gate {
         text.push_str(&format!("\nGate, judged for a suite\n  {}\n", describe_gate(gate)));

@@ -9,6 +9,7 @@ mod scenario;
 mod server;
 
 mod aborts;
+mod around;
 mod broken_files;
 mod canary;
 mod check;

@@ -21,8 +21,10 @@ pub struct Outgoing {
     pub method: Method,
     /// Path and query.
     pub uri: Uri,
-    /// Headers without `host`, `content-length` and cookies.
+    /// Headers without `content-length` and cookies.
     pub headers: HeaderMap,
+    /// `host` is among the headers for sure; else it is looked for and set.
+    pub names_host: bool,
     /// Body; empty for none. Taken when it is sent.
     pub body: Vec<u8>,
     /// The body as it was sent, and the rendered headers: what comes back of them is no leak.

@@ -11,6 +11,7 @@ use super::two::{self, Two};
 use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http_body_util::Full;
 use hyper::body::Body as _;
 use hyper::client::conn::http1;
@@ -44,6 +45,11 @@ impl Traffic {
     }
 }
 
+/// Only one thread at a time has a connection: a load and a store will do, where an atomic addition would lock.
+fn add(count: &AtomicU64, n: usize) {
+    count.store(count.load(Relaxed) + n as u64, Relaxed);
+}
+
 /// What speaks HTTP on a connection.
 pub enum Line {
     /// HTTP/1.1.
@@ -68,7 +74,7 @@ pub struct Connection {
     /// It ended because of bytes that nobody had asked for.
     pub is_unasked: bool,
     /// The last request on it: index into `Program::requests`, and what it asked for.
-    pub last: Option<(usize, http::Uri)>,
+    pub last: Option<(usize, Option<PathAndQuery>)>,
     /// HTTP/2: the present request had to wait for a stream.
     pub waited_for_stream: bool,
     /// Bytes over it.
@@ -339,13 +345,13 @@ impl AsyncRead for Counted {
             std::task::ready!(Pin::new(&mut this.socket).poll_read(cx, &mut mouthful))?;
             let read = mouthful.filled();
             this.pause.eaten(read.len());
-            this.traffic.read.fetch_add(read.len() as u64, Relaxed);
+            add(&this.traffic.read, read.len());
             buf.put_slice(read);
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
         let result = Pin::new(&mut self.socket).poll_read(cx, buf);
-        self.traffic.read.fetch_add((buf.filled().len() - before) as u64, Relaxed);
+        add(&self.traffic.read, buf.filled().len() - before);
         result
     }
 }
@@ -369,7 +375,7 @@ impl Counted {
         if is_slow {
             self.pause.eaten(read);
         }
-        self.traffic.read.fetch_add(read as u64, Relaxed);
+        add(&self.traffic.read, read);
         Poll::Ready(Ok(()))
     }
 
@@ -379,13 +385,13 @@ impl Counted {
         let most = std::task::ready!(line.may_write(cx)).min(bytes.len());
         let written = std::task::ready!(Pin::new(&mut self.socket).poll_write(cx, &bytes[..most]))?;
         line.wrote(written);
-        self.traffic.written.fetch_add(written as u64, Relaxed);
+        add(&self.traffic.written, written);
         Poll::Ready(Ok(written))
     }
 
     fn count_written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(n)) = result {
-            self.traffic.written.fetch_add(n as u64, Relaxed);
+            add(&self.traffic.written, n);
         }
         result
     }

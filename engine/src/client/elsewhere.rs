@@ -39,6 +39,7 @@ impl Wire {
         let tls = Self::tls_configs(&targets)?;
         let mut wire = Self::new(self.clock, &targets, &tls)?;
         wire.cut = Rc::clone(&self.cut);
+        wire.recent = Rc::clone(&self.recent);
         wire.network.set(self.network.get());
         if let Some(timer) = self.timer.get() {
             // It was made just now and nobody else has set it.

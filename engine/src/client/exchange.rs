@@ -80,6 +80,8 @@ pub struct Endpoint {
 pub struct Wire {
     /// The run's clock.
     pub clock: Clock,
+    /// When it was last read by [`Wire::now`].
+    pub(super) recent: Rc<Cell<Nanos>>,
     /// By target index.
     pub targets: Vec<Endpoint>,
     /// Set when the run's end cuts what is still going on; every waiting task is woken then.
@@ -108,6 +110,7 @@ impl Wire {
         let targets = targets.iter().zip(tls).map(|(t, tls)| endpoint(t, tls.clone())).collect::<Result<_, _>>()?;
         Ok(Self {
             clock,
+            recent: Rc::default(),
             targets,
             cut: Rc::default(),
             network: Cell::new(None),
@@ -141,6 +144,20 @@ impl Wire {
         Ok(found)
     }
 
+    /// Reads the clock.
+    pub fn now(&self) -> Nanos {
+        let now = self.clock.now();
+        self.recent.set(now);
+        now
+    }
+
+    /// When somebody on this worker last read the clock: microseconds ago for whoever comes next in the same turn, as
+    /// everybody who is woken by the outside reads it first. For what need not be exact. Outside of a run nobody does, and
+    /// the clock is read.
+    pub fn recent(&self) -> Nanos {
+        if self.timer.get().is_some() { self.recent.get() } else { self.now() }
+    }
+
     fn take_buffer(&self) -> Vec<u8> {
         self.buffers.borrow_mut().pop().unwrap_or_default()
     }
@@ -155,17 +172,22 @@ impl Wire {
     }
 }
 
+/// What `host` says of requests to this address; `None` where it cannot be said.
+pub fn host_header(url: &Url) -> Option<HeaderValue> {
+    let host = url.host_str()?;
+    match url.port() {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
+        None => HeaderValue::from_str(host).ok(),
+    }
+}
+
 fn endpoint(target: &Target, tls: Option<Arc<ClientConfig>>) -> Result<Endpoint, String> {
     let wrong = |e: &dyn std::fmt::Display| format!("target `{}`: {e}", target.name);
     let socket = target.url.strip_prefix("unix:").map(str::to_owned);
     let url = if socket.is_some() { "http://localhost" } else { target.url.as_str() };
     let base = Url::parse(url).map_err(|e| format!("target `{}`: {url} is no URL: {e}", target.name))?;
     let host = base.host_str().ok_or_else(|| format!("target `{}`: {url} names no host", target.name))?;
-    let host_header = match base.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    };
-    let host_header = HeaderValue::try_from(host_header).map_err(|e| wrong(&e))?;
+    let host_header = host_header(&base).ok_or_else(|| format!("target `{}`: {host} is no host", target.name))?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let transport = target.transport.clone();
     // Without TLS nobody asks for a name, and a host need not be one.
@@ -435,7 +457,7 @@ impl UserClient {
         let mut received = Received::new(due, wire.take_buffer());
         received.events.clone_from(&out.events);
         let target = out.target;
-        let start = wire.clock.now().max(due);
+        let start = wire.recent().max(due);
         let deadline = start.saturating_add(out.timeout_ns);
         let mut reminder = std::mem::take(&mut self.reminder);
         let ending = {
@@ -459,7 +481,7 @@ impl UserClient {
             .await
         };
         self.reminder = reminder;
-        received.times.done = wire.clock.now();
+        received.times.done = wire.now();
         received.ending = ending;
         self.settle(wire, target, out.orders, &mut received);
         if received.status != 0 && !out.aside && received.headers.contains_key(header::SET_COOKIE) {
@@ -510,7 +532,7 @@ impl UserClient {
     async fn attempt(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Ending {
         match self.try_once(wire, out, received).await {
             // The idle connection turned out to be closed and not a byte was written: this is no retry.
-            Attempt::NeverSent(request) => match self.send_fresh(wire, out, *request, received).await {
+            Attempt::NeverSent(request) => match self.send_fresh(wire, out, &mut Some(*request), received).await {
                 Attempt::Over(ending) => ending,
                 Attempt::NeverSent(_) => Ending::Failed(Transport::Closed),
             },
@@ -519,7 +541,7 @@ impl UserClient {
     }
 
     async fn try_once(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Attempt {
-        let request = self.request(wire, out);
+        let mut request = Some(self.request(wire, out));
         let slot = &mut self.connections[out.target];
         if out.orders.reconnect {
             *slot = None;
@@ -532,16 +554,16 @@ impl UserClient {
         if let Some(connection) = slot
             && connection.is_usable()
         {
-            return send(wire, connection, request, out, received).await;
+            return send(wire, connection, &mut request, out, received).await;
         }
-        self.send_fresh(wire, out, request, received).await
+        self.send_fresh(wire, out, &mut request, received).await
     }
 
     async fn send_fresh(
         &mut self,
         wire: &Wire,
         out: &Outgoing,
-        request: Request<Full<Bytes>>,
+        request: &mut Option<Request<Full<Bytes>>>,
         received: &mut Received,
     ) -> Attempt {
         let target = out.target;
@@ -591,7 +613,9 @@ impl UserClient {
         *request.uri_mut() = endpoint.address(out);
         let headers = request.headers_mut();
         *headers = std::mem::take(&mut out.headers);
-        headers.entry(header::HOST).or_insert_with(|| endpoint.host_header.clone());
+        if !out.names_host {
+            headers.entry(header::HOST).or_insert_with(|| endpoint.host_header.clone());
+        }
         if !out.aside
             && !self.jar.is_empty()
             && !headers.contains_key(header::COOKIE)
@@ -630,11 +654,11 @@ pub(super) enum Attempt {
 async fn send(
     wire: &Wire,
     connection: &mut Connection,
-    request: Request<Full<Bytes>>,
+    request: &mut Option<Request<Full<Bytes>>>,
     out: &Outgoing,
     received: &mut Received,
 ) -> Attempt {
-    connection.last = Some((out.request, out.uri.clone()));
+    connection.last = Some((out.request, out.uri.path_and_query().cloned()));
     let endpoint = &wire.targets[out.target];
     if out.orders.slow_reader {
         connection.traffic.slowness.begin(out.timeout_ns);
@@ -678,9 +702,13 @@ async fn talk(
     wire: &Wire,
     endpoint: &Endpoint,
     connection: &mut Connection,
-    request: Request<Full<Bytes>>,
+    request: &mut Option<Request<Full<Bytes>>>,
     received: &mut Received,
 ) -> Attempt {
+    // Whoever sends it takes it out of its place: it is moved once.
+    let Some(request) = request.take() else {
+        return Attempt::Over(Ending::Failed(Transport::Closed));
+    };
     let Line::One { sender, driver } = &mut connection.line else {
         // Boxed: the common case should not make room for it in every user.
         return Box::pin(two::talk(wire, endpoint, connection, request, received)).await;
@@ -693,7 +721,7 @@ async fn talk(
         is_http2: false,
     };
     (received.bytes_received, received.bytes_sent) = connection.traffic.so_far();
-    received.times.sent = Some(wire.clock.now());
+    received.times.sent = Some(wire.now());
     let mut head = pin!(sender.try_send_request(request));
     let head = poll_fn(|cx| {
         // The head first: when the driver ends it has already handed over what it knows.
@@ -706,12 +734,13 @@ async fn talk(
     match head {
         Ok(_) if received.leaves_at_head() => Attempt::Over(Ending::Abandoned),
         Ok(response) => {
-            let (parts, body) = response.into_parts();
-            received.status = parts.status.as_u16();
-            received.headers = parts.headers;
-            if let Some(reason) = parts.extensions.get::<hyper::ext::ReasonPhrase>() {
+            let mut response = response;
+            received.status = response.status().as_u16();
+            received.headers = std::mem::take(response.headers_mut());
+            if let Some(reason) = response.extensions().get::<hyper::ext::ReasonPhrase>() {
                 received.reason = reason.as_bytes().to_vec();
             }
+            let body = response.into_body();
             match decode::codings(&received.headers) {
                 Ok(codings) => received.codings = codings,
                 Err(failure) => return Attempt::Over(Ending::Failed(failure)),

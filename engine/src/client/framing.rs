@@ -4,7 +4,7 @@
 
 use super::answer::Via;
 use super::connect::{Connection, Line};
-use http::Uri;
+use http::uri::PathAndQuery;
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -14,7 +14,7 @@ pub struct Stray {
     /// The bytes that the parser had not used.
     pub bytes: Vec<u8>,
     /// Index into `Program::requests` of the last request on the connection, and what it asked for.
-    pub last: (usize, Uri),
+    pub last: (usize, Option<PathAndQuery>),
     /// The connection.
     pub via: Via,
 }

@@ -33,7 +33,11 @@ impl Slowness {
     /// As usual again; answers how long the pauses were.
     pub fn end(&self) -> Nanos {
         self.left.store(0, Relaxed);
-        self.held.swap(0, Relaxed)
+        let held = self.held.load(Relaxed);
+        if held > 0 {
+            self.held.store(0, Relaxed);
+        }
+        held
     }
 
     /// Whether the present answer is read slowly.
@@ -54,7 +58,9 @@ impl Pause {
     /// Ready when a mouthful may be read.
     pub fn poll(&mut self, slowness: &Slowness, clock: &Clock, cx: &mut Context<'_>) -> Poll<()> {
         if !slowness.is_on() {
-            *self = Self::default();
+            if self.has_eaten || self.now.is_some() {
+                *self = Self::default();
+            }
             return Poll::Ready(());
         }
         if std::mem::take(&mut self.has_eaten) {

@@ -27,6 +27,8 @@ struct Account {
     latest: AtomicU64,
     /// Virtual users that play it or are to play it.
     players: AtomicU32,
+    /// At a role's first account: how many from the role's end were looked at by `switch_unplayed`.
+    looked_at: AtomicU32,
     /// When a write of its own was first acknowledged, in ms plus one; 0: none was.
     acknowledged: AtomicU64,
 }
@@ -60,6 +62,19 @@ impl Accounts {
             let row = self.rows.get(*next as usize);
             row.is_some_and(|row| row.players.compare_exchange(0, 1, Relaxed, Relaxed).is_ok())
         })?;
+        self.rows.get(account as usize)?.players.fetch_sub(1, Relaxed);
+        Some(next)
+    }
+
+    /// From `account` to one of `range` that nobody has played yet, from the end on, since users take them from the
+    /// start; `None` where there is none. Each account is looked at once.
+    pub fn switch_unplayed(&self, account: u32, range: std::ops::Range<u32>) -> Option<u32> {
+        let looked_at = &self.rows.get(range.start as usize)?.looked_at;
+        let left = |looked: u32| (looked < range.end - range.start).then_some(looked + 1);
+        let looked = looked_at.fetch_update(Relaxed, Relaxed, left).ok()?;
+        let next = range.end - 1 - looked;
+        let row = self.rows.get(next as usize).filter(|row| !row.seen.load(Relaxed))?;
+        row.players.compare_exchange(0, 1, Relaxed, Relaxed).ok()?;
         self.rows.get(account as usize)?.players.fetch_sub(1, Relaxed);
         Some(next)
     }
@@ -144,6 +159,21 @@ mod tests {
         assert_eq!(accounts.switch(1, 1..2), None);
         let empty = Accounts::new(0);
         assert_eq!(empty.switch(0, 0..0), None);
+    }
+
+    #[test]
+    fn a_switch_to_an_unplayed_account_takes_each_once_and_none_that_was_played() {
+        let accounts = Accounts::new(7);
+        for (account, user) in [(1, 0), (2, 1)] {
+            accounts.occupy(account);
+            accounts.appear(account, user);
+        }
+        assert_eq!(accounts.switch_unplayed(1, 1..6), Some(5));
+        assert_eq!(accounts.switch_unplayed(2, 1..6), Some(4));
+        assert_eq!(accounts.switch_unplayed(5, 1..6), Some(3));
+        assert_eq!([0; 9].map(|_| accounts.switch_unplayed(3, 1..6)), [None; 9], "1 and 2 are free and were played");
+        assert_eq!(accounts.switch_unplayed(6, 6..6), None);
+        assert_eq!(Accounts::new(0).switch_unplayed(0, 0..0), None);
     }
 
     #[test]

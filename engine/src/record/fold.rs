@@ -143,6 +143,11 @@ impl Fold {
         }
     }
 
+    /// What is known of the run besides its figures.
+    pub fn header_mut(&mut self) -> &mut RunHeader {
+        &mut self.header
+    }
+
     /// Adds the evidence of one leak.
     pub fn leak(&mut self, key: &LeakKey, record: LeakRecord) {
         let first_s = record.t_s - self.header.warm_up_ns as f64 / SECOND as f64;

@@ -80,13 +80,16 @@ impl VirtualUser {
     /// Decides what the rendered request is to suffer.
     pub(super) fn order_faults(&mut self, plan: &Request, recorder: &mut Recorder) {
         self.outgoing.orders = Orders::default();
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         let faults = &run.profile.faults;
         if faults.is_off() && plan.abandon.is_none() {
             return;
         }
         let suffers = self.suffers();
-        let abandon = plan.abandon.or(faults.abandon.filter(|_| suffers)).filter(|a| may_be_left(plan, a.at));
+        let abandon = plan
+            .abandon
+            .or(faults.abandon.filter(|_| suffers && !self.flow.reloads))
+            .filter(|a| may_be_left(plan, a.at));
         if let Some(abandon) = abandon {
             self.outgoing.orders.abandon = self.draw_leaving(abandon, recorder.usual_ns(plan.step));
         }

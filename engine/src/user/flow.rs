@@ -11,6 +11,7 @@ use scenarios::expr::EvalError;
 use scenarios::program::{Halt, Op, Pc, Poll, Request, Retry};
 use scenarios::value::Value;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Items that a `for_each` goes through at most.
 const MOST_ITEMS: usize = 100_000;
@@ -32,6 +33,8 @@ pub(super) struct Flow {
     repeated: bool,
     /// What the latest `log` of a traced user said.
     pub said: Option<Value>,
+    /// The request at hand was given up by a fault and is sent once more, to be heard out.
+    pub reloads: bool,
 }
 
 /// Where the user goes on after an answer.
@@ -88,6 +91,7 @@ impl Flow {
         self.polling_since = None;
         self.back_to = None;
         self.repeated = false;
+        self.reloads = false;
     }
 }
 
@@ -253,6 +257,11 @@ impl VirtualUser {
             let wait = retry.wait.map_or(0, |wait| self.draw(wait));
             return Next::Again(answer.times.done.saturating_add(wait));
         }
+        // A fault must not break the journey: as a person reloads, what later steps build on is asked for once more.
+        self.flow.reloads = class == Class::Abandoned && !self.flow.reloads && self.is_built_on(plan);
+        if self.flow.reloads {
+            return Next::Again(answer.times.done);
+        }
         self.flow.attempts = 0;
         self.flow.polling_since = None;
         if self.section == Section::Steps && !self.together.is_open {
@@ -260,10 +269,31 @@ impl VirtualUser {
         }
         match class {
             Class::Ok => Next::GoOn,
-            // As a person reloads: the user goes on, unless later steps need what this answer would have brought.
+            // A step's own: the user goes on, unless later steps need what this answer would have brought.
             Class::Abandoned if plan.saves.is_empty() && !self.is_needed_later(plan) => Next::GoOn,
             _ if plan.continue_on_failure => Next::GoOn,
             _ => Next::GiveUp,
+        }
+    }
+
+    /// Whether later steps may build on the answer that the profile's `abandon` kept away: something is saved from it,
+    /// it sets cookies, or it stands in `before`. A step's own `abandon` is part of its journey, with what follows.
+    fn is_built_on(&self, plan: &Request) -> bool {
+        let is_planned = plan.abandon.is_some() || plan.upgrade.is_some();
+        !is_planned
+            && (self.section == Section::Before
+                || !plan.saves.is_empty()
+                || self.run.cookie_steps[plan.step].load(Relaxed))
+    }
+
+    /// Notes that answers of this step set cookies; only a run that gives requests up wants to know.
+    pub(super) fn note_cookies(&self, plan: &Request, answer: &Answer<'_>) {
+        let sets = &self.run.cookie_steps[plan.step];
+        if self.run.profile.faults.abandon.is_some()
+            && answer.headers.contains_key(http::header::SET_COOKIE)
+            && !sets.load(Relaxed)
+        {
+            sets.store(true, Relaxed);
         }
     }
 

@@ -31,8 +31,8 @@ use crate::failure::Failure;
 use crate::isolation::audiences::Audience;
 use crate::meetings::Release;
 use crate::record::{Class, Recorder, Sample};
-use crate::run::Run;
 use crate::run_result::FailureRecord;
+use crate::worker_run::WorkerRun;
 use flow::{Flow, Next, Tried};
 use isolation::{contamination, echo, stale, writes};
 use rand::{Rng, RngExt, SeedableRng};
@@ -44,6 +44,7 @@ use scenarios::expr::EvalError;
 use scenarios::program::{DataOrder, Delay, Journey, Op, Pc};
 use scenarios::value::Value;
 use scope::UserScope;
+use std::rc::Rc;
 use std::sync::Arc;
 use together::Together;
 
@@ -132,7 +133,7 @@ impl Section {
 /// One virtual user.
 #[derive(Debug)]
 pub struct VirtualUser {
-    run: Arc<Run>,
+    run: Rc<WorkerRun>,
     journey: usize,
     /// Index over all users of the profile.
     index: u32,
@@ -195,8 +196,10 @@ pub struct VirtualUser {
 
 impl VirtualUser {
     /// The user of `index` in its journey, playing `account`.
-    pub fn new(run: Arc<Run>, journey: usize, index: u32, account: u32) -> Self {
+    pub fn new(run: Rc<WorkerRun>, journey: usize, index: u32, account: u32) -> Self {
         let plan: &Journey = &run.program.journeys[journey];
+        let mut slots = vec![Value::Null; plan.slots];
+        give(&mut slots, plan, run.given.as_deref());
         let random = Pcg64::seed_from_u64(run.seed ^ (u64::from(index) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         Self {
             journey,
@@ -206,7 +209,7 @@ impl VirtualUser {
             id: Value::text(format!("{}-{index}", run.id)),
             random,
             fault_random: faults::stream(run.seed, index),
-            slots: vec![Value::Null; plan.slots],
+            slots,
             counters: vec![0; plan.counters],
             rows: vec![0; run.program.data.len()],
             group_starts: Vec::new(),
@@ -326,10 +329,17 @@ impl VirtualUser {
         self.conversation = None;
         self.section = Section::Idle;
         self.ready = false;
-        self.slots.fill(Value::Null);
+        self.clear_variables();
         self.writes.forget();
         self.stale.forget();
         self.kept = self.kept.take().map(|_| Box::default());
+    }
+
+    /// Back to what holds from the start.
+    fn clear_variables(&mut self) {
+        let run = self.run.clone();
+        self.slots.fill(Value::Null);
+        give(&mut self.slots, &run.program.journeys[self.journey], run.given.as_deref());
     }
 
     fn begin(&mut self, due: Nanos, recorder: &mut Recorder) {
@@ -369,7 +379,7 @@ impl VirtualUser {
 
     /// Runs operations until one needs the outside.
     fn proceed(&mut self, now: Nanos, recorder: &mut Recorder) -> Effect {
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         let journey = &run.program.journeys[self.journey];
         for _ in 0..MOST_OPS_AT_ONCE {
             let (pc, section) = (self.pc, self.section);
@@ -507,6 +517,10 @@ impl VirtualUser {
         }
         self.iteration += 1;
         self.section = Section::Idle;
+        if let Some(leaves) = &self.run.leaves {
+            // It is played once.
+            let _ = leaves.set(self.slots.clone());
+        }
     }
 
     fn request(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Option<Effect> {
@@ -525,7 +539,7 @@ impl VirtualUser {
 
     /// Renders a request that is due, and counts it.
     fn prepare(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Start {
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         let request = self.of_version(request);
         let plan = &run.program.requests[request];
         self.stranger = None;
@@ -599,12 +613,13 @@ impl VirtualUser {
 
     /// Takes in an answer, judges and counts it; answers where that leads.
     fn take_in(&mut self, answer: &Answer<'_>, recorder: &mut Recorder) -> Next {
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         let request = self.outgoing.request;
         let plan = &run.program.requests[request];
         let due = self.due;
         let done = answer.times.done;
         let control = self.scan(plan, answer, recorder);
+        self.note_cookies(plan, answer);
         let followed = self.follow(plan, answer, recorder);
         if let Followed::On(effect) = followed {
             return Next::Do(effect);
@@ -744,5 +759,14 @@ impl VirtualUser {
     fn request_line(&self, request: usize) -> String {
         let plan = &self.run.program.requests[request];
         self.mask(&format!("{} {}", plan.method, self.outgoing.uri))
+    }
+}
+
+/// What the run's `setup` left holds for every user from the start.
+fn give(slots: &mut [Value], journey: &Journey, given: Option<&Vec<Value>>) {
+    for (slot, from) in &journey.flow.given {
+        if let Some(value) = given.and_then(|values| values.get(usize::from(*from))) {
+            slots[usize::from(*slot)] = value.clone();
+        }
     }
 }

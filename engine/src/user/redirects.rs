@@ -80,9 +80,7 @@ impl VirtualUser {
     /// Makes the request that goes there out of the one that was sent.
     fn turn_to(&mut self, target: usize, uri: Uri, leaves: bool, answer: &Answer<'_>) {
         let prepared = &self.run.prepared[self.outgoing.request];
-        let mut headers = prepared.headers_again(&self.outgoing.sent_headers);
-        let trace = self.traceparent();
-        headers.entry(http::HeaderName::from_static("traceparent")).or_insert(trace);
+        let mut headers = prepared.headers_again(&self.outgoing.sent_headers, self.traceparent());
         let out = &mut self.outgoing;
         let becomes_get = match answer.status {
             303 => out.method != Method::HEAD,
@@ -97,6 +95,7 @@ impl VirtualUser {
             for name in [header::AUTHORIZATION, header::COOKIE, header::HOST] {
                 headers.remove(name);
             }
+            out.names_host = false;
         }
         let Some(hops) = &mut out.hops else { return };
         hops.keeps_body = if hops.seen.len() == 1 { !becomes_get } else { hops.keeps_body && !becomes_get };

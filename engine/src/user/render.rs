@@ -4,12 +4,14 @@
 use super::VirtualUser;
 use super::address;
 use super::json::Wanted;
+use crate::client::exchange::host_header;
 use crate::clock::Nanos;
 use crate::record::Recorder;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use scenarios::expr::{EvalError, Scope, Template};
-use scenarios::program::{Body, Request};
+use scenarios::program::{Body, Request, Target};
+use url::Url;
 
 /// The parts of a request that never change.
 #[derive(Debug)]
@@ -21,6 +23,10 @@ pub struct Prepared {
     headers: HeaderMap,
     /// Headers with a template: name, and index into the request's `headers`.
     rendered: Vec<(HeaderName, usize)>,
+    /// `host` is among `headers`.
+    names_host: bool,
+    /// Where among `headers` the trace context stands, still to be filled in; `None` where the scenario sets it.
+    trace: Option<usize>,
     /// The header that carries the request's own id.
     pub(super) echo: Option<HeaderName>,
     /// What the request needs of its answer's JSON.
@@ -31,11 +37,11 @@ const USER_AGENT: &str = concat!("watertight/", env!("CARGO_PKG_VERSION"));
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl Prepared {
-    /// Prepares `request`.
+    /// Prepares `request` to one of `targets`.
     ///
     /// # Errors
     /// A method, header name or constant part that HTTP does not allow, in a sentence.
-    pub fn new(request: &Request) -> Result<Self, String> {
+    pub fn new(request: &Request, targets: &[Target]) -> Result<Self, String> {
         let method =
             Method::from_bytes(request.method.as_bytes()).map_err(|_| format!("`{}` is no method", request.method))?;
         let mut headers = defaults(&request.body);
@@ -57,8 +63,20 @@ impl Prepared {
         let echo = request.guard.echo.as_ref();
         let echo =
             echo.map(|echo| HeaderName::try_from(&echo.send).map_err(|_| format!("`{}` is no header name", echo.send)));
-        // Room for host, cookies and trace: a request's map is never grown.
-        headers.reserve(rendered.len() + 4);
+        let names_trace = headers.contains_key(&TRACEPARENT) || rendered.iter().any(|(name, _)| *name == TRACEPARENT);
+        let trace = (!names_trace).then(|| {
+            headers.insert(&TRACEPARENT, HeaderValue::from_static(""));
+            headers.len() - 1
+        });
+        // A clone has no room beyond what it holds, so all that is known goes in here.
+        let host = targets.get(request.target).filter(|_| !request.whole_url).and_then(|t| Url::parse(&t.url).ok());
+        let names_host = match host.as_ref().and_then(host_header) {
+            Some(host) if !rendered.iter().any(|(name, _)| *name == header::HOST) => {
+                headers.entry(header::HOST).or_insert(host);
+                true
+            }
+            _ => false,
+        };
         let constant = request
             .path
             .as_constant()
@@ -67,7 +85,16 @@ impl Prepared {
             Some(_) => Some(uri(request, &mut Constant).map_err(|e| e.0)?),
             None => None,
         };
-        Ok(Self { method, uri, headers, rendered, echo: echo.transpose()?, wanted: Wanted::by(request) })
+        Ok(Self {
+            method,
+            uri,
+            headers,
+            rendered,
+            names_host,
+            trace,
+            echo: echo.transpose()?,
+            wanted: Wanted::by(request),
+        })
     }
 }
 
@@ -79,9 +106,19 @@ impl Prepared {
         secret.filter_map(|(_, value)| value.to_str().ok()).map(|v| v.rsplit_once(' ').map_or(v, |(_, secret)| secret))
     }
 
-    /// The headers once more, with the values that were rendered for them.
-    pub(super) fn headers_again(&self, values: &[HeaderValue]) -> HeaderMap {
+    /// The constant headers, with this trace context.
+    fn headers(&self, trace: HeaderValue) -> HeaderMap {
         let mut headers = self.headers.clone();
+        // A map keeps the order in which its names came in; counting is cheaper than looking a name up.
+        if let Some(value) = self.trace.and_then(|place| headers.values_mut().nth(place)) {
+            *value = trace;
+        }
+        headers
+    }
+
+    /// The headers once more, with the values that were rendered for them.
+    pub(super) fn headers_again(&self, values: &[HeaderValue], trace: HeaderValue) -> HeaderMap {
+        let mut headers = self.headers(trace);
         for ((name, _), value) in self.rendered.iter().zip(values) {
             headers.insert(name.clone(), value.clone());
         }
@@ -111,15 +148,14 @@ fn defaults(body: &Body) -> HeaderMap {
 impl VirtualUser {
     /// Renders `request` into [`VirtualUser::outgoing`].
     pub(super) fn render(&mut self, request: usize, now: Nanos, recorder: &mut Recorder) -> Result<(), EvalError> {
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         let (plan, prepared) = (&run.program.requests[request], &run.prepared[request]);
         self.outgoing_step = plan.step as u16;
         let mut body = std::mem::take(&mut self.outgoing.body);
         body.clear();
         // The one before was handed over to be sent; one like it will do.
         body.reserve(self.outgoing.sent_body.len());
-        let mut headers = prepared.headers.clone();
-        let trace = self.traceparent();
+        let mut headers = prepared.headers(self.traceparent());
         self.writes.begin();
         let mut scope = self.scope(now, None, recorder);
         let (uri, target, elsewhere) = match &prepared.uri {
@@ -144,13 +180,13 @@ impl VirtualUser {
         if let Some(name) = &prepared.echo {
             headers.insert(name.clone(), self.fresh_echo(recorder));
         }
-        headers.entry(&TRACEPARENT).or_insert(trace);
         self.outgoing.request = request;
         self.outgoing.target = target;
         self.outgoing.elsewhere = elsewhere;
         self.outgoing.method = prepared.method.clone();
         self.outgoing.uri = uri;
         self.outgoing.headers = headers;
+        self.outgoing.names_host = prepared.names_host;
         self.outgoing.sent_headers = rendered;
         self.outgoing.sent_body = Bytes::new();
         self.outgoing.body = body;

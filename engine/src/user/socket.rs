@@ -20,7 +20,7 @@ use scenarios::program::{Op, Pc, Request};
 use scenarios::streams::{Like, Payload, Receive, SocketOp};
 use serde_json::Value as Json;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// Messages that wait for a `receive` at most, and their bytes; the oldest make room. All have been scanned.
 const MOST_WAITING: usize = 256;
@@ -94,7 +94,7 @@ impl VirtualUser {
     ) -> Result<Option<Effect>, EvalError> {
         match op {
             SocketOp::Open(socket) => {
-                let run = Arc::clone(&self.run);
+                let run = Rc::clone(&self.run);
                 let plan = &run.program.sockets[*socket];
                 self.conversation = None;
                 let effect = self.request(plan.request, now, recorder);
@@ -115,7 +115,7 @@ impl VirtualUser {
         if plan.upgrade.is_none() {
             return;
         }
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         let request = self.outgoing.request;
         let Some(socket) = run.program.sockets.iter().position(|s| s.request == request) else {
             return;
@@ -212,7 +212,7 @@ impl VirtualUser {
                 is_text = false;
             }
         }
-        let (due, run) = (self.due, Arc::clone(&self.run));
+        let (due, run) = (self.due, Rc::clone(&self.run));
         let Some(request) = self.conversation.as_ref().map(|c| c.request) else {
             return Ok(None);
         };
@@ -275,7 +275,7 @@ impl VirtualUser {
     fn after_message(&mut self, doing: Doing, at: Nanos, message: &Message, recorder: &mut Recorder) -> Option<Effect> {
         match doing {
             Doing::Receiving { pc, until, due } => {
-                let run = Arc::clone(&self.run);
+                let run = Rc::clone(&self.run);
                 let op = run.program.journeys[self.journey].ops.get((pc as usize).wrapping_sub(1));
                 if let Some(Op::Socket(SocketOp::Receive(receive))) = op
                     && let Some(outcome) = self.match_message(receive, due, at, message, recorder)
@@ -365,7 +365,7 @@ impl VirtualUser {
     }
 
     fn time_is_up(&mut self, doing: Doing, at: Nanos, recorder: &mut Recorder) -> Option<Effect> {
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         match doing {
             Doing::Receiving { pc, .. } => {
                 let op = run.program.journeys[self.journey].ops.get((pc as usize).wrapping_sub(1));
@@ -462,7 +462,7 @@ impl VirtualUser {
             }
             _ => self.due,
         };
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         let plan = &run.program.requests[request];
         recorder.failure(plan.step, request, failure, due);
         self.note_failure(request, failure, "", None, recorder);
@@ -480,7 +480,7 @@ impl VirtualUser {
             m.received += 1;
             m.bytes_received += bytes;
         });
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         let plan = &run.program.requests[request];
         self.overheard(&Overheard { plan, place: "message", text: &message.bytes, at }, recorder);
     }
@@ -491,7 +491,7 @@ impl VirtualUser {
             return;
         };
         let request = conversation.request;
-        let run = Arc::clone(&self.run);
+        let run = Rc::clone(&self.run);
         let plan = &run.program.requests[request];
         if !ended.reason.is_empty() {
             self.overheard(&Overheard { plan, place: "close reason", text: &ended.reason, at }, recorder);

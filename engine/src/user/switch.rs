@@ -7,7 +7,7 @@ use super::{Section, VirtualUser};
 use crate::clock::Nanos;
 use crate::isolation::marker::Kind;
 use crate::record::Recorder;
-use scenarios::program::Pc;
+use scenarios::program::{Op, Pc};
 use scenarios::value::Value;
 
 /// Credentials of former accounts remembered per user.
@@ -24,6 +24,12 @@ pub(super) struct Switch {
     held: Vec<u128>,
     /// Whether the fault was drawn in this iteration.
     is_drawn: bool,
+    /// The account that is taken already, for the change under way.
+    next: Option<u32>,
+    /// The change under way is one of persons: the next one comes with a browser of their own.
+    is_of_persons: bool,
+    /// That change was made, and the client has not forgotten its cookies yet.
+    forgets: bool,
 }
 
 impl Switch {
@@ -67,12 +73,36 @@ impl VirtualUser {
             return false;
         }
         self.switch.is_drawn = true;
-        let is_hit = self.is_hit(share);
-        if is_hit {
-            self.pc -= 1;
-            self.log_out_to_switch();
+        if !self.is_hit(share) {
+            return false;
         }
-        is_hit
+        if self.run.profile.faults.switch_unplayed {
+            let range = self.accounts_of_role();
+            self.switch.next = self.run.accounts.switch_unplayed(self.account, range);
+            if self.switch.next.is_none() {
+                return false;
+            }
+        }
+        // A cookie that outlives the log-out may be meant to; only who asks for a switch keeps it.
+        let plan = self.plan();
+        let logs_out = !matches!(plan.ops.get(plan.after as usize), None | Some(Op::End));
+        self.switch.is_of_persons = !logs_out || self.run.profile.faults.switch_unplayed;
+        self.pc -= 1;
+        self.log_out_to_switch();
+        true
+    }
+
+    /// Whether cookies are to be forgotten before the next request, because somebody else sits down; said once.
+    pub fn forgets(&mut self) -> bool {
+        std::mem::take(&mut self.switch.forgets)
+    }
+
+    fn accounts_of_role(&self) -> std::ops::Range<u32> {
+        let program = &self.run.program;
+        program.account(self.account as usize).map_or(0..0, |(role, _)| {
+            let first = program.first_account(role) as u32;
+            first..first + program.roles[role].accounts.len() as u32
+        })
     }
 
     /// Goes to `after`, which logs out.
@@ -84,22 +114,20 @@ impl VirtualUser {
 
     /// Takes the next account of the role that nobody plays. Where there is none the user logs in as itself again.
     pub(super) fn change_account(&mut self, recorder: &mut Recorder) {
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         self.remember_credentials();
         self.ready = false;
-        self.slots.fill(Value::Null);
+        self.clear_variables();
         self.writes.forget();
         self.stale.forget();
-        let next = run.program.account(self.account as usize).and_then(|(role, _)| {
-            let first = run.program.first_account(role) as u32;
-            run.accounts.switch(self.account, first..first + run.program.roles[role].accounts.len() as u32)
-        });
-        let Some(next) = next else {
+        let next = self.switch.next.take();
+        let Some(next) = next.or_else(|| run.accounts.switch(self.account, self.accounts_of_role())) else {
             recorder.interval().isolation.switches_skipped += 1;
             return;
         };
         self.count_fault(recorder, |c| c.switch_account += 1);
         self.switch.former = Some((self.account, self.due));
+        self.switch.forgets = std::mem::take(&mut self.switch.is_of_persons);
         self.account = next;
         self.head = run.mint.head(Kind::Account, next);
         self.controls.fill(false);
@@ -109,7 +137,7 @@ impl VirtualUser {
     }
 
     fn remember_credentials(&mut self) {
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         let mine = |step: usize| run.program.steps[step].journey == self.journey;
         let saves = run.program.requests.iter().filter(|r| mine(r.step)).flat_map(|r| &r.saves);
         for save in saves.filter(|save| save.credential) {

@@ -28,6 +28,8 @@ struct Branch {
     request: usize,
     outgoing: Outgoing,
     attempts: u32,
+    /// Given up by a fault, and sent once more.
+    reloads: bool,
     /// What the isolation check remembers of this request.
     memory: Memory,
     due: Nanos,
@@ -68,6 +70,7 @@ impl VirtualUser {
             request: 0,
             outgoing,
             attempts: 0,
+            reloads: false,
             memory: Memory::default(),
             due,
             is_out: false,
@@ -207,6 +210,7 @@ impl VirtualUser {
         let branch = &mut self.together.branches[number];
         std::mem::swap(&mut self.outgoing, &mut branch.outgoing);
         std::mem::swap(&mut self.flow.attempts, &mut branch.attempts);
+        std::mem::swap(&mut self.flow.reloads, &mut branch.reloads);
         std::mem::swap(&mut self.echoes.at_hand, &mut branch.memory.echo);
         std::mem::swap(&mut self.writes.pending, &mut branch.memory.write);
         std::mem::swap(&mut self.stale.sending, &mut branch.memory.headers);

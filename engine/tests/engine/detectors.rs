@@ -514,6 +514,23 @@ fn the_fault_switches_accounts_at_the_end_of_iterations() {
 }
 
 #[test]
+fn chaos_goes_on_as_accounts_that_nobody_has_played() {
+    let chaos = "preset: chaos, for: 5m, faults: { abandon: 0% }";
+    let text = SWITCHING
+        .replace("      - switch_account: next\n", "")
+        .replace("    steps:\n", "    steps:\n      - GET /notes?first\n")
+        .replace("for: 20s", chaos);
+    let result = switching_by(&text, "none", "3", "9");
+    assert_eq!((found(&result), result.totals().failed), (vec![], 0), "{:?}", result.errors);
+    assert_eq!((result.faults.switch_account, result.isolation.accounts), (6, 9), "each of the spare ones once");
+    assert_eq!(result.isolation.switches_skipped, 0);
+    let result = switching_by(&text, "context-survives", "3", "9");
+    assert!(found(&result).contains(&("foreign-marker", Tier::Proven)), "{:?}", found(&result));
+    let alone = switching_by(&text, "context-survives", "1", "9");
+    assert_eq!((found(&alone), alone.isolation.accounts), (vec![], 1), "alone is alone");
+}
+
+#[test]
 fn an_honest_switch_of_account_raises_nothing() {
     for (users, rows) in [("1", "2"), ("3", "4"), ("3", "9")] {
         let result = switching("none", users, rows);

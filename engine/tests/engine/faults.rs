@@ -103,6 +103,38 @@ fn a_user_goes_on_as_if_it_had_reloaded_unless_something_had_to_be_saved() {
 }
 
 #[test]
+fn what_later_steps_build_on_is_asked_for_again_and_heard_out() {
+    let everything = "users: 20, for: 10s, faults: { abandon: { chance: 100%, after: 1ms } }";
+    let text = scenario("GET /a, { think: 1s }", everything).replace("steps:", "before: [ POST /log-in ], steps:");
+    let result = play(&text, 1, |_: &Outgoing, _: Nanos| Reply::ok(10 * MILLISECOND));
+    assert_laws(&result);
+    let login = count(&result, "POST /log-in");
+    assert_eq!((login.abandoned, login.ok), (20, 20), "nobody goes on without having logged in");
+    assert_eq!(count(&result, "GET /a").ok, 0, "nothing builds on this");
+
+    let saved = "{ GET /a: { save: { x: $.x } } }, 'GET /b?x={{ x }}', { think: 1s }";
+    let answer = |_: &Outgoing, _: Nanos| Reply { body: b"{\"x\":1}".to_vec(), ..Reply::ok(10 * MILLISECOND) };
+    let result = play(&scenario(saved, everything), 1, answer);
+    assert_laws(&result);
+    let a = count(&result, "GET /a");
+    assert_eq!((a.ok, result.iterations.gave_up), (a.abandoned, 0), "a fault costs no iteration");
+    assert_eq!(a.ok, count(&result, "GET /b?x={{ x }}").sent());
+
+    let some = "users: 1, for: 60s, faults: { abandon: { chance: 30%, after: 1ms } }";
+    let result = play(&scenario("POST /log-in, GET /b, { think: 1s }", some), 1, |out: &Outgoing, _: Nanos| {
+        let mut reply = Reply::ok(10 * MILLISECOND);
+        if out.uri.path() == "/log-in" {
+            reply.headers.insert("set-cookie", http::HeaderValue::from_static("sid=1"));
+        }
+        reply
+    });
+    assert_laws(&result);
+    let (login, b) = (count(&result, "POST /log-in"), count(&result, "GET /b"));
+    assert!(login.abandoned > 5 && b.abandoned > 5, "{login:?} {b:?}");
+    assert!(b.sent() - login.ok <= 1, "but for the first, whose cookie nobody knows of: {login:?} {b:?}");
+}
+
+#[test]
 fn thinking_left_out_is_counted() {
     let rounds = |share: &str| {
         let text =
@@ -288,4 +320,66 @@ fn strangers_come_beside_the_load_and_enter_no_figure() {
     assert_eq!((totals.ok, totals.sent()), (ordinary, ordinary), "{:?}", result.errors);
     assert!(malformed > 0 && malformed <= result.faults.malformed, "{malformed} {:?}", result.faults);
     assert!(oversize > 0 && oversize <= result.faults.oversize_headers, "{oversize} {:?}", result.faults);
+}
+
+/// Logs in and out by cookie; keeps what came with each request.
+fn by_cookie(seen: Arc<Mutex<Vec<(String, bool)>>>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let seen = Arc::clone(&seen);
+            std::thread::spawn(move || {
+                let mut head = [0; 4096];
+                while let Ok(n @ 1..) = stream.read(&mut head) {
+                    let text = String::from_utf8_lossy(&head[..n]).to_lowercase();
+                    let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+                    let set = if path == "/login" { "set-cookie: sid=7\r\n" } else { "" };
+                    seen.lock().expect("nobody died").push((path, text.contains("\r\ncookie: sid=7")));
+                    let answer = format!("HTTP/1.1 200 OK\r\n{set}content-length: 2\r\n\r\nok");
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn who_sits_down_without_a_log_out_has_no_cookies_and_chaos_never_hands_any_on() {
+    for (after, faults, keeps) in [
+        ("", "faults: { switch_account: 100% }", false),
+        (", after: [ GET /logout ]", "faults: { switch_account: 100% }", true),
+        (", after: [ GET /logout ]", "preset: chaos", false),
+    ] {
+        let seen = Arc::default();
+        let port = by_cookie(Arc::clone(&seen));
+        let text = format!(
+            "watertight: 1\nname: switch\ntargets: {{ t: 'http://127.0.0.1:{port}' }}\n\
+             roles: {{ u: {{ accounts: {{ count: 12, values: {{ id: 'u{{{{ index }}}}' }} }} }} }}\n\
+             journeys: {{ j: {{ as: u, target: t, before: [ GET /login ], steps: [ GET /a ]{after} }} }}\n\
+             profiles: {{ p: {{ users: 2, for: 60s, {faults} }} }}\n"
+        );
+        let setup = Setup {
+            profile: 0,
+            facts: HeaderFacts::default(),
+            seed: 1,
+            workers: 1,
+            key: [1; 32],
+            folder: None,
+            stop: Arc::default(),
+            health_requests: 0,
+        };
+        let most = if faults.starts_with("preset") { 400 } else { 20 };
+        let result =
+            engine::run_at_most(&program(&text), setup, Some(most), &mut Unobserved).expect("it starts").result;
+        assert!(result.faults.switch_account > 3, "{:?}", result.faults);
+        let seen = seen.lock().expect("nobody died");
+        let with = |path: &str| seen.iter().filter(|(p, cookie)| p == path && *cookie).count();
+        let count = |path: &str| seen.iter().filter(|(p, _)| p == path).count();
+        assert_eq!(with("/login") > 0, keeps, "{after} {faults}: {seen:?}");
+        assert_eq!((with("/a"), with("/logout")), (count("/a"), count("/logout")), "logged in all the time: {seen:?}");
+    }
 }

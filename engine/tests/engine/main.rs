@@ -3,6 +3,7 @@
 
 mod aborts;
 mod answers;
+mod around;
 mod detectors;
 mod faults;
 mod field;

@@ -79,7 +79,8 @@ struct Flow<'a> {
 /// What is read before it is set.
 pub(super) fn check(journey: &Journey, program: &Program, reads: &[Read]) -> Vec<Diagnostic> {
     let (requests, sockets) = (&program.requests, &program.sockets);
-    let state = State::new(journey.slots);
+    let mut state = State::new(journey.slots);
+    journey.flow.given.iter().for_each(|(slot, _)| state.add(*slot));
     if reads.is_empty() || journey.ops.len().saturating_mul(state.ever.0.len()) > MOST_WORDS {
         return Vec::new();
     }

@@ -58,6 +58,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
     let after = builder.section(Section::After, &plan.after);
     let trail = std::mem::take(&mut builder.lowering.trail);
     let keeps = trail.keeps;
+    let given = (builder.lowering.given.iter().zip(0..)).map(|(name, from)| (builder.slot(name), from)).collect();
     builder.lowering.trails.push(trail);
     Journey {
         name: plan.name.text.clone(),
@@ -76,6 +77,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, plan: &JourneyPla
             lists: builder.lists,
             again_ns: plan.again_ns,
             again_on: plan.again_on.clone(),
+            given,
         },
         fresh: plan.fresh,
         keeps,
@@ -88,6 +90,7 @@ fn variables(lowering: &mut Lowering<'_>, plan: &JourneyPlan) -> Vec<String> {
     for steps in [&plan.before, &plan.steps, &plan.after] {
         found.steps(lowering, steps);
     }
+    lowering.given.iter().for_each(|name| found.add(name));
     if found.names.len() > usize::from(Slot::MAX) {
         let message = "a journey has at most 65535 variables";
         lowering.push(Diagnostic::error("too-large", plan.name.span, message));

@@ -13,15 +13,24 @@ use crate::units::format_duration;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Looks at everything.
-pub(super) fn review(plan: &Plan, program: &Program, trails: &[Trail]) -> Vec<Diagnostic> {
+pub(super) fn review(
+    plan: &Plan,
+    program: &Program,
+    trails: &[Trail],
+    around: &[(&Program, &Trail)],
+) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (journey, trail) in program.journeys.iter().zip(trails) {
+    let load = program.journeys.iter().zip(trails).map(|(journey, trail)| (program, journey, trail));
+    let around = around.iter().map(|(program, trail)| (*program, &program.journeys[0], *trail));
+    let all: Vec<_> = load.chain(around).collect();
+    for (program, journey, trail) in &all {
         let played_by = journey.role.map_or(Role::Nobody, Role::Known);
         found.extend(assignment::check(journey, program, &trail.places));
         found.extend(types::check(plan, played_by, journey, &program.requests, trail));
     }
-    found.extend(unread_variables(plan, trails));
-    found.extend(unread_tables(plan, trails));
+    let trails: Vec<&Trail> = all.into_iter().map(|(.., trail)| trail).collect();
+    found.extend(unread_variables(plan, &trails));
+    found.extend(unread_tables(plan, &trails));
     found.extend(restless(plan, program));
     found.extend(without_samples(plan, program));
     found
@@ -32,7 +41,7 @@ fn is_own(plan: &Plan, span: Span) -> bool {
     plan.files.part(span.start).is_none()
 }
 
-fn unread_variables(plan: &Plan, trails: &[Trail]) -> Vec<Diagnostic> {
+fn unread_variables(plan: &Plan, trails: &[&Trail]) -> Vec<Diagnostic> {
     let mut read: HashSet<Span> = HashSet::new();
     let mut all: BTreeMap<Span, &str> = BTreeMap::new();
     for trail in trails {
@@ -53,7 +62,7 @@ fn unread_variables(plan: &Plan, trails: &[Trail]) -> Vec<Diagnostic> {
         .collect()
 }
 
-fn unread_tables(plan: &Plan, trails: &[Trail]) -> Vec<Diagnostic> {
+fn unread_tables(plan: &Plan, trails: &[&Trail]) -> Vec<Diagnostic> {
     let unread = plan.data.iter().enumerate().filter(|(i, table)| {
         let is_read = trails.iter().any(|trail| trail.tables.contains(i));
         !is_read && is_own(plan, table.name.span)

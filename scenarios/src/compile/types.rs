@@ -53,6 +53,7 @@ fn again(plan: &Plan, text: &Text, names: &Visible<'_>) -> Option<Diagnostic> {
 fn types(plan: &Plan, played_by: Role, journey: &Journey, requests: &[Request]) -> Vec<Type> {
     let mut kinds: Vec<Option<Type>> = vec![None; journey.slots];
     let mut worked_out = Vec::new();
+    journey.flow.given.iter().for_each(|(slot, _)| join(&mut kinds[usize::from(*slot)], Type::Any));
     for op in &journey.ops {
         match op {
             Op::Request(number) => {

@@ -33,15 +33,18 @@ const CHANCE: f64 = 0.05;
 /// What `preset: chaos` provokes where the profile is silent.
 pub(super) fn chaos() -> Faults {
     Faults {
-        abandon: Some(Abandon { chance: CHANCE, after_ns: None, how: GiveUp::Reset, at: None }),
+        // Twice as often as a step's own: what a cancelled request leaves behind shows for a moment only.
+        abandon: Some(Abandon { chance: 2.0 * CHANCE, after_ns: None, how: GiveUp::Reset, at: None }),
         reconnect: 0.02,
         slow_reader: 0.01,
         think_zero: 0.05,
-        large_body: 0.01,
+        large_body: 0.05,
         malformed: 0.01,
         oversize_headers: 0.01,
         equal_ids: false,
-        switch_account: 0.0,
+        // Unplayed ones only: what a journey does once per account, such as to register, is still done once.
+        switch_account: 0.05,
+        switch_unplayed: true,
         same_url_burst: 0.02,
         cohort: None,
     }
@@ -73,6 +76,7 @@ pub(super) fn read(reader: &mut Reader<'_>, profile: Fields<'_>, silent: Faults)
             *share = self::share(reader, &entry.value, entry.key.span, key).unwrap_or(*share);
         }
     }
+    faults.switch_unplayed &= fields.entry("switch_account").is_none();
     if let Some(entry) = fields.entry("cohort") {
         faults.cohort = reader.unit(&entry.value, entry.key.span, "`cohort`", "`20%`", cohort).or(faults.cohort);
     }

@@ -23,7 +23,7 @@ const JOURNEY: Spec = Spec {
         "auth",
         "connections",
     ],
-    not_yet: &["extends", "retry", "share_connections", "isolation"],
+    not_yet: &[],
 };
 
 const BEFORE: Spec = Spec { what: "`before`", keys: &["steps", "again", "on_status"], not_yet: &[] };

@@ -44,7 +44,7 @@ const PROFILE: Spec = Spec {
         "old",
         "steps",
     ],
-    not_yet: &["hold", "share_connections"],
+    not_yet: &["share_connections"],
 };
 
 const STAGE: Spec = Spec { what: "a stage", keys: &["users", "arrivals", "for", "ramp"], not_yet: &[] };
@@ -120,11 +120,15 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
     let cool_down_ns = reader.duration_at(fields, "cool_down", 0).unwrap_or(0);
     let isolation = reader.word_at(fields, "isolation", &["required", "report"], &[]);
     let silent = preset.as_ref().map(|p| p.faults.clone()).unwrap_or_default();
-    let faults = faults::read(reader, fields, silent);
+    let mut faults = faults::read(reader, fields, silent);
     let fresh = super::journeys::fresh(reader, fields);
     let network = conditions::network(reader, fields);
     let moments = conditions::moments(reader, fields);
     let (mut load, shape, canary) = shaped(reader, fields, word, preset.as_ref())?;
+    if faults.switch_unplayed && load.most_users() <= 1 {
+        // Alone means alone: a single user has nobody whose data it could receive.
+        (faults.switch_account, faults.switch_unplayed) = (0.0, false);
+    }
     let warm_up_ns = given_ns.unwrap_or_else(|| match (&shape, &preset) {
         (Shape::Capacity(_), _) => capacity::warm_up_ns(&load),
         (_, preset) => preset.as_ref().map_or(0, |p| p.warm_up_ns),

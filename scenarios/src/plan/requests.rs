@@ -18,8 +18,6 @@ use crate::syntax::{Node, Scalar};
 /// Methods of a request step.
 pub(super) const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const NOT_YET: &[&str] = &["http"];
-
 const REQUEST: Spec = Spec {
     what: "a request",
     keys: &[
@@ -45,7 +43,7 @@ const REQUEST: Spec = Spec {
         "retry",
         "events",
     ],
-    not_yet: NOT_YET,
+    not_yet: &[],
 };
 
 const UPGRADE: Spec = Spec {
@@ -63,7 +61,7 @@ const UPGRADE: Spec = Spec {
         "heartbeat",
         "steps",
     ],
-    not_yet: &["retry"],
+    not_yet: &[],
 };
 
 const PROBE: Spec = Spec {
@@ -82,7 +80,7 @@ const PROBE: Spec = Spec {
         "tags",
         "name",
     ],
-    not_yet: NOT_YET,
+    not_yet: &[],
 };
 
 /// Whether a step's key is meant as a request.

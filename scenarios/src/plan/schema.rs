@@ -10,7 +10,9 @@ mod shapes;
 mod tests;
 
 use super::reader::Spec;
-use super::{abort, accounts, faults, gate, journeys, profiles, requests, roles, sla, sockets, steps, targets, ways};
+use super::{
+    abort, accounts, around, faults, gate, journeys, profiles, requests, roles, sla, sockets, steps, targets, ways,
+};
 use serde_json::{Map, Value as Json, json};
 use shapes::Key;
 
@@ -24,6 +26,7 @@ fn specs() -> Vec<(&'static str, &'static Spec)> {
         roles::SPECS,
         accounts::SPECS,
         journeys::SPECS,
+        around::SPECS,
         steps::SPECS,
         requests::SPECS,
         sockets::SPECS,

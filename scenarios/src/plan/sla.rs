@@ -67,10 +67,7 @@ const TIMES: &[(&str, AtPercentile)] = &[
 /// Keys that only a watched series gives a meaning.
 const OF_SERIES: &[&str] = &["growth", "min", "variation", "returns", "for"];
 
-const NOT_YET_TIMES: &[&str] = &["p", "response", "group"];
-
-const OF: Spec =
-    Spec { what: "`of`", keys: &["target", "journey", "step", "tag"], not_yet: &["group", "role", "transport"] };
+const OF: Spec = Spec { what: "`of`", keys: &["target", "journey", "step", "tag"], not_yet: &[] };
 
 pub(super) fn read(reader: &mut Reader<'_>, file: Fields<'_>) -> (Vec<ObjectivePlan>, Vec<AbortPlan>) {
     let Some(entry) = file.entry("sla") else {
@@ -204,10 +201,7 @@ fn stat_keys<'n>(reader: &mut Reader<'_>, entries: &'n [Entry]) -> Option<Vec<(&
 }
 
 fn is_not_yet(key: &str) -> bool {
-    let timed = key.rsplit_once('_').is_some_and(|(kind, stat)| {
-        NOT_YET_TIMES.contains(&kind) && matches!(stat_of(stat), Some(Ok(s)) if s.is_time())
-    });
-    timed || NOT_YET.contains(&key)
+    NOT_YET.contains(&key)
 }
 
 /// The statistic that a key names: `p95`, k6's `p(95)`, `errors` …

@@ -26,6 +26,39 @@ fn every_operation_of_the_model_file_is_listed_and_leads_to_another() {
 }
 
 #[test]
+fn what_the_isolation_check_goes_by_is_said_before_anything_is_sent() {
+    let lines = |steps: &str, faults: &str| {
+        let text = format!(
+            "watertight: 1\nname: i\ntargets: {{ t: 'http://127.0.0.1:1' }}\n\
+             roles: {{ u: {{ accounts: {{ count: 2, values: {{ id: 'u{{{{ index }}}}' }} }} }} }}\n\
+             journeys: {{ j: {{ as: u, target: t, steps: [ {steps} ] }} }}\n\
+             profiles: {{ p: {{ users: 2, for: 10s{faults} }} }}\n"
+        );
+        let (plan, _) = parse(&super::file::source(&text), &|_| None).expect("the file is right");
+        scenarios::explain::isolation(&compile(&plan).expect("it compiles"))
+    };
+    let nothing = lines("GET /a", "");
+    assert!(nothing.len() == 1 && nothing[0].starts_with("nothing can be found"), "{nothing:?}");
+    let half = lines("{ PUT /a: { json: { n: '{{ marker }}' } } }, GET /a", "");
+    assert_eq!(half[0], "markers are written at PUT /a");
+    assert!(half.len() == 2 && half[1].contains("`expect: { marker: own }`"), "{half:?}");
+    let set = lines("{ set: { n: '{{ marker }}' } }, 'PUT /a?n={{ n }}'", "");
+    assert!(set.len() == 1 && !set[0].contains("nothing"), "it may be written through a variable: {set:?}");
+    let socket = lines("{ websocket /ws: { steps: [ { send: '{{ marker }}' } ] } }", "");
+    assert!(socket.len() == 1 && !socket[0].contains("nothing"), "{socket:?}");
+    let ids =
+        "{ PUT /a: { json: { id: '{{ client_id() }}', n: '{{ marker }}' } } }, { GET /a: { expect: { marker: own } } }";
+    let whole = lines(ids, "");
+    assert_eq!(whole[1], "they have to come back at GET /a");
+    assert!(whole.len() == 4 && whole[2].contains("`identity`"), "{whole:?}");
+    assert!(whole[3].contains("equal_ids: true"), "{whole:?}");
+    let equal = ", faults: { equal_ids: true }";
+    assert_eq!(lines(ids, equal).len(), 3);
+    let named = ids.replace("expect: {", "identity: { $.id: '{{ account.id }}' }, expect: {");
+    assert_eq!(lines(&named, equal).len(), 2);
+}
+
+#[test]
 fn the_graph_draws_each_operation_once_and_no_jump() {
     let program = clinic();
     for journey in &program.journeys {

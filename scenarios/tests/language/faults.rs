@@ -37,6 +37,7 @@ fn shares_are_read_as_written() {
         oversize_headers: 0.005,
         equal_ids: true,
         switch_account: 0.06,
+        switch_unplayed: false,
         same_url_burst: 0.07,
         cohort: None,
     };
@@ -86,7 +87,7 @@ fn giving_up_can_be_bound_to_a_place() {
 #[test]
 fn chaos_provokes_modestly_and_every_number_is_open_to_change() {
     let chaos = faults("{ preset: chaos }");
-    assert_eq!(chaos.abandon, abandon(0.05, None, GiveUp::Reset));
+    assert_eq!(chaos.abandon, abandon(0.1, None, GiveUp::Reset));
     let shares = [
         chaos.reconnect,
         chaos.slow_reader,
@@ -94,16 +95,18 @@ fn chaos_provokes_modestly_and_every_number_is_open_to_change() {
         chaos.large_body,
         chaos.malformed,
         chaos.oversize_headers,
+        chaos.switch_account,
         chaos.same_url_burst,
     ];
     assert!(shares.iter().all(|s| (0.01..=0.05).contains(s)), "{shares:?}");
     assert!(!chaos.equal_ids, "ids that clash would change what the scenario means");
-    assert!(
-        chaos.switch_account == 0.0,
-        "a cookie that outlives the log-out may be meant to: nobody asked for a switch"
-    );
     let changed = faults("{ preset: chaos, faults: { abandon: 0%, reconnect: 9% } }");
     assert_eq!(changed, Faults { abandon: None, reconnect: 0.09, ..chaos });
+    assert!(chaos.switch_unplayed, "a journey may do things that go once per account");
+    let changed = faults("{ preset: chaos, faults: { switch_account: 10% } }");
+    assert!(changed.switch_account == 0.1 && !changed.switch_unplayed, "as it is asked for");
+    let alone = faults("{ preset: chaos, users: 1 }");
+    assert!(alone.switch_account == 0.0 && !alone.switch_unplayed, "a single user stays alone");
 }
 
 #[test]

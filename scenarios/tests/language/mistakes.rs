@@ -446,8 +446,6 @@ fn warnings_do_not_stop_the_file() {
 /// What is replaced, and by what comes later.
 #[rustfmt::skip]
 const LATER: &[(&str, &str)] = &[
-    ("mix:", "setup: []\nmix:"),
-    ("mix:", "teardown: []\nmix:"),
     ("errors: < 1%", "regress: { p95: < 10% }"),
     ("errors: < 1%", "rate_limit: 10/s"),
 ];
@@ -491,6 +489,57 @@ fn whoever_switches_needs_a_free_row_a_role_and_a_place_in_the_steps() {
     );
     let (code, message) = only("as: patient\n", "as: patient\n    after: [ switch_account: next ]\n");
     assert_eq!(code, "bad-step", "{message}");
+}
+
+#[test]
+fn a_setup_has_steps_that_one_user_can_play_alone_and_leaves_its_variables_to_all() {
+    for (section, code, at, message) in [
+        ("setup: []", "bad-value", "setup", "`setup` has at least one step"),
+        ("teardown: { within: 1s }", "missing-key", "teardown", "a setup or teardown needs the key `steps`"),
+        ("setup: GET /seed", "wrong-type", "GET /seed", "is a list of steps"),
+        ("setup: { target: patient, stepz: 1, steps: [ GET /a ] }", "unknown-key", "stepz", "has no key `stepz`"),
+        ("setup: { target: patient, steps: [ GET /a ], within: 0s }", "bad-value", "0s", "`within` is at least 1ms"),
+        ("setup: { target: patient, as: patent, steps: [ GET /a ] }", "unknown-name", "patent", "no role `patent`"),
+        ("setup: [ GET /a ]", "no-target", "GET /a", "goes nowhere"),
+        (
+            "setup: { target: patient, steps: [ GET /a, { rendezvous: { name: a, users: 2 } } ] }",
+            "bad-step",
+            "setup",
+            "needs other users",
+        ),
+        (
+            "setup: { target: patient, steps: [ POST /a: { body: \"{{ marker }}\" } ] }",
+            "no-role",
+            "setup",
+            "a `marker` says whose data it is",
+        ),
+        (
+            "setup: { target: patient, steps: [ \"GET /{{ sead }}\" ] }",
+            "unknown-variable",
+            "sead",
+            "there is no variable `sead` here",
+        ),
+        ("setup: [ { set: { a: 1 } } ]", "unused-variable", "a", "nothing reads `a`"),
+    ] {
+        let text = FILE.replacen("mix:", &format!("{section}\nmix:"), 1);
+        let found = file::diagnostics(&text);
+        let shown = file::rendered(&text);
+        assert_eq!(found.len(), 1, "{section}\n{shown}");
+        let span = found[0].span;
+        assert_eq!((found[0].code, &text[span.start..span.end]), (code, at), "{section}\n{shown}");
+        assert!(found[0].message.contains(message), "{section}\n{shown}");
+    }
+    // What the setup leaves is there in every journey and in the teardown, and read there.
+    let around = "setup: { as: patient, target: patient, steps: [ POST /seed: { body: \"{{ marker }}\", save: { n: $.n } } ] }\n\
+                  teardown: { target: patient, steps: [ \"DELETE /seed/{{ n }}\" ] }\nmix:";
+    let text = FILE.replacen("mix:", around, 1);
+    assert!(file::diagnostics(&text).is_empty(), "{}", file::rendered(&text));
+    let text = FILE.replacen("mix:", "setup: [ { set: { n: 2 } } ]\nmix:", 1).replacen(
+        "- think: 1s..4s",
+        "- log: \"{{ n }}\"",
+        1,
+    );
+    assert!(file::diagnostics(&text).is_empty(), "{}", file::rendered(&text));
 }
 
 #[test]

@@ -272,6 +272,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
     Program {
         sockets: Vec::new(),
         meetings: Vec::new(),
+        around: scenarios::around::Around::default(),
         name,
         targets: vec![target],
         roles: Vec::new(),

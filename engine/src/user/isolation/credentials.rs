@@ -30,7 +30,7 @@ impl VirtualUser {
         answer: &Answer<'_>,
         recorder: &mut Recorder,
     ) {
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         let names = &run.credential_cookies[plan.target];
         if names.is_empty() || !answer.headers.contains_key(http::header::SET_COOKIE) {
             return;

@@ -8,6 +8,7 @@ use crate::clock::Nanos;
 use crate::record::Recorder;
 use crate::run_result::{Party, Tier};
 use crate::user::VirtualUser;
+use http::uri::PathAndQuery;
 use memchr::memmem::find;
 
 impl VirtualUser {
@@ -50,7 +51,8 @@ impl VirtualUser {
             let hint = "a wrong length, or an answer of somebody else: whoever reads on takes it for its own";
             let mut record = self.evidence(&key, &origin, spot, (0, 0), Party::default(), &why, hint);
             let method = &self.run.program.requests[stray.last.0].method;
-            record.reader.request = self.mask(&format!("{method} {}, the last on this connection", stray.last.1));
+            let path = stray.last.1.as_ref().map_or("/", PathAndQuery::as_str);
+            record.reader.request = self.mask(&format!("{method} {path}, the last on this connection"));
             record
         });
         self.scan_message(&origin, &[spot], recorder);

@@ -75,7 +75,7 @@ impl VirtualUser {
         if is_mine(value) {
             return;
         }
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         let identity = &plan.identities[i];
         let role = run.program.account(self.account as usize).map_or(0, |(role, _)| role);
         let values = match value {

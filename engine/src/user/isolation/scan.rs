@@ -41,6 +41,7 @@ impl VirtualUser {
         }
         finds.seen.permitted |= finds.audiences.permitted;
         finds.seen.places |= finds.audiences.places;
+        finds.seen.residue = finds.residue > 0;
         self.report(&origin, &finds, recorder);
         if plan.probe.is_some() {
             self.judge_probe(plan, answer, &finds.foreign, recorder);
@@ -63,6 +64,7 @@ impl VirtualUser {
         }
         finds.seen.permitted |= finds.audiences.permitted;
         finds.seen.places |= finds.audiences.places;
+        finds.seen.residue = finds.residue > 0;
         self.report(origin, &finds, recorder);
         finds.seen
     }

@@ -162,7 +162,7 @@ impl VirtualUser {
         headers: HeaderMap,
         recorder: &mut Recorder,
     ) -> Effect {
-        let run = std::sync::Arc::clone(&self.run);
+        let run = std::rc::Rc::clone(&self.run);
         let plan = &run.program.requests[request];
         recorder.planned(plan.step, self.due);
         self.requests_sent += 1;

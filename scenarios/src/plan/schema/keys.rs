@@ -45,6 +45,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
     ("data_table", DATA),
     ("journey", JOURNEY),
     ("before", BEFORE),
+    ("once", ONCE),
     ("step_think", &[THINK]),
     ("step_repeat", &[REPEAT, STEPS]),
     ("step_while", WHILE),
@@ -203,9 +204,6 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
             "journey": texts, "Requests of these journeys.";
             "step": texts, "Steps of these names, as in the tables.";
             "tag": texts, "Steps with one of these tags.";
-            "group": texts, "Groups of these names.";
-            "role": texts, "Requests of journeys that these roles play.";
-            "transport": texts, "Requests over these transports.";
         },
     ),
     (
@@ -260,13 +258,12 @@ const FILE: &[Key] = keys! {
     "watertight": version, "The version of the language: 1.";
     "name": text, "The name in reports. Default: the file's name.";
     "import": texts, "Other files whose sections are taken over.";
-    "extends": text, "A file that this one changes.";
     "targets": targets, "The services under test: a name, and a URL or a map.";
     "roles": roles, "Who plays: roles with their accounts.";
     "data": tables, "Tables of data, `{{ data.NAME.COLUMN }}`: a row for each iteration.";
     "fragments": fragments, "Steps by name, for `call`.";
-    "setup": any, "Played once by one user before the load; in no figure.";
-    "teardown": any, "Played once by one user after the load; in no figure.";
+    "setup": once, "Played once by one user before the load, in no figure. Its variables are there in every journey. If it fails there is no load.";
+    "teardown": once, "Played once by one user after the load, however that ended, in no figure.";
     "journeys": journeys, "What users do. Each virtual user plays one of them again and again.";
     "mix": mix, "Shares of the users by journey, whole numbers. Default: alike.";
     "profiles": profiles, "How much load, for how long, and how it comes. `run` takes the first.";
@@ -338,18 +335,23 @@ const JOURNEY: &[Key] = keys! {
     "on_failure": on_failure, "When a step fails: `give_up` this iteration, as a person would, or `continue`. Default `give_up`.";
     "after_failure": delay, "First and longest wait after a failed iteration, doubling in between. Default `1s..30s`.";
     "cookies": cookies, "`per_user`: kept as in a browser; `per_iteration`: each iteration is a new visitor. Default `per_user`.";
-    "extends": text, "Another journey that this one changes.";
     "auth": auth, "How requests say who sends them: `basic`, `bearer` or `oauth2`.";
-    "retry": map, "When and how often a request is sent again.";
     "connections": connections, "`per_user`: kept; `per_iteration`: made anew for each iteration. Default `per_user`.";
-    "share_connections": whole, "So many connections for all users.";
-    "isolation": isolation, "Whether isolation must be proven.";
 };
 
 const BEFORE: &[Key] = keys! {
     "steps": steps, "The steps.";
     "again": duration, "They are played again when this time has passed.";
     "on_status": status, "They are played again when a step is answered so, and that step is repeated once.";
+};
+
+const ONCE: &[Key] = keys! {
+    "steps": steps, "The steps.";
+    "as": text, "The role whose first account plays them. Default: nobody in particular.";
+    "target": text, "The target of its requests, unless they name another. Needed if there are several.";
+    "headers": text_map, "Headers of every request.";
+    "auth": auth, "How every request says who it is.";
+    "within": duration, "The most time that it may take; then it is cut and counts as failed. Default 5m for `setup`, 1m for `teardown`.";
 };
 
 const WHILE: &[Key] = keys! {
@@ -388,7 +390,6 @@ const REQUEST: &[Key] = keys! {
     "echo": echo, "Binds answers to requests: `{ send: HEADER, read: HEADER }`.";
     "revokes": text, "A saved credential that must not be accepted any more afterwards.";
     "events": events, "The answer is a stream of server-sent events.";
-    "http": http, "The version of HTTP.";
     "tags": texts, "Words by which objectives select steps.";
     "name": text, "The name in every table. Default: `METHOD path` as written.";
     "on_failure": on_failure, "What a failure of this step means. Default: the journey's.";
@@ -526,7 +527,7 @@ const FAULTS: &[Key] = keys! {
     "cohort": share, "Share of the users that suffer all this, above 0% and below 100%. Default: everybody; with `containment` 20%.";
     "equal_ids": flag, "`client_id()` counts 1, 2, 3 … for every user instead of a UUID.";
     "same_url_burst": share, "Share of the requests that wait, 250ms at most, for others to ask for the same URL; all go out at one instant.";
-    "switch_account": share, "Share of the iterations after which the user goes on as another account.";
+    "switch_account": share, "Share of the iterations after which the user goes on as another account; without `after`, and so without a log-out, without its cookies.";
 };
 
 const OBJECTIVE: &[Key] = keys! {

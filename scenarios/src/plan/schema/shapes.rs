@@ -220,6 +220,10 @@ pub(super) fn warn() -> Json {
 }
 
 /// A list of steps, or a map with `steps`.
+pub(super) fn once() -> Json {
+    json!({ "anyOf": [refer("steps"), refer("once")] })
+}
+
 pub(super) fn before() -> Json {
     json!({ "anyOf": [refer("steps"), refer("before")] })
 }
