@@ -1,6 +1,7 @@
 //! Isolation coverage: for each step, transport and stressor how often a leak could have been seen, and what that bounds.
 //! In: run result, verdict. Out: rows for `result.json` and the page.
 
+use crate::figures::{self, counted};
 use crate::verdict::{IsolationState, Verdict};
 use engine::isolation::layers;
 use engine::run_result::{IsolationStep, RunResult, TRANSPORTS, Tier};
@@ -8,6 +9,8 @@ use serde_json::{Map, Value, json};
 
 /// −ln 0.05: with none seen in N, at most 3/N at 95 %.
 const RULE_OF_THREE: f64 = 3.0;
+/// Steps named of those whose markers nobody read back.
+const MOST_LOST: usize = 3;
 
 /// Where markers stood that the reader may see, with the number of answers; only places where one did.
 pub(crate) fn places(step: &IsolationStep) -> impl Iterator<Item = (&'static str, u64)> {
@@ -31,28 +34,115 @@ pub(crate) fn is_observable(declared: bool, seen: &IsolationStep, opportunities:
     if declared { opportunities > 0 || seen.after_others == 0 && seen.controlled > 0 } else { seen.controlled > 0 }
 }
 
-/// Name, opportunities and bound; a leaking run has no bounds, since a leak may have come over any of them.
-pub(crate) type Row = (&'static str, u64, Option<f64>);
+/// How often and how long a leak could have been seen, and what finding none bounds.
+pub(crate) struct Row {
+    /// Transport or fault.
+    pub name: &'static str,
+    /// Answers in which a leak could have been seen.
+    pub opportunities: u64,
+    /// At most this share of them leaks, with 95 % confidence; a leaking run has no bounds, since a leak may have come
+    /// over any of them.
+    pub bound: Option<f64>,
+    /// Minutes in which there was an opportunity.
+    pub minutes: f64,
+    /// At most so many leaks a minute.
+    pub bound_minutes: Option<f64>,
+}
 
 /// By transport; only those over which there was an opportunity.
 pub(crate) fn by_transport(result: &RunResult, verdict: &Verdict) -> Vec<Row> {
-    rows(TRANSPORTS.into_iter().zip(result.isolation.transports), verdict)
+    let seen = &result.isolation;
+    rows(TRANSPORTS.into_iter().zip(seen.transports).zip(seen.transport_seconds), verdict)
 }
 
 /// By fault, in the seconds in which it was provoked.
 pub(crate) fn by_stressor(result: &RunResult, verdict: &Verdict) -> Vec<Row> {
+    let seen = &result.isolation;
     let names = result.faults.by_name().map(|(name, _)| name);
-    rows(names.into_iter().zip(result.isolation.stressors), verdict)
+    rows(names.into_iter().zip(seen.stressors).zip(seen.stressor_seconds), verdict)
 }
 
-fn rows(counts: impl Iterator<Item = (&'static str, u64)>, verdict: &Verdict) -> Vec<Row> {
+fn rows(counts: impl Iterator<Item = ((&'static str, u64), u64)>, verdict: &Verdict) -> Vec<Row> {
     let leaks = verdict.isolation.state == IsolationState::Leaking;
-    counts.filter(|(_, n)| *n > 0).map(|(name, n)| (name, n, of(n).filter(|_| !leaks))).collect()
+    counts
+        .filter(|((_, n), _)| *n > 0)
+        .map(|((name, opportunities), seconds)| Row {
+            name,
+            opportunities,
+            bound: of(opportunities).filter(|_| !leaks),
+            minutes: seconds as f64 / 60.0,
+            bound_minutes: by_time(seconds).filter(|_| !leaks),
+        })
+        .collect()
 }
 
-/// Rows as an object: `{ "http/1.1": { opportunities, bound95 } }`.
+/// At most so many leaks a minute, with 95 % confidence, where none came in so many seconds with an opportunity.
+pub(crate) fn by_time(seconds: u64) -> Option<f64> {
+    (seconds > 0).then(|| RULE_OF_THREE * 60.0 / seconds as f64)
+}
+
+/// Rows as an object: `{ "http/1.1": { opportunities, bound95, minutes, bound95_minutes } }`.
 pub(crate) fn json(rows: Vec<Row>) -> Value {
-    let rows =
-        rows.into_iter().map(|(name, n, bound)| (name.to_owned(), json!({"opportunities": n, "bound95": bound})));
+    let rows = rows.into_iter().map(|row| {
+        let figures = json!({
+            "opportunities": row.opportunities, "bound95": row.bound,
+            "minutes": row.minutes, "bound95_minutes": row.bound_minutes,
+        });
+        (row.name.to_owned(), figures)
+    });
     Value::Object(rows.collect::<Map<_, _>>())
+}
+
+/// What a step planted, and where it came back.
+pub(crate) struct Written {
+    /// Index of the step.
+    pub step: usize,
+    /// Markers.
+    pub planted: u64,
+    /// Index of a step that read some of it, and in how many answers; most often first.
+    pub read_at: Vec<(usize, u64)>,
+}
+
+/// Steps that planted markers, and where their readers, who may, got them back. What comes back nowhere was looked at by
+/// nobody: if it leaks, it does so where no step of the scenario reads.
+pub(crate) fn written(result: &RunResult) -> Vec<Written> {
+    let seen = &result.isolation;
+    let planted = seen.steps.iter().enumerate().filter(|(_, s)| s.planted > 0);
+    planted
+        .map(|(step, counts)| {
+            let mut read_at: Vec<(usize, u64)> =
+                seen.carried.range((step, 0)..=(step, usize::MAX)).map(|((_, reader), n)| (*reader, *n)).collect();
+            read_at.sort_by_key(|(reader, n)| (std::cmp::Reverse(*n), *reader));
+            Written { step, planted: counts.planted, read_at }
+        })
+        .collect()
+}
+
+/// What the terminal says of it: the bounds by transport and by fault, and what nobody read back.
+pub(crate) fn in_words(result: &RunResult, verdict: &Verdict) -> Vec<String> {
+    let mut lines = Vec::new();
+    let of = |word: &'static str| {
+        move |row: Row| {
+            let bound = row.bound.map_or(String::new(), |b| format!(", at most {}", figures::one_in(b)));
+            format!("{word} {}: {}{bound}", row.name, counted(row.opportunities, "answer"))
+        }
+    };
+    let over: Vec<String> = by_transport(result, verdict).into_iter().map(of("over")).collect();
+    let beside: Vec<String> = by_stressor(result, verdict).into_iter().map(of("beside")).collect();
+    // One transport and no fault say what the statement has said.
+    if over.len() + beside.len() > 1 {
+        lines.extend([over, beside].into_iter().filter(|rows| !rows.is_empty()).map(|rows| rows.join("; ")));
+    }
+    let lost: Vec<String> = written(result)
+        .into_iter()
+        .filter(|w| w.read_at.is_empty())
+        .map(|w| crate::rows::step_name(result, w.step))
+        .collect();
+    if !lost.is_empty() && verdict.isolation.state != IsolationState::Leaking {
+        let more = lost.len().saturating_sub(MOST_LOST);
+        let names = lost[..lost.len().min(MOST_LOST)].join(", ");
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        lines.push(format!("planted and read back by nobody: {names}{more}"));
+    }
+    lines
 }

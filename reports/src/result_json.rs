@@ -352,6 +352,7 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         .map(|(i, header)| {
             let step = seen.steps.get(i).copied().unwrap_or_default();
             let opportunities = judged.opportunities_by_step.get(i).copied().unwrap_or(0);
+            let seconds = seen.step_seconds.get(i).copied().unwrap_or(0);
             json!({
                 "journey": journey_name(result, header.journey),
                 "step": header.name,
@@ -361,6 +362,9 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
                 "opportunities": opportunities,
                 "observable": coverage::is_observable(header.declared_control, &step, opportunities),
                 "bound95": coverage::bound(result, i, opportunities),
+                "minutes": seconds as f64 / 60.0,
+                "bound95_minutes": coverage::bound(result, i, opportunities).and_then(|_| coverage::by_time(seconds)),
+                "planted": step.planted,
                 "seen_in": coverage::places(&step).map(|(place, n)| (place.to_owned(), json!(n))).collect::<Map<_, _>>(),
             })
         })
@@ -377,6 +381,7 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "by_detector": judged.by_detector,
         "unproven_by_detector": judged.unproven_by_detector,
         "coverage": steps,
+        "written": coverage::written(result).iter().map(|w| written(result, w)).collect::<Vec<_>>(),
         "by_transport": coverage::json(coverage::by_transport(result, verdict)),
         "by_stressor": coverage::json(coverage::by_stressor(result, verdict)),
         "gaps": judged.gaps,
@@ -395,6 +400,17 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "target_minutes": seen.target_minutes,
         "exemptions": result.header.exemptions,
         "containment": containment(result),
+    })
+}
+
+/// What a step planted, and the steps at which it came back.
+fn written(result: &RunResult, written: &coverage::Written) -> Value {
+    let name = |step: usize| &result.header.steps[step].name;
+    let read_at: Vec<Value> =
+        written.read_at.iter().map(|(step, answers)| json!({"step": name(*step), "answers": answers})).collect();
+    json!({
+        "journey": journey_name(result, result.header.steps[written.step].journey),
+        "step": name(written.step), "planted": written.planted, "read_at": read_at,
     })
 }
 

@@ -171,6 +171,11 @@ pub fn who(e: &LeakRecord) -> String {
     }
 }
 
+/// When something was first seen, with the measured part's start as zero.
+pub fn since(first_s: f64) -> String {
+    if first_s < 0.0 { "already in the warm-up".into() } else { format!("first after {}", figures::duration(first_s)) }
+}
+
 /// What was provoked on purpose, one text each: `abandon: 123 (5% by reset)`.
 pub fn stressors(result: &RunResult) -> Vec<String> {
     let asked = &result.header.faults;

@@ -224,6 +224,7 @@ fn isolate(result: &mut RunResult) {
                 after_others: s.counts.ok,
                 after_others_controlled: s.counts.ok,
                 places: [s.counts.ok, 0, 0, 0, 0, 0, 0, 0],
+                planted: 0,
             })
             .collect(),
         planted: 400,

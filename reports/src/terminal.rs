@@ -360,6 +360,9 @@ fn isolation(out: &mut String, paint: Paint, result: &RunResult, verdict: &Verdi
         let text = format!("by time: at most {bound:.2} leaks per target-minute with 95% confidence");
         block(out, 2, &text);
     }
+    for text in crate::coverage::in_words(result, verdict) {
+        block(out, 2, &text);
+    }
     if let Some(seen) = crate::judge::containment::words(result) {
         block(out, 2, &format!("containment: {seen}"));
     }
@@ -388,13 +391,13 @@ fn leak_group(out: &mut String, paint: Paint, result: &RunResult, group: &LeakGr
 
 fn group_line(out: &mut String, paint: Paint, result: &RunResult, group: &LeakGroup) {
     let text = format!(
-        "{} {} × {} at {} ({}), first after {}",
+        "{} {} × {} at {} ({}), {}",
         tier_word(group.key.tier),
         group.key.detector,
         count(group.count),
         rows::step_name(result, group.key.step),
         group.key.place,
-        figures::duration(group.first_s.max(0.0))
+        rows::since(group.first_s)
     );
     for part in wrap(&plain(&text), WIDTH - 2, 2) {
         line(out, &format!("  {}", paint.title(&part)));

@@ -1,4 +1,4 @@
-//! `replay`: the two users of a leak once more, alone and without pauses, round after round.
+//! `replay`: the users of a leak once more, alone and without pauses, round after round.
 //! In: a results folder, and which leak of it. Out: how many rounds leaked again; a folder with the evidence of each.
 
 use super::load::{self, Loaded};
@@ -28,8 +28,10 @@ pub fn replay(args: &Replay) -> Result<u8, Problem> {
     let round_ns = args.duration.as_deref().map(super::demo::duration).transpose()?.unwrap_or(ROUND_NS);
     focus(&mut loaded.program, &header, &leak, round_ns)?;
     let note = format!(
-        "a replay of leak {} of run {}: only {} and {}, without think times",
-        leak.group, header.id, leak.reader.account, leak.owner.account
+        "a replay of leak {} of run {}: {}, without think times",
+        leak.group,
+        header.id,
+        Cast::of(&leak).words(&leak)
     );
     let first_seed = args.how.seed.unwrap_or(header.seed);
     let label = format!("replay-{}", leak.group);
@@ -159,13 +161,71 @@ fn restore_targets(program: &mut Program, header: &RunHeader, given: &[(String, 
     program.with_overrides(&overrides).map_err(Problem::usage)
 }
 
-/// Leaves two users, who play what the two of the leak played, with their accounts, and nothing else.
+/// Who plays a leak again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cast {
+    /// Its two users.
+    Both,
+    /// One user: nobody else is in it, such as after a log-out, or where bytes came that belong to no answer. A second
+    /// one of the same account would be handed the same credentials, and that would look like a leak.
+    Alone,
+    /// One user who goes on as the other account on the same connections, as in the run.
+    Switching,
+}
+
+impl Cast {
+    fn of(leak: &LeakRecord) -> Self {
+        let is_one_user = leak.reader.user.is_some() && leak.reader.user == leak.owner.user;
+        let is_same = leak.owner.account == leak.reader.account && leak.owner.kind == leak.reader.kind;
+        if leak.owner.account.is_empty() || is_same {
+            Self::Alone
+        } else if is_one_user && leak.owner.kind == leak.reader.kind {
+            Self::Switching
+        } else {
+            Self::Both
+        }
+    }
+
+    /// `only p-1 and p-2`.
+    fn words(self, leak: &LeakRecord) -> String {
+        let (reader, owner) = (&leak.reader.account, &leak.owner.account);
+        match self {
+            Self::Both => format!("only {reader} and {owner}"),
+            Self::Alone => format!("only {reader}"),
+            Self::Switching => format!("only one user, who is {reader} and {owner} by turns"),
+        }
+    }
+}
+
+/// The other side of a leak of a room's data is whoever wrote it: an account of the journey that did, if there is one.
+fn writer_of(program: &Program, leak: &LeakRecord) -> Result<Party, Problem> {
+    if leak.owner.kind != "audience" {
+        return Ok(leak.owner.clone());
+    }
+    // `p-3 wrote marker 7 to it at 2.134 s`.
+    let writer = leak.owner.request.split_once(" wrote marker ").map(|(writer, _)| writer);
+    let role = program.journeys.iter().find(|j| j.name == leak.owner.journey).and_then(|j| j.role);
+    match (writer, role) {
+        (Some(writer), Some(role)) => {
+            Ok(Party { account: writer.to_owned(), kind: program.roles[role].name.clone(), ..leak.owner.clone() })
+        }
+        _ => Err(Problem::usage(format!(
+            "the evidence does not say which account wrote to `{}`, so there is no second user to play it with; \
+             play the whole run again",
+            leak.owner.account
+        ))),
+    }
+}
+
+/// Leaves the users of the leak, who play what they played, with their accounts, and nothing else.
 fn focus(program: &mut Program, header: &RunHeader, leak: &LeakRecord, round_ns: u64) -> Result<(), Problem> {
-    let parties = [&leak.reader, &leak.owner];
+    let cast = Cast::of(leak);
+    let writer = writer_of(program, leak)?;
+    let parties = [&leak.reader, if cast == Cast::Alone { &leak.reader } else { &writer }];
     let mut journeys = parties.map(|party| program.journeys.iter().position(|j| j.name == party.journey));
     // Of an owner that wrote nothing yet only the account is known.
     journeys[1] = journeys[1].or_else(|| {
-        let plays = |j: &scenarios::program::Journey| j.role.is_some_and(|r| program.roles[r].name == leak.owner.kind);
+        let plays = |j: &scenarios::program::Journey| j.role.is_some_and(|r| program.roles[r].name == writer.kind);
         program.journeys.iter().position(plays)
     });
     let [Some(reader), Some(owner)] = journeys else {
@@ -174,26 +234,32 @@ fn focus(program: &mut Program, header: &RunHeader, leak: &LeakRecord, round_ns:
             header.seed
         )));
     };
+    let plays = |index: usize| index == reader || index == owner && cast == Cast::Both;
     for (index, journey) in program.journeys.iter_mut().enumerate() {
-        journey.weight = u32::from(index == reader || index == owner);
+        journey.weight = u32::from(plays(index));
     }
-    keep_accounts(program, parties)?;
+    keep_accounts(program, if cast == Cast::Alone { &parties[..1] } else { &parties[..] })?;
     program.abort_rules.clear();
     program.gate = None;
+    let users = if cast == Cast::Both { 2.0 } else { 1.0 };
     let profile: &mut Profile = &mut program.profiles[0];
     profile.name = format!("replay of {}", profile.name);
-    profile.load = Load::Closed(vec![Stage { level: 2.0, duration_ns: round_ns, ramp_ns: 0 }]);
+    profile.load = Load::Closed(vec![Stage { level: users, duration_ns: round_ns, ramp_ns: 0 }]);
     profile.shape = Shape::Plain;
     profile.warm_up_ns = 0;
     profile.isolation_required = false;
     profile.moments.clear();
-    // Two users meet often enough only if they do not rest.
+    // Few users meet often enough only if they do not rest.
     profile.faults.think_zero = 1.0;
+    if cast == Cast::Switching && profile.faults.switch_account > 0.0 {
+        // Back and forth: also to the account that was played before.
+        (profile.faults.switch_account, profile.faults.switch_unplayed) = (1.0, false);
+    }
     Ok(())
 }
 
 /// Of the two users' roles only their rows stay, in the order in which the users are dealt.
-fn keep_accounts(program: &mut Program, parties: [&Party; 2]) -> Result<(), Problem> {
+fn keep_accounts(program: &mut Program, parties: &[&Party]) -> Result<(), Problem> {
     let mut rows = Vec::new();
     for party in parties {
         let Some(role) = program.roles.iter().position(|r| r.name == party.kind) else {
@@ -231,4 +297,34 @@ fn table(loaded: Loaded, note: String, args: &Replay) -> Table {
             how: crate::args::How { quiet: true, ..args.how.clone() },
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn party(account: &str, kind: &str, user: Option<u64>) -> Party {
+        Party { account: account.into(), kind: kind.into(), user, ..Party::default() }
+    }
+
+    #[test]
+    fn one_account_is_never_played_twice() {
+        let (patient, other) = (party("p-1", "patient", Some(1)), party("p-2", "patient", Some(2)));
+        let switched = Party { user: Some(1), ..other.clone() };
+        for (owner, expected) in [
+            (&other, Cast::Both),
+            (&switched, Cast::Switching),
+            (&patient, Cast::Alone),
+            (&Party::default(), Cast::Alone),
+            (&party("room-7", "audience", Some(1)), Cast::Both),
+            (&party("p-1", "clinician", Some(1)), Cast::Both),
+        ] {
+            let text = serde_json::json!({
+                "detector": "d", "tier": "proven", "group": 1, "reader": patient, "owner": owner, "t_s": 0.0,
+                "where": "body", "place": "body", "decode": [], "offset": 0, "excerpt": "", "connection": "", "why": "", "hint": "",
+            });
+            let leak: LeakRecord = serde_json::from_value(text).expect("a record as it is stored");
+            assert_eq!(Cast::of(&leak), expected, "{owner:?}");
+        }
+    }
 }

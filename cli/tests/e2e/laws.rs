@@ -35,7 +35,10 @@ fn conservation(result: &Value) {
     let errors = totals["errors"].as_object().unwrap();
     if !errors.keys().any(|kind| kind.starts_with("scenario:")) {
         let named: u64 = errors.values().map(|n| n.as_u64().unwrap()).sum();
-        assert_eq!(named, of(&["failed", "timed_out"]), "each bad answer has one named reason: {totals}");
+        let messages: u64 =
+            ["not_sent", "missed", "connections_lost"].iter().map(|key| sum(&result["messages"], key)).sum();
+        let bad = of(&["failed", "timed_out"]) + messages;
+        assert_eq!(named, bad, "each bad answer and message has one named reason: {totals} {}", result["messages"]);
     }
 }
 

@@ -24,6 +24,7 @@ mod init;
 mod judged;
 mod library;
 mod secrets;
+mod streams;
 mod suites;
 mod terminal;
 mod trace;

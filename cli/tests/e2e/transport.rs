@@ -28,6 +28,11 @@ fn play(desk: &Desk, clinic: &Clinic, way: &str) -> Value {
     assert_eq!(clinic.counts(), count(totals, "sent") - count(totals, "not_delivered") + overhead, "{totals}");
     assert_eq!(count(totals, "failed"), 0, "{totals}");
     assert!(count(totals, "ok") > 0, "{totals}");
+    // The streamed answers go over the target's protocol too, the rooms over an upgrade of HTTP/1.1 (wss with TLS).
+    for step in ["POST /chat/stream", "websocket /ws/{{ account.group }}"] {
+        let played = result["steps"].as_array().unwrap().iter().find(|s| s["step"] == step).unwrap();
+        assert!(count(played, "ok") > 0, "{step}: {ended}");
+    }
     result["totals"]["transport"].clone()
 }
 

@@ -2,6 +2,7 @@
 //! In: header, intervals, leak records, the ending. Out: [`RunResult`].
 
 use super::beats::Beats;
+use super::exposure::Exposure;
 use super::interval::{Interval, StepInterval};
 use super::phases::Phases;
 use super::windows::Windows;
@@ -44,6 +45,7 @@ pub struct Fold {
     beats: Beats,
     watched: Vec<WatchedSeries>,
     healthy: Vec<HealthyBlock>,
+    exposure: Exposure,
 }
 
 impl Fold {
@@ -80,6 +82,7 @@ impl Fold {
                 .map(|text| WatchedSeries { series: text.clone(), ..WatchedSeries::default() })
                 .collect(),
             healthy: vec![HealthyBlock::default(); header.containment.as_ref().map_or(0, |c| c.blocks.len())],
+            exposure: Exposure::default(),
             steps,
             header,
         }
@@ -162,6 +165,7 @@ impl Fold {
     /// The result. A request that was planned and has no outcome (the process was killed) counts as unfinished.
     pub fn finish(mut self, ending: Ending) -> RunResult {
         self.close_point();
+        self.exposure.close(&mut self.isolation);
         if ending == Ending::Killed {
             self.count_the_killed();
         }
@@ -262,6 +266,16 @@ impl Fold {
         let opportunities: u64 = interval.steps.values().map(|s| s.isolation.after_others_controlled).sum();
         for (sum, (_, provoked)) in self.isolation.stressors.iter_mut().zip(interval.faults.by_name()) {
             *sum += if provoked > 0 { opportunities } else { 0 };
+        }
+        self.exposure.add(interval, &self.header, &mut self.isolation);
+        for (reader, step) in &interval.steps {
+            for (writer, answers) in &step.carried {
+                let (writer, reader) = (usize::from(*writer), *reader);
+                // A stored line may have been written by anybody.
+                if writer < self.steps.len() && reader < self.steps.len() {
+                    *self.isolation.carried.entry((writer, reader)).or_default() += answers;
+                }
+            }
         }
         self.shared_target_seconds += interval.shared_targets;
         let t_s = interval.second as f64;

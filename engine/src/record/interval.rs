@@ -173,6 +173,9 @@ pub struct StepInterval {
     /// Times of events and messages below each of the step's `stream_limits`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub streams_within: Vec<u64>,
+    /// Answers with a marker that the reader may see, by the step that planted it, its lowest 10 bits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<(u16, u64)>,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -221,6 +224,12 @@ impl StepInterval {
         self.message.add(&other.message);
         self.messages.add(&other.messages);
         add_aligned(&mut self.streams_within, &other.streams_within);
+        for (writer, count) in &other.carried {
+            match self.carried.iter_mut().find(|(known, _)| known == writer) {
+                Some((_, sum)) => *sum += count,
+                None => self.carried.push((*writer, *count)),
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod abort;
 mod beats;
 pub mod collector;
+pub mod exposure;
 pub mod fold;
 pub mod interval;
 pub mod journal;
@@ -295,6 +296,21 @@ impl Recorder {
             *count += u64::from(places >> at & 1);
         }
         self.now.isolation.transports[transport] += u64::from(after_others);
+    }
+
+    /// An answer of `step` held a marker that the reader may see and that `writer` planted.
+    pub fn carried(&mut self, step: usize, writer: u16) {
+        let carried = &mut self.now.step(step).carried;
+        match carried.iter_mut().find(|(known, _)| *known == writer) {
+            Some((_, count)) => *count += 1,
+            None => carried.push((writer, 1)),
+        }
+    }
+
+    /// A marker was planted in a request of `step`, or in a message there.
+    pub fn planted(&mut self, step: usize) {
+        self.now.isolation.planted += 1;
+        self.now.step(step).isolation.planted += 1;
     }
 
     /// An account used a target.

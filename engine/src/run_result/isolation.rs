@@ -3,6 +3,7 @@
 
 use super::LeakGroup;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What the isolation check saw.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +44,14 @@ pub struct Isolation {
     pub transports: [u64; 4],
     /// The same in seconds in which a fault was provoked, by the order of [`FaultCounts::by_name`](crate::faults::FaultCounts::by_name).
     pub stressors: [u64; crate::faults::FAULTS],
+    /// Seconds with an opportunity, by step index.
+    pub step_seconds: Vec<u64>,
+    /// The same by [`TRANSPORTS`].
+    pub transport_seconds: [u64; 4],
+    /// Seconds with an opportunity in which a fault was provoked, as `stressors`.
+    pub stressor_seconds: [u64; crate::faults::FAULTS],
+    /// Answers with a marker that the reader may see: (step that planted it, step that read it), 1,024 steps at most.
+    pub carried: BTreeMap<(usize, usize), u64>,
 }
 
 /// Isolation counters of one step.
@@ -60,10 +69,17 @@ pub struct IsolationStep {
     /// Answers in which such a marker stood there, by [`layers::ALL`](crate::isolation::layers::ALL).
     #[serde(skip_serializing_if = "is_nothing")]
     pub places: [u64; 8],
+    /// Markers planted in its requests and messages.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub planted: u64,
 }
 
 /// Over what answers come.
 pub const TRANSPORTS: [&str; 4] = ["http/1.1", "http/2", "event stream", "websocket"];
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
 
 fn is_nothing<const N: usize>(counts: &[u64; N]) -> bool {
     counts.iter().all(|n| *n == 0)
@@ -76,6 +92,7 @@ impl IsolationStep {
         self.controlled += other.controlled;
         self.after_others += other.after_others;
         self.after_others_controlled += other.after_others_controlled;
+        self.planted += other.planted;
         for (mine, theirs) in self.places.iter_mut().zip(other.places) {
             *mine += theirs;
         }

@@ -89,7 +89,7 @@ impl Scope for UserScope<'_> {
                 user.run.mint.marker(&user.run.mint.head(Kind::Audience, number), step, count)
             }
         };
-        self.recorder.interval().isolation.planted += 1;
+        self.recorder.planted(usize::from(step));
         word.iter().map(|c| char::from(*c)).collect()
     }
 
@@ -100,7 +100,7 @@ impl Scope for UserScope<'_> {
         };
         run.scanner.expect_words();
         run.accounts.count_marker(self.user.account, self.now);
-        self.recorder.interval().isolation.planted += 1;
+        self.recorder.planted(usize::from(self.user.outgoing_step));
         words
     }
 

@@ -198,6 +198,8 @@ impl VirtualUser {
         if let Some(effect) = self.unless_open(now, recorder) {
             return Ok(effect);
         }
+        // What is planted in it belongs to the socket's step, not to a request made meanwhile.
+        self.outgoing_step = self.socket_step().unwrap_or(self.outgoing_step);
         let mut bytes = Vec::new();
         let mut is_text = true;
         let mut scope = self.scope(now, None, recorder);
@@ -225,6 +227,11 @@ impl VirtualUser {
         }
         self.message = Some(Message { bytes: said, is_text });
         Ok(Some(Effect::Socket(SocketOrder::Say(now.saturating_add(plan.timeout_ns)))))
+    }
+
+    fn socket_step(&self) -> Option<u16> {
+        let request = self.conversation.as_ref()?.request;
+        u16::try_from(self.run.program.requests[request].step).ok()
     }
 
     fn receive(&mut self, receive: &Receive, now: Nanos, recorder: &mut Recorder) -> Option<Effect> {

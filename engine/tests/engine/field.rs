@@ -170,3 +170,43 @@ fn before_any_write_was_answered_nothing_of_mine_must_come_back() {
         );
     }
 }
+
+const UNSURE: &str = "watertight: 1
+name: a write that nobody heard of
+targets: { t: 'http://127.0.0.1:1' }
+roles: { u: { accounts: { count: 4, values: { id: 'u-{{ index }}' } } } }
+journeys:
+  j:
+    as: u
+    target: t
+    headers: { x-user: '{{ account.id }}' }
+    steps:
+      - PUT /note: { json: { note: '{{ marker }}' }, abandon: { chance: SHARE, after: 1ms } }
+      - GET /note: { expect: { marker: own } }
+      - think: 1s
+profiles: { p: { users: 4, for: 10s } }
+";
+
+/// A target that never keeps anything; answers take 5 ms.
+fn forgetful(share: &str) -> RunResult {
+    let result = play(&UNSURE.replace("SHARE", share), 1, |_: &Outgoing, _: Nanos| Reply {
+        after: Some(5 * MILLISECOND),
+        ..json("{}".into())
+    });
+    assert_laws(&result);
+    result
+}
+
+#[test]
+fn a_step_is_not_blamed_for_what_may_never_have_been_written() {
+    let read = |result: &RunResult| {
+        let step = result.header.steps.iter().position(|s| s.name == "GET /note").expect("it is there");
+        (result.steps[step].counts, result.isolation.steps[step])
+    };
+    let (counts, seen) = read(&forgetful("100%"));
+    assert!(counts.ok > 20 && counts.failed == 0, "{counts:?}");
+    assert_eq!((seen.scanned, seen.controlled), (0, 0), "neither for the step nor against it");
+    let (counts, seen) = read(&forgetful("0%"));
+    assert!(counts.ok == 0 && counts.failed > 5, "{counts:?}");
+    assert_eq!(seen.scanned, counts.failed, "an acknowledged write has to come back");
+}

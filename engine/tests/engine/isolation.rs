@@ -242,3 +242,40 @@ profiles: { p: { users: 3, for: 5s } }
     let steps: Vec<_> = result.isolation.groups.iter().map(|g| result.header.steps[g.key.step].name.as_str()).collect();
     assert!(steps.iter().all(|s| *s == "GET /shared"), "only the answer that first brought it is a leak: {steps:?}");
 }
+
+#[test]
+fn exposure_counts_the_seconds_in_which_a_leak_could_have_been_seen_and_what_came_back_where() {
+    let result = visit("none", "6");
+    let step =
+        |name: &str| result.header.steps.iter().position(|s| s.name.starts_with(name)).expect("the step is there");
+    let (write, read, panel) = (step("POST /notes"), step("GET /notes/{{ account"), step("GET /clinic"));
+    let seen = &result.isolation;
+    // Everybody writes and reads once a second, for thirty seconds; of the very first answers none came after others.
+    assert!((29..=31).contains(&seen.step_seconds[read]), "{:?}", seen.step_seconds);
+    assert!((29..=31).contains(&seen.transport_seconds[0]) && seen.transport_seconds[1] == 0);
+    assert_eq!(seen.stressor_seconds, [0; engine::faults::FAULTS]);
+    assert_eq!(seen.steps[write].planted, seen.planted, "only notes are planted");
+    assert_eq!(seen.carried.get(&(write, read)), Some(&seen.steps[read].controlled));
+    assert!(seen.carried[&(write, panel)] > 10, "{:?}", seen.carried);
+    assert!(seen.carried.keys().all(|(writer, _)| *writer == write), "{:?}", seen.carried);
+}
+
+#[test]
+fn a_right_target_stays_intact_beside_every_fault_with_twenty_seeds() {
+    let faults = "faults: { abandon: { chance: 10%, after: 0ms..2ms }, reconnect: 5%, slow_reader: 5%, think_zero: 10%, \
+                  large_body: 5%, malformed: 5%, oversize_headers: 5%, same_url_burst: 20%, switch_account: 10% }";
+    let text = SCENARIO.replace("users: USERS, for: 30s", &format!("users: 12, for: 30s, {faults}"));
+    for seed in 0..20 {
+        let mut hospital = Hospital::new("none");
+        let result = play(&text, seed, move |out: &Outgoing, _: Nanos| hospital.answer(out));
+        assert_laws(&result);
+        assert_eq!(result.isolation.groups.iter().filter(|g| g.key.tier == Tier::Proven).count(), 0, "seed {seed}");
+        assert!(
+            result.faults.same_url_burst > 0 && result.faults.switch_account > 0,
+            "seed {seed}: {:?}",
+            result.faults
+        );
+        assert!(result.faults.abandon > 0 && result.isolation.planted > 0, "seed {seed}: {:?}", result.faults);
+        assert!(result.isolation.stressor_seconds.iter().all(|s| *s <= 31), "{:?}", result.isolation.stressor_seconds);
+    }
+}

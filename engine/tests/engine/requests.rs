@@ -92,13 +92,18 @@ fn run(text: &str, times: u64) -> RunResult {
 
 /// As [`run`], and all that is stored of it.
 fn shown(text: &str, times: u64) -> (RunResult, String) {
+    with_key(text, times, 1)
+}
+
+/// As [`shown`], of an invocation with a key of its own.
+fn with_key(text: &str, times: u64, key: u8) -> (RunResult, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let setup = Setup {
         profile: 0,
         facts: HeaderFacts::default(),
         seed: 1,
         workers: 1,
-        key: [1; 32],
+        key: [key; 32],
         folder: Some(folder.path().to_path_buf()),
         stop: Arc::default(),
         health_requests: 0,
@@ -329,4 +334,21 @@ fn the_users_network_is_felt_in_every_response() {
     assert!(median_ms(&far, 0) >= least, "{} ms", median_ms(&far, 0));
     assert!(far.header.notes.iter().any(|n| n.contains("20ms of delay each way, 400 kB/s")), "{:?}", far.header.notes);
     assert!(near.header.notes.is_empty());
+}
+
+#[test]
+fn a_marker_of_another_run_that_comes_in_place_of_mine_is_named() {
+    let kept = std::sync::OnceLock::new();
+    let server = Server::start(move |head, body| {
+        let body = String::from_utf8_lossy(body).into_owned();
+        let first = if head.starts_with("PUT") { kept.get_or_init(|| body) } else { kept.get().expect("written") };
+        ok("", first)
+    });
+    let steps = "    - PUT /note: { json: { note: '{{ marker }}' } }\n    - GET /note: { expect: { marker: own } }\n";
+    let text = file(server.port, "", steps);
+    let (result, _) = with_key(&text, 1, 1);
+    assert_ok(&result, 2);
+    let (result, stored) = with_key(&text, 1, 2);
+    assert_eq!((result.totals().failed, result.isolation.residue), (1, 2), "{:?}", result.errors);
+    assert!(stored.contains("but one of another run"), "{stored}");
 }

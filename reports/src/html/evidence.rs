@@ -22,8 +22,10 @@ pub(crate) struct IsolationView {
     /// What, figure.
     pub facts: Vec<(&'static str, String)>,
     pub gaps: Vec<String>,
-    /// Transports and stressors: name, opportunities, bound.
-    pub besides: Vec<(String, String, String)>,
+    /// Transports and stressors: name, opportunities, bound, minutes, bound by time.
+    pub besides: Vec<[String; 5]>,
+    /// What each step planted: step, markers, where it came back; whether it did at all.
+    pub written: Vec<(String, String, String, bool)>,
     pub exemptions: Vec<String>,
     pub groups: Vec<GroupView>,
     pub further: usize,
@@ -36,6 +38,8 @@ pub(crate) struct GroupView {
     pub tier: &'static str,
     pub why_title: &'static str,
     pub detector: String,
+    /// Its number, as `replay` and `leaks.jsonl` have it; empty for a risk, in which nothing has leaked.
+    pub number: String,
     pub count: String,
     pub step: String,
     pub place: String,
@@ -76,6 +80,9 @@ pub(crate) struct CoverageView {
     /// Places in which markers stood that the reader may see.
     pub places: String,
     pub bound: String,
+    /// Minutes with an opportunity, and the bound by them.
+    pub minutes: String,
+    pub bound_minutes: String,
 }
 
 fn text(from: &str) -> String {
@@ -99,6 +106,7 @@ impl IsolationView {
             facts: facts(result, verdict),
             gaps: judged.gaps.iter().take(MOST_GROUPS).map(|g| text(g)).collect(),
             besides: besides(result, verdict),
+            written: written(result),
             exemptions: result.header.exemptions.iter().map(|e| text(e)).collect(),
             groups: groups.iter().take(MOST_GROUPS).map(|g| group(result, g)).collect(),
             further: groups.len().saturating_sub(MOST_GROUPS),
@@ -107,14 +115,49 @@ impl IsolationView {
 }
 
 /// Opportunities by transport and by stressor.
-fn besides(result: &RunResult, verdict: &Verdict) -> Vec<(String, String, String)> {
+fn besides(result: &RunResult, verdict: &Verdict) -> Vec<[String; 5]> {
     let row = |what: &'static str| {
-        move |(name, n, bound): coverage::Row| {
-            (format!("{what} {name}"), count(n), bound.map_or_else(|| "–".into(), figures::one_in))
+        move |row: coverage::Row| {
+            [
+                format!("{what} {}", row.name),
+                count(row.opportunities),
+                row.bound.map_or_else(|| "–".into(), figures::one_in),
+                minutes(row.minutes),
+                row.bound_minutes.map_or_else(|| "–".into(), a_minute),
+            ]
         }
     };
     let transports = coverage::by_transport(result, verdict).into_iter().map(row("over"));
     transports.chain(coverage::by_stressor(result, verdict).into_iter().map(row("beside"))).collect()
+}
+
+/// Minutes with an opportunity.
+fn minutes(minutes: f64) -> String {
+    if minutes > 0.0 { format!("{minutes:.2}") } else { "–".into() }
+}
+
+/// Leaks a minute at most.
+fn a_minute(bound: f64) -> String {
+    if bound < 0.1 { format!("{bound:.3}") } else { format!("{bound:.2}") }
+}
+
+/// Readers named for one writer.
+const MOST_READERS: usize = 6;
+
+/// What each step planted and where it came back.
+fn written(result: &RunResult) -> Vec<(String, String, String, bool)> {
+    let name = |step: usize| rows::step_name(result, step);
+    let row = |w: coverage::Written| {
+        let mut places: Vec<String> =
+            w.read_at.iter().take(MOST_READERS).map(|(step, n)| format!("{} ({})", name(*step), count(*n))).collect();
+        if w.read_at.len() > MOST_READERS {
+            places.push(format!("{} more", w.read_at.len() - MOST_READERS));
+        }
+        let comes_back = !places.is_empty();
+        let places = if comes_back { places.join(", ") } else { "nowhere: nobody looked at it".into() };
+        (text(&name(w.step)), count(w.planted), text(&places), comes_back)
+    };
+    coverage::written(result).into_iter().take(400).map(row).collect()
 }
 
 fn facts(result: &RunResult, verdict: &Verdict) -> Vec<(&'static str, String)> {
@@ -177,10 +220,14 @@ fn group(result: &RunResult, group: &LeakGroup) -> GroupView {
             Tier::Correctness => "Why it is a wrong answer",
         },
         detector: text(&group.key.detector),
+        number: match (group.key.tier, group.examples.first()) {
+            (Tier::Risk, _) | (_, None) => String::new(),
+            (_, Some(example)) => example.group.to_string(),
+        },
         count: count(group.count),
         step: text(&rows::step_name(result, group.key.step)),
         place: text(&group.key.place),
-        since: figures::duration(group.first_s.max(0.0)),
+        since: rows::since(group.first_s),
         who,
         examples: group.examples.iter().take(MOST_EXAMPLES).map(example).collect(),
     }
@@ -230,6 +277,7 @@ pub(crate) fn coverage(result: &RunResult, verdict: &Verdict) -> Vec<CoverageVie
             let seen = seen.unwrap_or_default();
             let declared = result.header.steps[row.index].declared_control;
             let n = opportunities.get(row.index).copied().unwrap_or(0);
+            let seconds = result.isolation.step_seconds.get(row.index).copied().unwrap_or(0);
             CoverageView {
                 step: format!("{} / {}", row.journey, row.step),
                 declared,
@@ -243,6 +291,10 @@ pub(crate) fn coverage(result: &RunResult, verdict: &Verdict) -> Vec<CoverageVie
                 opportunities: count(n),
                 places: coverage::places(&seen).map(|(place, _)| place).collect::<Vec<_>>().join(", "),
                 bound: coverage::bound(result, row.index, n).map_or_else(|| "–".into(), figures::one_in),
+                minutes: minutes(seconds as f64 / 60.0),
+                bound_minutes: coverage::bound(result, row.index, n)
+                    .and_then(|_| coverage::by_time(seconds))
+                    .map_or_else(|| "–".into(), a_minute),
             }
         })
         .collect()

@@ -5,6 +5,7 @@ use super::panel::{Axis, Ink, LimitLine, Panel, Series, linear_axis, log_axis, t
 use super::{ChartView, Key};
 use crate::figures;
 use crate::verdict::Verdict;
+use engine::faults::{FAULTS, FaultCounts};
 use engine::run_result::{Point, RunResult};
 use scenarios::objective::Stat;
 
@@ -23,7 +24,8 @@ struct Column {
     in_flight: f64,
     response_ms: Option<[f64; 3]>,
     leaks: u64,
-    provoked: f64,
+    /// By fault, in the order of `FaultCounts::by_name`.
+    provoked: [f64; FAULTS],
 }
 
 fn columns(points: &[Point]) -> Vec<Column> {
@@ -50,8 +52,14 @@ fn column(points: &[Point]) -> Column {
         in_flight: most(|p| p.in_flight),
         response_ms: worst(0).map(|p50| [p50, worst(1).unwrap_or(p50), worst(2).unwrap_or(p50)]),
         leaks: points.iter().map(|p| p.leaks).sum(),
-        provoked: rate(|p| p.faults.sum()),
+        provoked: provoked_of(points, seconds),
     }
+}
+
+fn provoked_of(points: &[Point], seconds: f64) -> [f64; FAULTS] {
+    let mut sum = FaultCounts::default();
+    points.iter().for_each(|p| sum.add(&p.faults));
+    sum.by_name().map(|(_, times)| times as f64 / seconds)
 }
 
 /// The panels; none for a run without a timeline.
@@ -63,7 +71,7 @@ pub fn charts(result: &RunResult, verdict: &Verdict) -> Vec<ChartView> {
     let span = &Span { from: first.t_s, to: last.t_s + last.every_s, marks: crate::moments::times_s(result) };
     let mut charts =
         vec![rates(&columns, span), users(&columns, span), responses(&columns, span, verdict), errors(&columns, span)];
-    if columns.iter().any(|c| c.provoked > 0.0) {
+    if columns.iter().any(|c| c.provoked.iter().any(|rate| *rate > 0.0)) {
         charts.push(provoked(&columns, span));
     }
     charts
@@ -131,13 +139,33 @@ fn users(columns: &[Column], span: &Span) -> ChartView {
     }
 }
 
+/// Lines for the most frequent faults; the others share one.
+const KINDS: [Ink; 3] = [Ink::First, Ink::Second, Ink::Third];
+
 /// Faults provoked on purpose, with the leaks beside them: whether the one brings the other.
 fn provoked(columns: &[Column], span: &Span) -> ChartView {
-    let axis = linear_axis(top(columns, |c| c.provoked), number);
-    let series = vec![line(columns, Ink::First, |c| Some(c.provoked))];
+    let mut kinds: Vec<(usize, &str, f64)> = FaultCounts::default()
+        .by_name()
+        .iter()
+        .enumerate()
+        .map(|(i, (name, _))| (i, *name, columns.iter().map(|c| c.provoked[i]).sum()))
+        .filter(|(.., sum)| *sum > 0.0)
+        .collect();
+    kinds.sort_by(|a, b| b.2.total_cmp(&a.2));
+    let own = kinds.len().min(KINDS.len());
+    let rest: Vec<usize> = kinds[own..].iter().map(|(i, ..)| *i).collect();
+    let of_rest = |c: &Column| rest.iter().map(|i| c.provoked[*i]).sum::<f64>();
+    let top = columns.iter().flat_map(|c| c.provoked.into_iter().chain([of_rest(c)])).fold(0.0, f64::max);
+    let mut series: Vec<Series> =
+        kinds.iter().zip(KINDS).map(|((i, ..), ink)| line(columns, ink, |c| Some(c.provoked[*i]))).collect();
+    let mut keys: Vec<Key> = kinds.iter().zip(KINDS).map(|((_, name, _), ink)| Key::new(ink, name)).collect();
+    if !rest.is_empty() {
+        series.push(line(columns, Ink::Behind, |c| Some(of_rest(c))));
+        keys.push(Key::new(Ink::Behind, "other faults"));
+    }
+    let axis = linear_axis(top, number);
     let mut panel = panel("Faults provoked on purpose a second, over time", span, axis, series);
     panel.marks = columns.iter().filter(|c| c.leaks > 0).map(|c| c.t_s).collect();
-    let mut keys = vec![Key::new(Ink::First, "provoked")];
     if !panel.marks.is_empty() {
         keys.push(Key { class: "", dashes: "", label: "▲ proven leak" });
     }

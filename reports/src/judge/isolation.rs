@@ -114,13 +114,28 @@ fn why_unproven(isolation: &Isolation, opportunities: u64, gaps: &[String]) -> O
     }
 }
 
+/// Users that wait for answers which went to somebody else see nobody's data.
+fn waited_in_vain(result: &RunResult) -> String {
+    let totals = result.totals();
+    let asked = totals.ok + totals.failed + totals.timed_out;
+    if totals.timed_out * 5 < asked || totals.timed_out == 0 {
+        return String::new();
+    }
+    format!(
+        "; {} of {} ran into the time limit: with a shorter `timeout` of the target users go on, and see whose answers come",
+        count(totals.timed_out),
+        counted(asked, "request")
+    )
+}
+
 fn statement(result: &RunResult, verdict: &IsolationVerdict) -> String {
     let isolation = &result.isolation;
     match verdict.state {
         IsolationState::Leaking => leaking(result, verdict),
         IsolationState::Unproven => format!(
-            "Isolation is unproven: {}",
-            why_unproven(isolation, verdict.opportunities, &verdict.gaps).unwrap_or_default()
+            "Isolation is unproven: {}{}",
+            why_unproven(isolation, verdict.opportunities, &verdict.gaps).unwrap_or_default(),
+            waited_in_vain(result)
         ),
         IsolationState::Intact => {
             let bound = verdict.bound95.map_or(String::new(), |b| {
@@ -153,5 +168,5 @@ fn leaking(result: &RunResult, verdict: &IsolationVerdict) -> String {
         "stale-access" => "Access outlived its end",
         _ => "Data leaked",
     };
-    format!("{what} {times}: {who}{place}, first after {}", figures::duration(group.first_s.max(0.0)))
+    format!("{what} {times}: {who}{place}, {}", rows::since(group.first_s))
 }

@@ -381,3 +381,48 @@ fn figures_read_well() {
     assert_eq!(wrap("aa bb cccccccc d", 5, 1), ["aa bb", " cccc", " cccc", " d"]);
     assert_eq!(fit("abcdef", 4), "abc…");
 }
+
+#[test]
+fn silence_is_shown_with_its_bounds_by_time_and_with_what_nobody_read_back() {
+    let mut result = go();
+    let steps = result.steps.len();
+    result.isolation.step_seconds = vec![30; steps];
+    (result.isolation.transports[0], result.isolation.transport_seconds[0]) = (600, 90);
+    (result.isolation.stressors[0], result.isolation.stressor_seconds[0]) = (60, 6);
+    result.isolation.steps[0].planted = 400;
+    result.isolation.steps[1].planted = 7;
+    result.isolation.carried = [((0, 1), 350), ((0, 0), 12)].into();
+    let verdict = judge(&result, &objectives());
+    let json: Value = serde_json::from_str(&render_result_json(&result, &verdict)).unwrap();
+    let isolation = &json["isolation"];
+    assert_eq!(
+        (&isolation["coverage"][0]["minutes"], &isolation["coverage"][0]["bound95_minutes"]),
+        (&0.5.into(), &6.0.into())
+    );
+    assert_eq!(isolation["by_transport"]["http/1.1"]["bound95_minutes"], 2.0);
+    assert_eq!(isolation["by_stressor"]["abandon"]["bound95_minutes"], 30.0);
+    let names: Vec<&str> =
+        isolation["written"][0]["read_at"].as_array().unwrap().iter().map(|r| r["step"].as_str().unwrap()).collect();
+    assert_eq!(names, [result.header.steps[1].name.as_str(), &result.header.steps[0].name], "most often first");
+    assert_eq!(isolation["written"][1]["read_at"], serde_json::json!([]));
+    let terminal = terminal_summary(&result, &verdict, false);
+    let lost = format!("planted and read back by nobody: {}", result.header.steps[1].name);
+    assert!(terminal.contains(&lost) && terminal.contains("beside abandon: 60 answers, at most 1 in 20"), "{terminal}");
+    let page = crate::render_report(&result, &verdict);
+    assert!(page.contains("nowhere: nobody looked at it") && page.contains("Leaks a minute"));
+}
+
+#[test]
+fn a_leaking_run_bounds_nothing() {
+    let mut result = go();
+    result.isolation.groups = vec![crate::synthetic::leak(0, 3, "somebody else")];
+    result.isolation.step_seconds = vec![30; result.steps.len()];
+    (result.isolation.transports[0], result.isolation.transport_seconds[0]) = (600, 90);
+    let verdict = judge(&result, &objectives());
+    let json: Value = serde_json::from_str(&render_result_json(&result, &verdict)).unwrap();
+    assert_eq!(json["isolation"]["by_transport"]["http/1.1"]["bound95"], Value::Null);
+    assert_eq!(json["isolation"]["by_transport"]["http/1.1"]["bound95_minutes"], Value::Null);
+    let group = result.isolation.groups.iter().find(|g| !g.examples.is_empty()).expect("it has evidence");
+    let replay = format!("watertight replay RESULTS_FOLDER {}", group.examples[0].group);
+    assert!(crate::render_report(&result, &verdict).contains(&replay));
+}

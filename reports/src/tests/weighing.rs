@@ -81,12 +81,13 @@ impl RecordMany for Times {
 #[test]
 fn isolation() {
     use IsolationState::{Intact, Leaking, Unproven};
-    let table: [(&str, Change, IsolationState, u64, &str); 9] = [
+    let table: [(&str, Change, IsolationState, u64, &str); 10] = [
         ("intact", |_| {}, Intact, 1000, "No user received another user's data in 1,000 opportunities among 20 accounts; with 95% confidence at most 1 in 333 such answers leaks"),
         ("no marker", |r| r.isolation.planted = 0, Unproven, 1000, "Isolation is unproven: no marker was planted in anything a user wrote"),
         ("one account", |r| r.isolation.accounts = 1, Unproven, 1000, "Isolation is unproven: fewer than two accounts took part, so nobody else's data was there to receive"),
         ("not calibrated", |r| (r.isolation.injected, r.isolation.found) = (0, 0), Unproven, 1000, "Isolation is unproven: the leak scanner was not calibrated"),
         ("no others", |r| r.isolation.steps[0].after_others_controlled = 0, Unproven, 0, "Isolation is unproven: no answer came back in which another user's data could have been seen"),
+        ("users wait for answers that went elsewhere", |r| { r.isolation.steps[0].after_others_controlled = 0; r.steps[0].counts.timed_out = 400; }, Unproven, 0, "Isolation is unproven: no answer came back in which another user's data could have been seen; 400 of 1,400 requests ran into the time limit: with a shorter `timeout` of the target users go on, and see whose answers come"),
         ("undeclared counts only controlled ones", |r| r.isolation.steps[0].after_others_controlled = 3, Intact, 3, "No user received another user's data in 3 opportunities among 20 accounts; with 95% confidence at most 1 in 1 such answers leaks"),
         ("good declared control", |r| { r.header.steps[0].declared_control = true; r.isolation.steps[0].controlled = 950; r.isolation.steps[0].after_others_controlled = 1; }, Intact, 1000, "No user received another user's data in 1,000 opportunities among 20 accounts; with 95% confidence at most 1 in 333 such answers leaks"),
         ("bad declared control", |r| { r.header.steps[0].declared_control = true; r.isolation.steps[0].controlled = 949; }, Unproven, 0, "Isolation is unproven: a step could not be observed: GET /a: its expected marker came back in 949 of 1,000 answers"),

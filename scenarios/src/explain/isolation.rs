@@ -29,6 +29,14 @@ pub fn isolation(program: &Program) -> Vec<String> {
     } else {
         lines.push(format!("they have to come back at {}", awaited.join(", ")));
     }
+    let names_somebody = program.requests.iter().any(|request| !request.identities.is_empty());
+    if !names_somebody && program.requests.iter().any(|request| request.expect.marker.is_some()) {
+        lines.push(
+            "no step has an `identity`, such as `{ $.user: \"{{ account.id }}\" }`: a target that takes a user for \
+             somebody else at the write as well gives back the right marker"
+                .into(),
+        );
+    }
     if program.journeys.iter().all(|journey| journey.role.is_none()) {
         lines.push("no journey has a role: data of users without an account is at most suspect, never proof".into());
     }

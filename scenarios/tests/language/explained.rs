@@ -50,8 +50,12 @@ fn what_the_isolation_check_goes_by_is_said_before_anything_is_sent() {
         "{ PUT /a: { json: { id: '{{ client_id() }}', n: '{{ marker }}' } } }, { GET /a: { expect: { marker: own } } }";
     let whole = lines(ids, "");
     assert_eq!(whole[1], "they have to come back at GET /a");
-    assert!(whole.len() == 3 && whole[2].contains("equal_ids: true"), "{whole:?}");
-    assert_eq!(lines(ids, ", faults: { equal_ids: true }").len(), 2);
+    assert!(whole.len() == 4 && whole[2].contains("`identity`"), "{whole:?}");
+    assert!(whole[3].contains("equal_ids: true"), "{whole:?}");
+    let equal = ", faults: { equal_ids: true }";
+    assert_eq!(lines(ids, equal).len(), 3);
+    let named = ids.replace("expect: {", "identity: { $.id: '{{ account.id }}' }, expect: {");
+    assert_eq!(lines(&named, equal).len(), 2);
 }
 
 #[test]

@@ -34,6 +34,10 @@ impl VirtualUser {
         if is_blank && !self.is_anything_to_see(answer) {
             return;
         }
+        // There may be nothing to come back yet: neither for the step nor against it.
+        if plan.expect.marker.is_some() && self.is_control_met(plan, seen, answer).is_none() {
+            return;
+        }
         recorder.scanned(plan.step, seen.own || seen.permitted, after_others);
         recorder.seen_at(plan.step, seen.places, after_others, transport(answer));
         if seen.own && !self.controls[plan.step] {

@@ -34,6 +34,8 @@ pub(super) struct Seen {
     pub permitted: bool,
     /// One of the reader's own, of its newest acknowledged write or later.
     pub latest: bool,
+    /// One of another run.
+    pub residue: bool,
     /// Where the own and the permitted ones stood: bits of [`crate::isolation::layers::bit`].
     pub places: u8,
 }

@@ -6,7 +6,7 @@ use super::{Foreign, Origin, Seen, Spot};
 use crate::client::answer::{Answer, Ending};
 use crate::isolation::entitlement::may_see;
 use crate::isolation::layers;
-use crate::isolation::marker::{Decoded, HEAD, Kind, Marker};
+use crate::isolation::marker::{Decoded, HEAD, Kind, Marker, UNNUMBERED};
 use crate::isolation::scanner::Hit;
 use crate::record::Recorder;
 use crate::run_result::Tier;
@@ -23,6 +23,24 @@ struct Finds<'a> {
     foreign: Vec<Foreign<'a>>,
     residue: u64,
     audiences: AudienceFinds<'a>,
+    writers: Writers,
+}
+
+/// Steps that planted what the reader may see; of one answer the first few.
+#[derive(Default)]
+struct Writers {
+    steps: [u16; 8],
+    count: usize,
+}
+
+impl Writers {
+    fn add(&mut self, marker: Option<Marker>) {
+        let step = marker.map(|m| m.step).filter(|step| *step != UNNUMBERED);
+        if let Some(step) = step.filter(|step| self.count < 8 && !self.steps[..self.count].contains(step)) {
+            self.steps[self.count] = step;
+            self.count += 1;
+        }
+    }
 }
 
 impl VirtualUser {
@@ -41,6 +59,7 @@ impl VirtualUser {
         }
         finds.seen.permitted |= finds.audiences.permitted;
         finds.seen.places |= finds.audiences.places;
+        finds.seen.residue = finds.residue > 0;
         self.report(&origin, &finds, recorder);
         if plan.probe.is_some() {
             self.judge_probe(plan, answer, &finds.foreign, recorder);
@@ -63,6 +82,7 @@ impl VirtualUser {
         }
         finds.seen.permitted |= finds.audiences.permitted;
         finds.seen.places |= finds.audiences.places;
+        finds.seen.residue = finds.residue > 0;
         self.report(origin, &finds, recorder);
         finds.seen
     }
@@ -80,7 +100,12 @@ impl VirtualUser {
                 self.sort_hit(origin, owner, None, spot, hit, finds);
             }
             Decoded::Authentic(marker) => {
+                let was_permitted = std::mem::take(&mut finds.audiences.permitted);
                 self.sort_audience(origin, (marker.owner, Some(marker)), spot, hit, &mut finds.audiences);
+                if finds.audiences.permitted {
+                    finds.writers.add(Some(marker));
+                }
+                finds.audiences.permitted |= was_permitted;
             }
             Decoded::Fragment { kind: Kind::Audience, owner } => {
                 self.sort_audience(origin, (owner, None), spot, hit, &mut finds.audiences);
@@ -95,6 +120,9 @@ impl VirtualUser {
         recorder.interval().isolation.audience_unclear += finds.audiences.unclear;
         for found in &finds.audiences.misdirected {
             self.report_misdirected(origin, found, recorder);
+        }
+        for writer in &finds.writers.steps[..finds.writers.count] {
+            recorder.carried(origin.step, *writer);
         }
         for leak in &finds.foreign {
             self.report_foreign(origin, leak, finds.seen, recorder);
@@ -113,9 +141,11 @@ impl VirtualUser {
         if owner == self.account {
             finds.seen.own = true;
             finds.seen.places |= layers::bit(spot.kind);
+            finds.writers.add(marker);
             finds.seen.latest |= marker.is_some_and(|m| self.writes.is_latest(m.count));
         } else if may_see(&self.run.program, self.account, owner) {
             if marker.is_some() {
+                finds.writers.add(marker);
                 finds.seen.permitted = true;
                 finds.seen.places |= layers::bit(spot.kind);
             }

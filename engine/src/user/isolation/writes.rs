@@ -8,6 +8,7 @@ use crate::isolation::entitlement::may_see;
 use crate::user::VirtualUser;
 use crate::user::checks::Wrong;
 use http::Method;
+use scenarios::program::{Control, Request};
 
 /// Running numbers of markers have 15 bits.
 const NUMBERS: u16 = 0x7fff;
@@ -69,6 +70,21 @@ impl VirtualUser {
     pub(in crate::user) fn is_anything_to_see(&self, answer: &Answer<'_>) -> bool {
         let asked = answer.times.sent.unwrap_or(answer.times.done);
         self.run.accounts.is_anything_there(asked, |owner| may_see(&self.run.program, self.account, owner))
+    }
+
+    /// Whether the step's declared control is met; `None` where none is declared, or where there may be nothing to
+    /// come back yet, so that the answer says nothing about the step.
+    pub(in crate::user) fn is_control_met(&self, plan: &Request, seen: Seen, answer: &Answer<'_>) -> Option<bool> {
+        let control = plan.expect.marker?;
+        if seen.own || control == Control::Permitted && seen.permitted {
+            return Some(true);
+        }
+        let is_due = match control {
+            Control::Own => !self.writes.is_first_unknown(),
+            Control::Permitted => self.is_anything_to_see(answer),
+            Control::Latest => self.writes.acknowledged.is_some(),
+        };
+        is_due.then_some(false)
     }
 
     /// `marker: latest`. Users that share an account overtake each other, so there any own marker will do.
