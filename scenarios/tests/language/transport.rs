@@ -38,6 +38,7 @@ fn everything_can_be_said() {
     let all = read("https://h", &more.replacen("{}", "timeout: 1s", 1));
     let login = Some(("user".to_owned(), "p@ss".to_owned()));
     let expected = Transport {
+        share_connections: None,
         http: Http::Auto,
         cert: Some(cert),
         key: Some(key),
