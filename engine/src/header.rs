@@ -60,7 +60,7 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         steps: steps(program),
         groups: program.groups.iter().map(|g| (g.journey, g.name.clone())).collect(),
         objectives: program.objectives.clone(),
-        notes: notes(facts.notes, profile),
+        notes: notes(facts.notes, program, profile),
         exemptions: exemptions(program),
         digests: facts.digests,
         machine: machine(),
@@ -80,7 +80,16 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
 }
 
 /// Under which conditions it is played, for the report.
-fn notes(mut notes: Vec<String>, profile: &Profile) -> Vec<String> {
+fn notes(mut notes: Vec<String>, program: &Program, profile: &Profile) -> Vec<String> {
+    for target in &program.targets {
+        if let Some(most) = target.transport.share_connections.or(profile.share_connections) {
+            notes.push(format!(
+                "all users share {most} connection{} to `{}`, as no real people do; waiting for one is a part of the response time",
+                if most == 1 { "" } else { "s" },
+                target.name
+            ));
+        }
+    }
     if let Some(network) = &profile.network {
         notes.push(format!("the users' network: {}; its time is a part of every response time", network.in_words()));
     }

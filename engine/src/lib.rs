@@ -176,7 +176,7 @@ fn conduct(
     let scraper = if tracer.is_some() { None } else { Scraper::new(program, &profile).map_err(RunError::Setup)? };
     let watching = scraper.map(|mut scraper| (scraper.before(Clock::starting_in(Duration::ZERO)), scraper));
     let clock = Clock::starting_in(READY);
-    let workers = workers(program, &profile.load, setup.workers);
+    let workers = workers(program, &profile.load, setup.workers).min(least_shared(program, &profile));
     let mut header = header::header(program, &profile, &setup, &clock, workers);
     header.id.clone_from(&id);
     let mut run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
@@ -250,6 +250,12 @@ fn workers(program: &Program, load: &Load, asked: usize) -> usize {
         }
     };
     asked.clamp(1, most.max(1))
+}
+
+/// Where connections are shared each worker has at least one of them.
+fn least_shared(program: &Program, profile: &Profile) -> usize {
+    let shared = program.targets.iter().filter_map(|t| t.transport.share_connections.or(profile.share_connections));
+    shared.min().map_or(usize::MAX, |most| most.max(1) as usize)
 }
 
 /// Users of one journey that a worker of an open load holds at least.

@@ -197,6 +197,7 @@ pub fn work(
 ) -> io::Result<()> {
     let wire = Wire::new(run.clock, &run.program.targets, tls).map_err(io::Error::other)?;
     wire.network.set(run.profile.network);
+    wire.share(index, of, run.profile.share_connections);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async move {
         let timer = Timer::start(run.clock)?;

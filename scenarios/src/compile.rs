@@ -349,6 +349,7 @@ fn profiles(plan: &Plan) -> Vec<Profile> {
             network: p.network,
             moments: p.moments.clone(),
             canary: None,
+            share_connections: p.share_connections,
         })
         .collect()
 }

@@ -444,6 +444,7 @@ pub(crate) struct ProfilePlan {
     /// By its preset or its name a soak.
     pub soak: bool,
     pub canary: Option<CanaryPlan>,
+    pub share_connections: Option<u32>,
 }
 
 /// `new`, `old` and `steps` of a canary; names are resolved when the program is made.

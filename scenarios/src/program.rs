@@ -618,6 +618,8 @@ pub struct Profile {
     pub moments: Vec<Moment>,
     /// The new version that takes over, step by step.
     pub canary: Option<Canary>,
+    /// Connections that all users share, at targets that say nothing themselves.
+    pub share_connections: Option<u32>,
 }
 
 /// How the load comes.

@@ -38,6 +38,8 @@ pub struct Transport {
     pub redirects: Redirects,
     /// What an answer may be at most.
     pub limits: Limits,
+    /// So many connections for all users; `None`: each user has its own.
+    pub share_connections: Option<u32>,
 }
 
 /// Redirects that are followed at most, 0 to 50; 10 unless said.

@@ -132,5 +132,6 @@ fn profile(think: bool) -> Profile {
         network: None,
         moments: Vec::new(),
         canary: None,
+        share_connections: None,
     }
 }

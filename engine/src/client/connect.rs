@@ -39,6 +39,12 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    /// Counts bytes of a stream, which has only its part of what the connection reads and writes.
+    pub(super) fn count(&self, read: usize, written: usize) {
+        self.read.fetch_add(read as u64, Relaxed);
+        self.written.fetch_add(written as u64, Relaxed);
+    }
+
     /// Bytes (read, written) so far.
     pub fn so_far(&self) -> (u64, u64) {
         (self.read.load(Relaxed), self.written.load(Relaxed))
@@ -150,7 +156,7 @@ impl Connection {
         Some((parts.io.into_inner(), parts.read_buf))
     }
 
-    fn new(wire: &Wire, line: Line, traffic: Arc<Traffic>, local_port: u16) -> Self {
+    pub(super) fn new(wire: &Wire, line: Line, traffic: Arc<Traffic>, local_port: u16) -> Self {
         let since = wire.clock.now();
         Self {
             line,

@@ -11,6 +11,7 @@ use super::facts::Facts;
 use super::framing::{self, Stray};
 use super::leaving::Departure;
 use super::reach::{self, Turn};
+use super::shared::{Lease, Pool};
 use super::socket::Socket;
 use super::stranger::Strangers;
 use super::{park, tls, two};
@@ -96,6 +97,8 @@ pub struct Wire {
     pub strangers: Strangers,
     /// Ways to hosts that are none of the targets, by origin.
     pub(super) elsewhere: RefCell<HashMap<Box<str>, Rc<Wire>>>,
+    /// By target: connections that all users of the worker share. Not there if no target asks for it.
+    pub(super) pools: OnceCell<Vec<Option<Rc<Pool>>>>,
     /// Body buffers at rest; a thinking user holds none.
     buffers: RefCell<Vec<Vec<u8>>>,
 }
@@ -115,6 +118,7 @@ impl Wire {
             cut: Rc::default(),
             network: Cell::new(None),
             elsewhere: RefCell::default(),
+            pools: OnceCell::new(),
             timer: OnceCell::new(),
             facts: Facts::default(),
             strangers: Strangers::default(),
@@ -377,6 +381,8 @@ pub struct UserClient {
     pub(super) socket: Option<Box<Socket>>,
     /// For requests that are under way at one time; empty until there are some.
     pub(super) lanes: Vec<UserClient>,
+    /// The right to the present exchange, where connections are shared.
+    pub(super) lease: Option<Lease>,
 }
 
 impl UserClient {
@@ -391,6 +397,7 @@ impl UserClient {
             elsewhere: None,
             socket: None,
             lanes: Vec::new(),
+            lease: None,
         }
     }
 
@@ -484,6 +491,7 @@ impl UserClient {
         received.times.done = wire.now();
         received.ending = ending;
         self.settle(wire, target, out.orders, &mut received);
+        self.release(wire, target, Some(received.ending));
         if received.status != 0 && !out.aside && received.headers.contains_key(header::SET_COOKIE) {
             let endpoint = &wire.targets[target];
             self.jar.receive(&received.headers, &endpoint.base, endpoint.address(out).path());
@@ -530,6 +538,12 @@ impl UserClient {
     }
 
     async fn attempt(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Ending {
+        if let Some(pool) = wire.pool(out.target)
+            && out.upgrade.is_none()
+        {
+            // Boxed: who has connections of its own should not make room for it.
+            return Box::pin(self.attempt_shared(wire, pool, out, received)).await;
+        }
         match self.try_once(wire, out, received).await {
             // The idle connection turned out to be closed and not a byte was written: this is no retry.
             Attempt::NeverSent(request) => match self.send_fresh(wire, out, &mut Some(*request), received).await {
@@ -540,7 +554,7 @@ impl UserClient {
         }
     }
 
-    async fn try_once(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Attempt {
+    pub(super) async fn try_once(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Attempt {
         let mut request = Some(self.request(wire, out));
         let slot = &mut self.connections[out.target];
         if out.orders.reconnect {
@@ -559,7 +573,7 @@ impl UserClient {
         self.send_fresh(wire, out, &mut request, received).await
     }
 
-    async fn send_fresh(
+    pub(super) async fn send_fresh(
         &mut self,
         wire: &Wire,
         out: &Outgoing,
@@ -577,7 +591,8 @@ impl UserClient {
             Some(_) => Box::pin(connect_to_upgrade(wire, target)).await,
         };
         match connected {
-            Ok(connection) => {
+            Ok(mut connection) => {
+                self.share_new(wire, target, &mut connection);
                 let now = wire.clock.now();
                 received.times.connect = Some(now - start);
                 received.times.ready = now;
@@ -651,7 +666,7 @@ pub(super) enum Attempt {
 }
 
 /// Sends, and hears the answer out or gives it up.
-async fn send(
+pub(super) async fn send(
     wire: &Wire,
     connection: &mut Connection,
     request: &mut Option<Request<Full<Bytes>>>,

@@ -15,6 +15,7 @@ pub mod leaving;
 pub mod network;
 pub mod park;
 pub mod reach;
+mod shared;
 pub mod slow;
 pub mod socket;
 pub mod stranger;

@@ -5,15 +5,17 @@ use super::answer::{Ending, Via};
 use super::connect::{Connection, Line, Stream};
 use super::decode;
 use super::exchange::{Attempt, Endpoint, Received, Wire};
+use super::shared::Trunk;
 use crate::failure::{Code, Transport};
 use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::request::Parts;
-use http::{Request, Uri, header};
+use http::{HeaderMap, Request, Uri, header};
 use http_body_util::{BodyExt, Collected, Full};
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// What a target may send ahead of our reading: on a stream, and on a connection.
@@ -28,18 +30,40 @@ const ROOM: usize = 4;
 
 /// An HTTP/2 connection.
 pub struct Two {
-    sender: SendRequest<Bytes>,
-    driver: Pin<Box<h2::client::Connection<Stream, Bytes>>>,
+    pub(super) sender: SendRequest<Bytes>,
+    pub(super) driver: Driver,
     /// Why it ended, if by an error.
     why: Option<Transport>,
 }
 
+/// Who lets the connection work.
+pub(super) enum Driver {
+    /// Its only user.
+    Own(Pin<Box<h2::client::Connection<Stream, Bytes>>>),
+    /// A task, for all who share it.
+    Shared(Arc<Trunk>),
+}
+
 impl Two {
+    /// A user's part in a connection that several have.
+    pub(super) fn shared(sender: SendRequest<Bytes>, trunk: Arc<Trunk>) -> Self {
+        Self { sender, driver: Driver::Shared(trunk), why: None }
+    }
+
     /// Lets the connection work; ready at its end.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let end = ready!(self.driver.as_mut().poll(cx));
-        self.why = end.err().map(|e| classify(&e));
+        self.why = match &mut self.driver {
+            Driver::Own(driver) => ready!(driver.as_mut().poll(cx)).err().map(|e| classify(&e)),
+            Driver::Shared(trunk) => match trunk.end() {
+                Some(why) => why,
+                None => return Poll::Pending,
+            },
+        };
         Poll::Ready(())
+    }
+
+    fn is_shared(&self) -> bool {
+        matches!(self.driver, Driver::Shared(_))
     }
 }
 
@@ -53,7 +77,7 @@ pub async fn greet(stream: Stream, endpoint: &Endpoint) -> Result<Two, Transport
         .handshake(stream)
         .await;
     let (sender, driver) = greeting.map_err(|e| classify(&e))?;
-    Ok(Two { sender, driver: Box::pin(driver), why: None })
+    Ok(Two { sender, driver: Driver::Own(Box::pin(driver)), why: None })
 }
 
 /// Sends, and hears the answer out.
@@ -105,7 +129,11 @@ async fn exchange(
     received: &mut Received,
 ) -> Result<Ending, Transport> {
     let asked = wire.clock.now();
+    let size = head_size(request.headers()) + request.uri().path().len() + body.len();
     let (mut response, _stream) = open(connection, request, body).await?;
+    if !connection.ended {
+        count(connection, 0, size);
+    }
     if connection.waited_for_stream {
         connection.waited_for_stream = false;
         // The target allows no more streams at once: waiting for one is its time, not our lateness.
@@ -120,8 +148,8 @@ async fn exchange(
     let (parts, body) = answer.into_parts();
     received.status = parts.status.as_u16();
     received.headers = parts.headers;
-    // As the protocol counts it: RFC 9113, 6.5.2.
-    let head_bytes: usize = received.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 32).sum();
+    let head_bytes = head_size(&received.headers);
+    count(connection, head_bytes, 0);
     if received.headers.len() > endpoint.limits.headers || head_bytes > endpoint.limits.head_bytes {
         return Err(Transport::HeadTooLarge);
     }
@@ -208,6 +236,7 @@ async fn collect(
                     return Poll::Ready(Err(Transport::BodyTooLarge));
                 }
                 Poll::Ready(Some(Ok(data))) => {
+                    count(connection, data.len(), 0);
                     let wants_more = received.take_in(wire, &data);
                     // A stream that is reset meanwhile has no window any more; its error comes with the next read.
                     let _ = body.flow_control().release_capacity(data.len());
@@ -231,6 +260,20 @@ async fn collect(
         }
     })
     .await
+}
+
+/// As the protocol counts it: RFC 9113, 6.5.2.
+fn head_size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 32).sum()
+}
+
+/// Bytes of a stream among others; whoever has a connection alone counts what goes over it.
+fn count(connection: &Connection, read: usize, written: usize) {
+    if let Line::Two(two) = &connection.line
+        && two.is_shared()
+    {
+        connection.traffic.count(read, written);
+    }
 }
 
 fn why(connection: &Connection) -> Transport {
@@ -268,7 +311,7 @@ fn head(endpoint: &Endpoint, parts: Parts, body: &Bytes) -> Request<()> {
     Request::from_parts(parts, ())
 }
 
-fn classify(error: &h2::Error) -> Transport {
+pub(super) fn classify(error: &h2::Error) -> Transport {
     if let Some(io) = error.get_io() {
         return super::connect::classify_io(io);
     }

@@ -20,6 +20,7 @@ mod phases;
 mod places;
 mod redirects;
 mod requests;
+mod shared;
 mod soak;
 mod sockets;
 mod spoken;

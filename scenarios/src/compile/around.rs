@@ -157,5 +157,6 @@ fn profile(once: &OncePlan) -> Profile {
         network: None,
         moments: Vec::new(),
         canary: None,
+        share_connections: None,
     }
 }

@@ -43,8 +43,9 @@ const PROFILE: Spec = Spec {
         "new",
         "old",
         "steps",
+        "share_connections",
     ],
-    not_yet: &["share_connections"],
+    not_yet: &[],
 };
 
 const STAGE: Spec = Spec { what: "a stage", keys: &["users", "arrivals", "for", "ramp"], not_yet: &[] };
@@ -123,6 +124,7 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
     let mut faults = faults::read(reader, fields, silent);
     let fresh = super::journeys::fresh(reader, fields);
     let network = conditions::network(reader, fields);
+    let share_connections = super::ways::share_connections(reader, fields);
     let moments = conditions::moments(reader, fields);
     let (mut load, shape, canary) = shaped(reader, fields, word, preset.as_ref())?;
     if faults.switch_unplayed && load.most_users() <= 1 {
@@ -153,6 +155,7 @@ fn profile(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProfilePlan> {
         network,
         moments,
         canary,
+        share_connections,
     })
 }
 
@@ -193,7 +196,7 @@ fn load(reader: &mut Reader<'_>, fields: Fields<'_>, preset: Option<&Preset>) ->
             closed(reader, fields, preset, level)
         }
         None => {
-            if preset.is_none() && !has_not_yet(fields) {
+            if preset.is_none() {
                 reader.push(
                     Diagnostic::error(
                         "missing-key",
@@ -238,10 +241,6 @@ fn refuse_shape_keys(reader: &mut Reader<'_>, fields: Fields<'_>, word: Option<&
     }
 }
 
-fn has_not_yet(fields: Fields<'_>) -> bool {
-    PROFILE.not_yet.iter().any(|key| fields.entry(key).is_some())
-}
-
 fn closed(reader: &mut Reader<'_>, fields: Fields<'_>, preset: Option<&Preset>, level: Option<f64>) -> Option<Load> {
     refuse_open_keys(reader, fields);
     let stage = single_stage(reader, fields, preset);
@@ -275,9 +274,7 @@ fn single_stage(reader: &mut Reader<'_>, fields: Fields<'_>, preset: Option<&Pre
         (Some(_), _) => reader.duration_at(fields, "for", MS_NS),
         (None, Some(preset)) => Some(preset.for_ns),
         (None, None) => {
-            if !has_not_yet(fields) {
-                reader.missing(fields.at, "a profile", "for", "2m");
-            }
+            reader.missing(fields.at, "a profile", "for", "2m");
             None
         }
     };

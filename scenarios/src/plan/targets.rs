@@ -23,8 +23,9 @@ const TARGET: Spec = Spec {
         "redirects",
         "limits",
         "watch",
+        "share_connections",
     ],
-    not_yet: &["share_connections"],
+    not_yet: &[],
 };
 
 const SECOND_NS: u64 = 1_000_000_000;

@@ -13,6 +13,9 @@ const TLS: Spec = Spec { what: "`tls`", keys: &["ca", "cert", "key", "server_nam
 
 const LIMITS: Spec = Spec { what: "`limits`", keys: &["head", "headers", "body"], not_yet: &["json_depth"] };
 
+/// Connections that can be shared at most; more than there are descriptors.
+const MOST_SHARED: u64 = 1_000_000;
+
 /// Redirects that can be asked for at most.
 pub(super) const MOST_REDIRECTS: u64 = 50;
 
@@ -25,7 +28,20 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: Fields<'_>, target: &mut Tar
     let resolve = reader.word_at(fields, "resolve", &["once", "per_connection"], &[]);
     transport.resolve_each = resolve == Some("per_connection");
     transport.redirects = redirects(reader, fields).unwrap_or_default();
+    transport.share_connections = share_connections(reader, fields);
     limits(reader, fields, transport);
+}
+
+/// `share_connections` of a target or a profile.
+pub(super) fn share_connections(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<u32> {
+    let most = reader.whole_at(fields, "share_connections", 1, MOST_SHARED)?;
+    if let Some(entry) = fields.entry("connections")
+        && matches!(&entry.value, crate::syntax::Node::Scalar(word) if word.text == "per_iteration")
+    {
+        let message = "`connections: per_iteration` reconnects a user, and shared connections are no user's own";
+        reader.push(Diagnostic::error("two-meanings", entry.key.span, message).help("keep one of the two"));
+    }
+    Some(most as u32)
 }
 
 /// `redirects` of a target or a step.

@@ -38,6 +38,7 @@ fn everything_can_be_said() {
     let all = read("https://h", &more.replacen("{}", "timeout: 1s", 1));
     let login = Some(("user".to_owned(), "p@ss".to_owned()));
     let expected = Transport {
+        share_connections: None,
         http: Http::Auto,
         cert: Some(cert),
         key: Some(key),
@@ -98,6 +99,7 @@ fn each_mistake_has_its_place() {
         ("http://h", "source_addresses: [127.0.0.2, x]", "6:35 bad-value", "127.0.0.2"),
         ("http://h", "source_addresses: [127.0.0.2, 127.0.0.2]", "6:35 bad-value", "twice"),
         ("http://h", "resolve: never", "6:14 bad-value", "`resolve` cannot be `never`"),
+        ("http://h", "share_connections: 0", "6:22 bad-value", "between 1 and 1000000"),
         ("http://h", "redirects: 51", "6:16 bad-value", "between 0 and 50"),
         ("http://h", "redirects: -1", "6:16 bad-value", "`redirects`"),
         ("http://h", "limits: { head: 1kB }", "6:21 bad-value", "between 8192"),

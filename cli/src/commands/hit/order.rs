@@ -268,6 +268,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         network: None,
         moments: Vec::new(),
         canary: None,
+        share_connections: None,
     };
     Program {
         sockets: Vec::new(),

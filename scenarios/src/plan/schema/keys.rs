@@ -285,7 +285,7 @@ const TARGET: &[Key] = keys! {
     "resolve": resolve, "When the host's name is resolved: `once` per worker (default) or `per_connection`.";
     "redirects": whole, "Redirects that are followed at most, 0 to 50. Default 10.";
     "limits": limits, "What an answer may be at most; more fails the request.";
-    "share_connections": whole, "So many connections for all users, which is said in the report. Default: each user has its own.";
+    "share_connections": positive, "So many connections for all users, 1 to 1,000,000, which is said in the report. Default: each user has its own.";
 };
 
 const TLS: &[Key] = keys! {
@@ -508,7 +508,7 @@ const PROFILE: &[Key] = keys! {
     "network": network, "A slower network: `{ delay: 50ms, rate: 1MB/s }`. Its time is part of every response time.";
     "cookies": cookies, "As in a journey, for all of them.";
     "connections": connections, "As in a journey, for all of them.";
-    "share_connections": whole, "So many connections for all users.";
+    "share_connections": positive, "As in a target, for all that say nothing themselves.";
     "at": moments, "Moments on the timeline: `{ 2m: { mark: restart } }`.";
     "extends": text, "Another profile that this one changes.";
     "new": text, "With `preset: canary`: the target with the new version.";
