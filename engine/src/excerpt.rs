@@ -20,12 +20,21 @@ static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The text around `length` bytes at `offset`; bytes that are no printable text become `·`, secret values `*`.
 pub fn around(bytes: &[u8], offset: usize, length: usize) -> String {
+    around_but(bytes, offset, length, &[])
+}
+
+/// As [`around`], these values overwritten too.
+pub fn around_but(bytes: &[u8], offset: usize, length: usize, secrets: &[String]) -> String {
     let spare = LONGEST.saturating_sub(length) / 2;
     let start = offset.saturating_sub(spare).min(bytes.len());
     let end = (start + LONGEST).min(bytes.len());
     let from = start.saturating_sub(MARGIN);
     let mut window = bytes[from..bytes.len().min(end + MARGIN)].to_vec();
     redact(&mut window);
+    for secret in secrets {
+        let places: Vec<_> = memchr::memmem::find_iter(&window, secret.as_bytes()).collect();
+        places.into_iter().for_each(|at| window[at..at + secret.len()].fill(b'*'));
+    }
     String::from_utf8_lossy(&window[start - from..end - from])
         .chars()
         .map(|c| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '·' } else { c })
@@ -81,5 +90,10 @@ mod tests {
         let text = format!(r#"{{"token":"{}","note":"HERE"}}"#, "s".repeat(300));
         let at = text.find("HERE").unwrap();
         assert!(!around(text.as_bytes(), at, 4).contains('s'), "{}", around(text.as_bytes(), at, 4));
+        let text = text.replace("token", "ticket");
+        let at = text.find("HERE").unwrap();
+        assert!(around(text.as_bytes(), at, 4).contains('s'), "only its name says so");
+        let shown = super::around_but(text.as_bytes(), at, 4, &["s".repeat(300)]);
+        assert!(!shown.contains('s') && shown.contains("HERE"), "{shown}");
     }
 }
