@@ -743,7 +743,7 @@ impl VirtualUser {
         if let Some(answer) = answer.filter(|a| a.status != 0) {
             // A secret that is cut at the edge of an excerpt would not be known afterwards.
             let secrets = [self.secrets(None), self.unsaved_secrets(request, Some(answer))].concat();
-            let body = crate::excerpt::around_but(answer.body, 0, 0, &secrets);
+            let body = crate::excerpt::around(answer.body, 0, 0, &secrets);
             detail.push_str(&format!("{}status {}: {body}", if detail.is_empty() { "" } else { "; " }, answer.status));
         }
         recorder.failure_record(FailureRecord {

@@ -534,7 +534,7 @@ impl VirtualUser {
         });
         if let Some(tracer) = &self.run.tracer {
             let secrets = [self.secrets_in(heard.plan.step, heard.text), self.secrets(None)].concat();
-            let text = crate::excerpt::around_but(heard.text, 0, 0, &secrets);
+            let text = crate::excerpt::around(heard.text, 0, 0, &secrets);
             let what = format!("{} came over the WebSocket", heard.place);
             tracer.tell(Event::Operation { pc: self.pc, what, outcome: self.mask(&text) });
         }

@@ -98,7 +98,7 @@ impl VirtualUser {
         let owner_account = owner.number;
         let via = origin.via;
         let secrets = [self.secrets_in(origin.step, spot.text), self.secrets(owner_account)].concat();
-        let excerpt = excerpt::around_but(spot.text, offset, length, &secrets);
+        let excerpt = excerpt::around(spot.text, offset, length, &secrets);
         LeakRecord {
             detector: key.detector.clone(),
             tier: key.tier,
