@@ -561,6 +561,7 @@ fn answer_of<'a>(text: &'a [u8], headers: &'a HeaderMap, via: Via, at: Nanos) ->
         reason: &[],
         headers,
         body: text,
+        undecoded: &[],
         codings: &[],
         times: Times { ready: at, done: at, ..Times::default() },
         via,
