@@ -8,6 +8,7 @@ mod detectors;
 mod faults;
 mod field;
 mod flow;
+mod hops;
 mod hostile;
 mod hostile_bodies;
 mod http2;
