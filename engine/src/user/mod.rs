@@ -745,7 +745,9 @@ impl VirtualUser {
         let step = &program.steps[program.requests[request].step];
         let mut detail = detail.to_owned();
         if let Some(answer) = answer.filter(|a| a.status != 0) {
-            let body = crate::excerpt::around(answer.body, 0, 0);
+            // A secret that is cut at the edge of an excerpt would not be known afterwards.
+            let secrets = [self.secrets(None), self.unsaved_secrets(request, Some(answer))].concat();
+            let body = crate::excerpt::around(answer.body, 0, 0, &secrets);
             detail.push_str(&format!("{}status {}: {body}", if detail.is_empty() { "" } else { "; " }, answer.status));
         }
         recorder.failure_record(FailureRecord {

@@ -345,6 +345,14 @@ impl VirtualUser {
         }
         self.count(request, due, recorder, |m| m.matched += 1);
         let step = self.run.program.requests[request].step;
+        if receive.saves.iter().any(|save| save.credential) {
+            let run = Rc::clone(&self.run);
+            let plan = &run.program.requests[request];
+            let heard = Overheard { plan, place: "message", text: &message.bytes, at };
+            self.of_the_socket(&heard, |user, origin| {
+                user.check_saved_credentials(&receive.saves, "message", origin, recorder);
+            });
+        }
         if let Some(conversation) = &mut self.conversation {
             conversation.doing = Doing::Nothing;
             if let Some(asked) = conversation.asked.take() {
@@ -526,10 +534,25 @@ impl VirtualUser {
 
     /// The one place where detectors see what came over a WebSocket.
     fn overheard(&mut self, heard: &Overheard<'_>, recorder: &mut Recorder) {
-        let Some(conversation) = &mut self.conversation else {
+        self.of_the_socket(heard, |user, origin| {
+            let seen = user.scan_message(origin, &[Spot::one(heard.place, heard.text)], recorder);
+            let headers = HeaderMap::new();
+            user.count_coverage(heard.plan, &answer_of(heard.text, &headers, origin.via, heard.at), seen, recorder);
+        });
+        if let Some(tracer) = &self.run.tracer {
+            let secrets = [self.secrets_in(heard.plan.step, heard.text), self.secrets(None)].concat();
+            let text = crate::excerpt::around(heard.text, 0, 0, &secrets);
+            let what = format!("{} came over the WebSocket", heard.place);
+            tracer.tell(Event::Operation { pc: self.pc, what, outcome: self.mask(&text) });
+        }
+    }
+
+    /// Does something with what came over the WebSocket, whose evidence names the request that it came on, which
+    /// another may have followed by now.
+    fn of_the_socket(&mut self, heard: &Overheard<'_>, look: impl FnOnce(&mut Self, &Origin<'_>)) {
+        let Some(conversation) = &self.conversation else {
             return;
         };
-        // Evidence names the request that this came on, which another may have followed by now.
         let (via, said) = (conversation.via, conversation.said.clone());
         let uri = std::mem::replace(&mut self.outgoing.uri, conversation.uri.clone());
         let request = std::mem::replace(&mut self.outgoing.request, conversation.request);
@@ -546,21 +569,14 @@ impl VirtualUser {
             what: &what,
             sent: &[&said],
         };
-        let seen = self.scan_message(&origin, &[Spot::one(heard.place, heard.text)], recorder);
-        let headers = HeaderMap::new();
-        self.count_coverage(heard.plan, &answer_of(heard.text, &headers, via, heard.at), seen, recorder);
+        look(self, &origin);
         self.outgoing.uri = uri;
         self.outgoing.request = request;
-        if let Some(tracer) = &self.run.tracer {
-            let text = crate::excerpt::around(heard.text, 0, 0);
-            let what = format!("{} came over the WebSocket", heard.place);
-            tracer.tell(Event::Operation { pc: self.pc, what, outcome: self.mask(&text) });
-        }
     }
 }
 
 /// A message as an answer of its WebSocket, for what looks at answers.
-fn answer_of<'a>(text: &'a [u8], headers: &'a HeaderMap, via: Via, at: Nanos) -> Answer<'a> {
+pub(super) fn answer_of<'a>(text: &'a [u8], headers: &'a HeaderMap, via: Via, at: Nanos) -> Answer<'a> {
     Answer {
         ending: Ending::Complete,
         delivered: true,

@@ -174,9 +174,7 @@ impl VirtualUser {
             self.switch.remember(digest, self.account);
         }
         let run = std::rc::Rc::clone(&self.run);
-        let mine = |step: usize| run.program.steps[step].journey == self.journey;
-        let saves = run.program.requests.iter().filter(|r| mine(r.step)).flat_map(|r| &r.saves);
-        for save in saves.filter(|save| save.credential) {
+        for save in run.program.saves(self.journey).filter(|save| save.credential) {
             let text = match &self.slots[usize::from(save.slot)] {
                 Value::Null => continue,
                 value => value.to_string(),

@@ -21,6 +21,7 @@ mod phases;
 mod places;
 mod redirects;
 mod requests;
+mod secrets;
 mod shared;
 mod soak;
 mod sockets;

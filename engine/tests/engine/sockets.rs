@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{Message, accept};
 
 type Server = WebSocket<TcpStream>;
 
-fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
+pub fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
     let serve = Arc::new(serve);

@@ -13,19 +13,35 @@ use scenarios::value::Value;
 impl VirtualUser {
     /// Declared credentials: never issued to two accounts.
     pub(in crate::user) fn check_credentials(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) {
+        if plan.saves.is_empty() {
+            return;
+        }
+        let origin = Origin::of(plan, answer);
+        self.check_saved_credentials(&plan.saves, "body", &origin, recorder);
         // Cookies were looked at as they were set, unless a redirect led to a target of which none is declared.
-        let known = &self.run.credential_cookies[self.outgoing.target];
-        let is_new = |save: &&Save| match &save.source {
-            SaveSource::Cookie(name) => !known.contains(name),
-            _ => true,
-        };
-        let saves: Vec<_> = plan.saves.iter().filter(|s| s.credential).filter(is_new).collect();
-        for save in saves {
+        for save in plan.saves.iter().filter(|save| save.credential) {
+            if let SaveSource::Cookie(name) = &save.source
+                && !self.run.credential_cookies[self.outgoing.target].contains(name)
+                && save.default.as_ref() != Some(&self.slots[usize::from(save.slot)])
+            {
+                let value = self.slots[usize::from(save.slot)].clone();
+                self.check_issued((&save.name, &value), Spot::one("cookie", b""), &origin, recorder);
+            }
+        }
+    }
+
+    /// What was just saved as a credential of an answer's body or of a message, which is the `kind` of place.
+    pub(in crate::user) fn check_saved_credentials(
+        &mut self,
+        saves: &[Save],
+        kind: &'static str,
+        origin: &Origin<'_>,
+        recorder: &mut Recorder,
+    ) {
+        for save in saves.iter().filter(|s| s.credential && !matches!(s.source, SaveSource::Cookie(_))) {
             let value = self.slots[usize::from(save.slot)].clone();
             if save.default.as_ref() != Some(&value) {
-                let is_cookie = matches!(save.source, SaveSource::Cookie(_));
-                let spot = Spot::one(if is_cookie { "cookie" } else { "body" }, b"");
-                self.check_issued(plan, (&save.name, &value), spot, answer, recorder);
+                self.check_issued((&save.name, &value), Spot::one(kind, b""), origin, recorder);
             }
         }
     }
@@ -46,17 +62,16 @@ impl VirtualUser {
         }
         for name in names {
             if let Some(value) = checks::cookie(name, answer) {
-                self.check_issued(plan, (name, &value), Spot::one("cookie", b""), answer, recorder);
+                self.check_issued((name, &value), Spot::one("cookie", b""), &Origin::of(plan, answer), recorder);
             }
         }
     }
 
     fn check_issued(
         &mut self,
-        plan: &Request,
         (name, value): (&str, &Value),
         spot: Spot<'_>,
-        answer: &Answer<'_>,
+        origin: &Origin<'_>,
         recorder: &mut Recorder,
     ) {
         let text = value.to_string();
@@ -65,11 +80,11 @@ impl VirtualUser {
         }
         let digest = self.run.mint.digest(text.as_bytes());
         if let Some(former) = self.switch.held(digest, self.account) {
-            self.report_fixation(plan, (name, former), answer, recorder);
+            self.report_fixation((name, former), spot, origin, recorder);
             return;
         }
         let before = self.run.credentials.evictions();
-        let issue = Issue { account: self.account, step: plan.step, at: answer.times.done };
+        let issue = Issue { account: self.account, step: origin.step, at: origin.at };
         let Some(earlier) = self.run.credentials.issue(digest, issue) else {
             recorder.interval().isolation.credential_evictions += self.run.credentials.evictions() - before;
             if spot.kind == "cookie" {
@@ -77,37 +92,36 @@ impl VirtualUser {
             }
             return;
         };
-        let key = self.key("credential", Tier::Proven, plan.step, spot.kind);
+        let key = self.key("credential", Tier::Proven, origin.step, spot.kind);
         recorder.leak(key.clone(), || {
             let mut owner = self.party(earlier.account, None);
             self.place(&mut owner, earlier.step);
             owner.request = format!("{} issued it at {:.3} s", owner.step, earlier.at as f64 / 1e9);
             let why = format!("`{name}` was issued to {} before and now to {}", owner.account, self.name(self.account));
-            let hint = if earlier.step == plan.step && spot.kind == "cookie" {
+            let hint = if earlier.step == origin.step && spot.kind == "cookie" {
                 "credential handed to two users: a cached answer with its cookie, or a session shared by two log-ins"
             } else {
                 "credential handed to two users"
             };
-            self.evidence(&key, &Origin::of(plan, answer), spot, (0, 0), owner, &why, hint)
+            self.evidence(&key, origin, spot, (0, 0), owner, &why, hint)
         });
     }
 
     /// A value that this user held as another account lives on: whoever planted it before the log-in is in.
     fn report_fixation(
         &self,
-        plan: &Request,
         (name, former): (&str, u32),
-        answer: &Answer<'_>,
+        spot: Spot<'_>,
+        origin: &Origin<'_>,
         recorder: &mut Recorder,
     ) {
-        let spot = Spot::one("body", b"");
-        let key = self.key("session-fixation", Tier::Suspect, plan.step, spot.kind);
+        let key = self.key("session-fixation", Tier::Suspect, origin.step, spot.kind);
         recorder.leak(key.clone(), || {
             let owner = self.party(former, None);
             let why =
                 format!("`{name}` is the same as before the switch of account, when it belonged to {}", owner.account);
             let hint = "a session that outlives its user: the log-in does not make a new one";
-            self.evidence(&key, &Origin::of(plan, answer), spot, (0, 0), owner, &why, hint)
+            self.evidence(&key, origin, spot, (0, 0), owner, &why, hint)
         });
     }
 }
