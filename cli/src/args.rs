@@ -56,8 +56,9 @@ pub enum Command {
 
 /// `watertight demo`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = defects())]
 pub struct Demo {
-    /// A defect to switch on; may be given several times
+    /// A defect to switch on, see below; may be given several times
     #[arg(long, value_name = "NAME", env = "WATERTIGHT_DEFECT", value_delimiter = ',')]
     pub defect: Vec<practice::Defect>,
     /// How long, warm-up not counted, such as 20s or 1m30s
@@ -260,11 +261,12 @@ pub struct Sign {
 
 /// `watertight practice`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = defects())]
 pub struct Practice {
     /// Everything on one port; 0 takes any free one (default: 8001, 8002 and 8005)
     #[arg(long, value_name = "P", env = "WATERTIGHT_PORT")]
     pub port: Option<u16>,
-    /// A defect to switch on; may be given several times
+    /// A defect to switch on, see below; may be given several times
     #[arg(long, value_name = "NAME", env = "WATERTIGHT_DEFECT", value_delimiter = ',')]
     pub defect: Vec<practice::Defect>,
     /// Speak TLS, HTTP/2 and HTTP/1.1, with certificates made for the occasion; their files stand in the printed line
@@ -273,6 +275,18 @@ pub struct Practice {
     /// Let in only clients that show a certificate
     #[arg(long, env = "WATERTIGHT_CLIENT_CERTIFICATES", requires = "tls")]
     pub client_certificates: bool,
+}
+
+/// What each defect does and after which class of public incident it is built, for the help texts.
+fn defects() -> String {
+    let mut text = String::from("Defects:\n");
+    for defect in practice::Defect::ALL {
+        text.push_str(&format!("  {:<16} {}\n", defect.name(), defect.description()));
+        if let Some(incident) = defect.models() {
+            text.push_str(&format!("  {:<16} models {incident}\n", ""));
+        }
+    }
+    text
 }
 
 /// `NAME=VALUE`

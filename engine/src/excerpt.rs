@@ -18,14 +18,19 @@ static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is constant")
 });
 
-/// The text around `length` bytes at `offset`; bytes that are no printable text become `·`, secret values `*`.
-pub fn around(bytes: &[u8], offset: usize, length: usize) -> String {
+/// The text around `length` bytes at `offset`; bytes that are no printable text become `·`, values with a secret name
+/// and these `secrets` become `*`.
+pub fn around(bytes: &[u8], offset: usize, length: usize, secrets: &[String]) -> String {
     let spare = LONGEST.saturating_sub(length) / 2;
     let start = offset.saturating_sub(spare).min(bytes.len());
     let end = (start + LONGEST).min(bytes.len());
     let from = start.saturating_sub(MARGIN);
     let mut window = bytes[from..bytes.len().min(end + MARGIN)].to_vec();
     redact(&mut window);
+    for secret in secrets {
+        let places: Vec<_> = memchr::memmem::find_iter(&window, secret.as_bytes()).collect();
+        places.into_iter().for_each(|at| window[at..at + secret.len()].fill(b'*'));
+    }
     String::from_utf8_lossy(&window[start - from..end - from])
         .chars()
         .map(|c| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '·' } else { c })
@@ -56,11 +61,11 @@ mod tests {
 
     #[test]
     fn bounded_and_printable() {
-        assert_eq!(around(b"abc\n\xff", 1, 1), "abc··");
-        assert_eq!(around(b"", 10, 5), "");
+        assert_eq!(around(b"abc\n\xff", 1, 1, &[]), "abc··");
+        assert_eq!(around(b"", 10, 5, &[]), "");
         let long = vec![b'x'; 10_000];
-        assert_eq!(around(&long, 5_000, 38).len(), 256);
-        assert_eq!(around(&long, 9_999, 1).len(), 128);
+        assert_eq!(around(&long, 5_000, 38, &[]).len(), 256);
+        assert_eq!(around(&long, 9_999, 1, &[]).len(), 128);
     }
 
     #[test]
@@ -72,7 +77,7 @@ mod tests {
             ("authorization: Bearer a.b.c", "authorization: Bearer *****"),
             (r#"{"note":"no secret here"}"#, r#"{"note":"no secret here"}"#),
         ] {
-            assert_eq!(around(text.as_bytes(), 0, 0), shown);
+            assert_eq!(around(text.as_bytes(), 0, 0, &[]), shown);
         }
     }
 
@@ -80,6 +85,11 @@ mod tests {
     fn a_secret_cut_at_the_edge_is_still_one() {
         let text = format!(r#"{{"token":"{}","note":"HERE"}}"#, "s".repeat(300));
         let at = text.find("HERE").unwrap();
-        assert!(!around(text.as_bytes(), at, 4).contains('s'), "{}", around(text.as_bytes(), at, 4));
+        assert!(!around(text.as_bytes(), at, 4, &[]).contains('s'), "{}", around(text.as_bytes(), at, 4, &[]));
+        let text = text.replace("token", "ticket");
+        let at = text.find("HERE").unwrap();
+        assert!(around(text.as_bytes(), at, 4, &[]).contains('s'), "only its name says so");
+        let shown = around(text.as_bytes(), at, 4, &["s".repeat(300)]);
+        assert!(!shown.contains('s') && shown.contains("HERE"), "{shown}");
     }
 }

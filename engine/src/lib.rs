@@ -16,6 +16,7 @@ pub mod record;
 pub mod run;
 pub mod run_result;
 pub mod scrape;
+mod secrets;
 pub mod simulate;
 mod timer;
 pub mod trace;

@@ -108,7 +108,7 @@ impl Run {
                 .iter()
                 .map(|r| r.identities.iter().map(|_| Identities::default()).collect())
                 .collect(),
-            secret_slots: secret_slots(&program),
+            secret_slots: crate::secrets::slots(&program),
             secrets: shared_secrets(&program),
             cookie_steps: program.steps.iter().map(|_| AtomicBool::new(false)).collect(),
             target_use: program.targets.iter().map(|_| AtomicU64::new(0)).collect(),
@@ -154,20 +154,6 @@ fn credential_cookies(program: &Program) -> Vec<Vec<String>> {
         }
     }
     names
-}
-
-fn secret_slots(program: &Program) -> Vec<Vec<Slot>> {
-    let mut slots = vec![Vec::new(); program.journeys.len()];
-    for request in &program.requests {
-        let journey = program.steps[request.step].journey;
-        let secret = request.saves.iter().filter(|s| s.secret || s.credential).map(|s| s.slot);
-        slots[journey].extend(secret);
-    }
-    for list in &mut slots {
-        list.sort_unstable();
-        list.dedup();
-    }
-    slots
 }
 
 /// Whether a header's value lets somebody in.

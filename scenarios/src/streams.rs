@@ -3,7 +3,7 @@
 
 use crate::expr::{JsonTemplate, Template};
 use crate::jsonpath::JsonPath;
-use crate::program::{CompareOp, Condition, Pc, Save};
+use crate::program::{CompareOp, Condition, Op, Pc, Program, Save};
 use crate::value::Value;
 use serde_json::Value as Json;
 use std::cmp::Ordering;
@@ -98,6 +98,29 @@ pub enum Like {
     Json(Vec<(JsonPath, Condition)>),
     /// This text.
     Text(Template),
+}
+
+impl Program {
+    /// All that a journey saves: of the answers of its requests and of the messages of its WebSockets.
+    pub fn saves(&self, journey: usize) -> impl Iterator<Item = &Save> {
+        let requests = self.requests.iter().filter(move |r| self.steps[r.step].journey == journey);
+        requests.flat_map(|r| &r.saves).chain(self.message_saves(journey))
+    }
+
+    /// What is saved of what comes at a step; of a WebSocket's step, what the journey saves of any message.
+    pub fn saves_at(&self, step: usize) -> impl Iterator<Item = &Save> {
+        let requests = self.requests.iter().filter(move |r| r.step == step).flat_map(|r| &r.saves);
+        let socket = self.steps[step].socket.then(|| self.message_saves(self.steps[step].journey));
+        requests.chain(socket.into_iter().flatten())
+    }
+
+    fn message_saves(&self, journey: usize) -> impl Iterator<Item = &Save> {
+        let messages = self.journeys[journey].ops.iter().filter_map(|op| match op {
+            Op::Socket(SocketOp::Receive(receive)) => Some(&receive.saves),
+            _ => None,
+        });
+        messages.flatten()
+    }
 }
 
 impl Condition {

@@ -110,6 +110,21 @@ fn help_and_completions_are_for_stdout() {
     assert!(help.contains("Exit codes") && help.contains("130"), "{help}");
 }
 
+/// What can be switched on is said where it is switched on: what it does, and what it is built after.
+#[test]
+fn the_help_describes_each_defect() {
+    let desk = Desk::new();
+    for command in ["demo", "practice"] {
+        // Words as they are, however the terminal breaks the lines.
+        let help = desk.run(&[command, "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
+        for defect in practice::Defect::ALL {
+            assert!(help.contains(&format!("{defect} {}", defect.description())), "{command}, {defect}: {help}");
+            let models = defect.models().map(|incident| format!("models {incident}"));
+            assert!(models.is_none_or(|text| help.contains(&text)), "{command}, {defect}: {help}");
+        }
+    }
+}
+
 /// More than a file may ask for; nobody listens at the target, so that nothing is tried.
 #[test]
 fn the_command_line_asks_for_no_more_than_a_file_may() {

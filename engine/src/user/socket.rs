@@ -1,6 +1,7 @@
 //! A virtual user's WebSocket, the synchronous part: what is said, what is waited for, what every message is scanned for.
 //! In: socket operations of the journey, [`News`] of the client. Out: effects, samples of messages, leaks.
 
+use super::flow::Next;
 use super::isolation::{Origin, Spot};
 use super::{Effect, VirtualUser};
 use crate::client::answer::{Answer, Ending, Times, Via};
@@ -110,9 +111,9 @@ impl VirtualUser {
         }
     }
 
-    /// The upgrade was answered: from here on messages go to and fro, or the steps are left out.
+    /// The upgrade was answered well: from here on messages go to and fro.
     pub(super) fn upgraded(&mut self, plan: &Request, answer: &Answer<'_>, class: Class) {
-        if plan.upgrade.is_none() {
+        if plan.upgrade.is_none() || class != Class::Ok {
             return;
         }
         let run = Rc::clone(&self.run);
@@ -120,10 +121,6 @@ impl VirtualUser {
         let Some(socket) = run.program.sockets.iter().position(|s| s.request == request) else {
             return;
         };
-        if class != Class::Ok {
-            self.pc = run.program.sockets[socket].after;
-            return;
-        }
         self.conversation = Some(Box::new(Conversation {
             socket,
             request,
@@ -136,6 +133,16 @@ impl VirtualUser {
             doing: Doing::Nothing,
             ended: None,
         }));
+    }
+
+    /// Where an upgrade that was refused leads: its steps are left out, unless it is asked for once more.
+    pub(super) fn unless_upgraded(&mut self, plan: &Request, class: Class, next: Next) -> Next {
+        if plan.upgrade.is_some() && class != Class::Ok && !matches!(next, Next::Again(_) | Next::Before) {
+            let request = self.outgoing.request;
+            let socket = self.run.program.sockets.iter().find(|s| s.request == request);
+            self.pc = socket.map_or(self.pc, |socket| socket.after);
+        }
+        next
     }
 
     /// Whether steps on the WebSocket that this request opens save what later steps may need.
@@ -338,6 +345,14 @@ impl VirtualUser {
         }
         self.count(request, due, recorder, |m| m.matched += 1);
         let step = self.run.program.requests[request].step;
+        if receive.saves.iter().any(|save| save.credential) {
+            let run = Rc::clone(&self.run);
+            let plan = &run.program.requests[request];
+            let heard = Overheard { plan, place: "message", text: &message.bytes, at };
+            self.of_the_socket(&heard, |user, origin| {
+                user.check_saved_credentials(&receive.saves, "message", origin, recorder);
+            });
+        }
         if let Some(conversation) = &mut self.conversation {
             conversation.doing = Doing::Nothing;
             if let Some(asked) = conversation.asked.take() {
@@ -519,10 +534,25 @@ impl VirtualUser {
 
     /// The one place where detectors see what came over a WebSocket.
     fn overheard(&mut self, heard: &Overheard<'_>, recorder: &mut Recorder) {
-        let Some(conversation) = &mut self.conversation else {
+        self.of_the_socket(heard, |user, origin| {
+            let seen = user.scan_message(origin, &[Spot::one(heard.place, heard.text)], recorder);
+            let headers = HeaderMap::new();
+            user.count_coverage(heard.plan, &answer_of(heard.text, &headers, origin.via, heard.at), seen, recorder);
+        });
+        if let Some(tracer) = &self.run.tracer {
+            let secrets = [self.secrets_in(heard.plan.step, heard.text), self.secrets(None)].concat();
+            let text = crate::excerpt::around(heard.text, 0, 0, &secrets);
+            let what = format!("{} came over the WebSocket", heard.place);
+            tracer.tell(Event::Operation { pc: self.pc, what, outcome: self.mask(&text) });
+        }
+    }
+
+    /// Does something with what came over the WebSocket, whose evidence names the request that it came on, which
+    /// another may have followed by now.
+    fn of_the_socket(&mut self, heard: &Overheard<'_>, look: impl FnOnce(&mut Self, &Origin<'_>)) {
+        let Some(conversation) = &self.conversation else {
             return;
         };
-        // Evidence names the request that this came on, which another may have followed by now.
         let (via, said) = (conversation.via, conversation.said.clone());
         let uri = std::mem::replace(&mut self.outgoing.uri, conversation.uri.clone());
         let request = std::mem::replace(&mut self.outgoing.request, conversation.request);
@@ -539,21 +569,14 @@ impl VirtualUser {
             what: &what,
             sent: &[&said],
         };
-        let seen = self.scan_message(&origin, &[Spot::one(heard.place, heard.text)], recorder);
-        let headers = HeaderMap::new();
-        self.count_coverage(heard.plan, &answer_of(heard.text, &headers, via, heard.at), seen, recorder);
+        look(self, &origin);
         self.outgoing.uri = uri;
         self.outgoing.request = request;
-        if let Some(tracer) = &self.run.tracer {
-            let text = crate::excerpt::around(heard.text, 0, 0);
-            let what = format!("{} came over the WebSocket", heard.place);
-            tracer.tell(Event::Operation { pc: self.pc, what, outcome: self.mask(&text) });
-        }
     }
 }
 
 /// A message as an answer of its WebSocket, for what looks at answers.
-fn answer_of<'a>(text: &'a [u8], headers: &'a HeaderMap, via: Via, at: Nanos) -> Answer<'a> {
+pub(super) fn answer_of<'a>(text: &'a [u8], headers: &'a HeaderMap, via: Via, at: Nanos) -> Answer<'a> {
     Answer {
         ending: Ending::Complete,
         delivered: true,

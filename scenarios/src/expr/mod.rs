@@ -245,6 +245,11 @@ impl Expr {
         self.checked.node.places(found);
     }
 
+    /// Every place whose value, or something made of it, may stand in the result.
+    pub fn sources(&self, found: &mut dyn FnMut(&Place)) {
+        self.checked.node.sources(found);
+    }
+
     /// Every read of a variable that may not be there as far as the expression itself knows, with the bytes of its name.
     pub(crate) fn reads(&self, found: &mut dyn FnMut(Slot, Range<usize>)) {
         self.checked.node.reads(&mut Vec::new(), found);

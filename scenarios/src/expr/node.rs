@@ -94,6 +94,33 @@ impl Node {
         }
     }
 
+    /// Every place whose value, or something made of it, may stand in the result. What is only asked about, as in a
+    /// comparison or before a `?`, does not.
+    pub(super) fn sources(&self, found: &mut dyn FnMut(&Place)) {
+        match self {
+            Self::Load { place, .. } => found(place),
+            Self::Const(_)
+            | Self::Marker(_)
+            | Self::Not(_)
+            | Self::Or(_)
+            | Self::And(_)
+            | Self::In(_)
+            | Self::Compare(..)
+            | Self::Matches(..) => {}
+            Self::List(items) | Self::Concat(items) | Self::Call(_, items) => {
+                items.iter().for_each(|x| x.sources(found));
+            }
+            Self::Map(pairs) => pairs.iter().for_each(|(k, v)| {
+                k.sources(found);
+                v.sources(found);
+            }),
+            Self::Negate(x) | Self::Field(x, _) | Self::Raw(x) => x.sources(found),
+            Self::Arithmetic(_, pair) => pair.iter().for_each(|x| x.sources(found)),
+            Self::Index(pair) => pair[0].sources(found),
+            Self::Conditional(parts) => parts[1..].iter().for_each(|x| x.sources(found)),
+        }
+    }
+
     /// What the file calls this value, such as `session.user`; `None` for what is computed.
     /// Only names and constants of the file, never values: messages must not give secrets away.
     pub(super) fn name(&self) -> Option<String> {

@@ -174,6 +174,15 @@ impl Template {
         }
     }
 
+    /// Every place whose value, or something made of it, may stand in the result.
+    pub fn sources(&self, found: &mut dyn FnMut(&Place)) {
+        for part in &self.parts {
+            if let Part::Hole(node) = part {
+                node.sources(found);
+            }
+        }
+    }
+
     /// Every place that evaluation may read.
     pub fn places(&self, found: &mut dyn FnMut(&Place)) {
         for part in &self.parts {

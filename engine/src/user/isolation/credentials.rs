@@ -7,23 +7,48 @@ use crate::isolation::credentials::Issue;
 use crate::record::Recorder;
 use crate::run_result::Tier;
 use crate::user::{VirtualUser, checks};
-use scenarios::program::{Request, SaveSource};
+use scenarios::program::{Request, Save, SaveSource};
 use scenarios::value::Value;
 
 impl VirtualUser {
     /// Declared credentials: never issued to two accounts.
     pub(in crate::user) fn check_credentials(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) {
-        for save in plan.saves.iter().filter(|s| s.credential && !matches!(s.source, SaveSource::Cookie(_))) {
+        if plan.saves.is_empty() {
+            return;
+        }
+        let origin = Origin::of(plan, answer);
+        self.check_saved_credentials(&plan.saves, "body", &origin, recorder);
+        // Cookies were looked at as they were set, unless a redirect led to a target of which none is declared.
+        for save in plan.saves.iter().filter(|save| save.credential) {
+            if let SaveSource::Cookie(name) = &save.source
+                && !self.run.credential_cookies[self.outgoing.target].contains(name)
+                && save.default.as_ref() != Some(&self.slots[usize::from(save.slot)])
+            {
+                let value = self.slots[usize::from(save.slot)].clone();
+                self.check_issued((&save.name, &value), Spot::one("cookie", b""), &origin, recorder);
+            }
+        }
+    }
+
+    /// What was just saved as a credential of an answer's body or of a message, which is the `kind` of place.
+    pub(in crate::user) fn check_saved_credentials(
+        &mut self,
+        saves: &[Save],
+        kind: &'static str,
+        origin: &Origin<'_>,
+        recorder: &mut Recorder,
+    ) {
+        for save in saves.iter().filter(|s| s.credential && !matches!(s.source, SaveSource::Cookie(_))) {
             let value = self.slots[usize::from(save.slot)].clone();
             if save.default.as_ref() != Some(&value) {
-                let spot = Spot::one("body", b"");
-                self.check_issued(plan, (&save.name, &value), spot, answer, recorder);
+                self.check_issued((&save.name, &value), Spot::one(kind, b""), origin, recorder);
             }
         }
     }
 
     /// Cookies that some step of the file saves as a credential: a cache hands them out at any step, so they are
-    /// looked at wherever the target sets them, in answers that are wrong in other ways too.
+    /// looked at wherever the target sets them: on the way of a redirect, in answers of which only the head came, and
+    /// in those that are wrong in other ways.
     pub(in crate::user) fn check_issued_cookies(
         &mut self,
         plan: &Request,
@@ -31,23 +56,22 @@ impl VirtualUser {
         recorder: &mut Recorder,
     ) {
         let run = std::rc::Rc::clone(&self.run);
-        let names = &run.credential_cookies[plan.target];
-        if names.is_empty() || !answer.headers.contains_key(http::header::SET_COOKIE) {
+        let names = &run.credential_cookies[self.outgoing.target];
+        if answer.status == 0 || names.is_empty() || !answer.headers.contains_key(http::header::SET_COOKIE) {
             return;
         }
         for name in names {
             if let Some(value) = checks::cookie(name, answer) {
-                self.check_issued(plan, (name, &value), Spot::one("cookie", b""), answer, recorder);
+                self.check_issued((name, &value), Spot::one("cookie", b""), &Origin::of(plan, answer), recorder);
             }
         }
     }
 
     fn check_issued(
         &mut self,
-        plan: &Request,
         (name, value): (&str, &Value),
         spot: Spot<'_>,
-        answer: &Answer<'_>,
+        origin: &Origin<'_>,
         recorder: &mut Recorder,
     ) {
         let text = value.to_string();
@@ -55,43 +79,49 @@ impl VirtualUser {
             return;
         }
         let digest = self.run.mint.digest(text.as_bytes());
-        if self.switch.held(digest) {
-            self.report_fixation(plan, name, answer, recorder);
+        if let Some(former) = self.switch.held(digest, self.account) {
+            self.report_fixation((name, former), spot, origin, recorder);
             return;
         }
         let before = self.run.credentials.evictions();
-        let issue = Issue { account: self.account, step: plan.step, at: answer.times.done };
+        let issue = Issue { account: self.account, step: origin.step, at: origin.at };
         let Some(earlier) = self.run.credentials.issue(digest, issue) else {
             recorder.interval().isolation.credential_evictions += self.run.credentials.evictions() - before;
+            if spot.kind == "cookie" {
+                self.switch.note_issued(digest);
+            }
             return;
         };
-        let key = self.key("credential", Tier::Proven, plan.step, spot.kind);
+        let key = self.key("credential", Tier::Proven, origin.step, spot.kind);
         recorder.leak(key.clone(), || {
             let mut owner = self.party(earlier.account, None);
             self.place(&mut owner, earlier.step);
             owner.request = format!("{} issued it at {:.3} s", owner.step, earlier.at as f64 / 1e9);
             let why = format!("`{name}` was issued to {} before and now to {}", owner.account, self.name(self.account));
-            let hint = if earlier.step == plan.step && spot.kind == "cookie" {
+            let hint = if earlier.step == origin.step && spot.kind == "cookie" {
                 "credential handed to two users: a cached answer with its cookie, or a session shared by two log-ins"
             } else {
                 "credential handed to two users"
             };
-            self.evidence(&key, &Origin::of(plan, answer), spot, (0, 0), owner, &why, hint)
+            self.evidence(&key, origin, spot, (0, 0), owner, &why, hint)
         });
     }
 
     /// A value that this user held as another account lives on: whoever planted it before the log-in is in.
-    fn report_fixation(&self, plan: &Request, name: &str, answer: &Answer<'_>, recorder: &mut Recorder) {
-        let spot = Spot::one("body", b"");
-        let key = self.key("session-fixation", Tier::Suspect, plan.step, spot.kind);
+    fn report_fixation(
+        &self,
+        (name, former): (&str, u32),
+        spot: Spot<'_>,
+        origin: &Origin<'_>,
+        recorder: &mut Recorder,
+    ) {
+        let key = self.key("session-fixation", Tier::Suspect, origin.step, spot.kind);
         recorder.leak(key.clone(), || {
-            let owner = self.switch.former().map_or_else(Default::default, |account| self.party(account, None));
-            let why = format!(
-                "`{name}` is the same as before the switch of account, when it belonged to {}",
-                if owner.account.is_empty() { "another account" } else { &owner.account }
-            );
+            let owner = self.party(former, None);
+            let why =
+                format!("`{name}` is the same as before the switch of account, when it belonged to {}", owner.account);
             let hint = "a session that outlives its user: the log-in does not make a new one";
-            self.evidence(&key, &Origin::of(plan, answer), spot, (0, 0), owner, &why, hint)
+            self.evidence(&key, origin, spot, (0, 0), owner, &why, hint)
         });
     }
 }

@@ -97,6 +97,8 @@ impl VirtualUser {
         // What leaked is the owner's, and a password may be part of it.
         let owner_account = owner.number;
         let via = origin.via;
+        let secrets = [self.secrets_in(origin.step, spot.text), self.secrets(owner_account)].concat();
+        let excerpt = excerpt::around(spot.text, offset, length, &secrets);
         LeakRecord {
             detector: key.detector.clone(),
             tier: key.tier,
@@ -107,7 +109,7 @@ impl VirtualUser {
             place: key.place.clone(),
             decode: origin.codings.iter().rev().map(|c| c.name().to_owned()).collect(),
             offset: offset as u64,
-            excerpt: self.mask_with(&excerpt::around(spot.text, offset, length), owner_account),
+            excerpt: self.mask_with(&excerpt, owner_account),
             connection: format!(
                 "local port {}, request {} on it, open for {:.3} s",
                 via.local_port,
