@@ -29,7 +29,6 @@ impl VirtualUser {
         let run = std::rc::Rc::clone(&self.run);
         let plan = &run.program.requests[request];
         let outcome = self.check(plan, request, answer, seen, recorder);
-        self.check_issued_cookies(plan, answer, recorder);
         match outcome {
             Ok(()) => (Class::Ok, None, String::new()),
             Err(Wrong(failure, detail)) => (Class::Failed, Some(failure), detail),

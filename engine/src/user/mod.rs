@@ -233,7 +233,7 @@ impl VirtualUser {
             stale: stale::Stale::new(&run.program, journey),
             audiences: Vec::new(),
             contamination: contamination::Contamination::default(),
-            switch: switch::Switch::default(),
+            switch: switch::Switch::new(&run, journey),
             outgoing_step: 0,
             is_on_new: false,
             trail: Self::new_trail(run.tracer.is_some()),
@@ -619,13 +619,15 @@ impl VirtualUser {
         let due = self.due;
         let done = answer.times.done;
         let control = self.scan(plan, answer, recorder);
+        self.check_issued_cookies(plan, answer, recorder);
         self.note_cookies(plan, answer);
         let followed = self.follow(plan, answer, recorder);
         if let Followed::On(effect) = followed {
+            self.cover(plan, answer, (control, false), recorder);
             return Next::Do(effect);
         }
         self.note_own_answer(plan, answer, control);
-        self.note_write(answer);
+        self.note_write(plan, answer);
         let (times, bytes, delivered) = self.whole_sample(answer);
         self.last_status = answer.status;
         self.last_latency_ns = done.saturating_sub(due).saturating_sub(times.held);
@@ -633,6 +635,7 @@ impl VirtualUser {
             recorder.status(plan.step, answer.status, due);
         }
         let tried = plan.poll.as_ref().map(|poll| self.try_poll(poll, plan, answer, recorder));
+        self.cover(plan, answer, (control, !matches!(tried, Some(Tried::NotYet(_)))), recorder);
         let (class, mut failure, mut detail) = match answer.ending {
             _ if let Followed::Nowhere(why, place) = followed => (Class::Failed, Some(Failure::Transport(why)), place),
             Ending::Complete if matches!(tried, Some(Tried::NotYet(_))) => checks::not_yet(answer.status),
@@ -670,7 +673,8 @@ impl VirtualUser {
         if let Some(slot) = plan.guard.repeats {
             return self.repeat_answered(plan, slot, answer, control, recorder).map_or(Next::GoOn, Next::Do);
         }
-        self.next(plan, (class, failure), tried.as_ref(), answer)
+        let next = self.next(plan, (class, failure), tried.as_ref(), answer);
+        self.unless_upgraded(plan, class, next)
     }
 
     /// A step failed: the user gives up this iteration, as a person would, and waits before the next.

@@ -105,9 +105,24 @@ impl VirtualUser {
             }
         }
         out.timeout_ns = hops.deadline.saturating_sub(answer.times.done);
+        if let Some(sending) = &mut self.stale.sending {
+            sending.clone_from(&headers);
+        }
         // What the request was to suffer, its first part has suffered.
         out.orders = Orders::default();
         (out.target, out.uri, out.headers) = (target, uri, headers);
+    }
+
+    /// Whether the address at hand can be asked for afresh. A redirect names whole paths; one beside its target's own
+    /// path could not be told from one below it.
+    pub(super) fn is_under_base(&self) -> bool {
+        let out = &self.outgoing;
+        if out.hops.is_none() || out.elsewhere.is_some() {
+            return true;
+        }
+        let base = base(&self.run.program.targets[out.target]);
+        let prefix = base.as_ref().map_or("", |base| base.path().trim_end_matches('/'));
+        prefix.is_empty() || out.uri.path().strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
     }
 
     /// Times and bytes (sent, received) of the whole sample that ends with `answer`, and whether any of it was delivered.

@@ -1,6 +1,7 @@
 //! A virtual user's WebSocket, the synchronous part: what is said, what is waited for, what every message is scanned for.
 //! In: socket operations of the journey, [`News`] of the client. Out: effects, samples of messages, leaks.
 
+use super::flow::Next;
 use super::isolation::{Origin, Spot};
 use super::{Effect, VirtualUser};
 use crate::client::answer::{Answer, Ending, Times, Via};
@@ -111,9 +112,9 @@ impl VirtualUser {
         }
     }
 
-    /// The upgrade was answered: from here on messages go to and fro, or the steps are left out.
+    /// The upgrade was answered well: from here on messages go to and fro.
     pub(super) fn upgraded(&mut self, plan: &Request, answer: &Answer<'_>, class: Class) {
-        if plan.upgrade.is_none() {
+        if plan.upgrade.is_none() || class != Class::Ok {
             return;
         }
         let run = Rc::clone(&self.run);
@@ -121,10 +122,6 @@ impl VirtualUser {
         let Some(socket) = run.program.sockets.iter().position(|s| s.request == request) else {
             return;
         };
-        if class != Class::Ok {
-            self.pc = run.program.sockets[socket].after;
-            return;
-        }
         self.conversation = Some(Box::new(Conversation {
             socket,
             request,
@@ -137,6 +134,16 @@ impl VirtualUser {
             doing: Doing::Nothing,
             ended: None,
         }));
+    }
+
+    /// Where an upgrade that was refused leads: its steps are left out, unless it is asked for once more.
+    pub(super) fn unless_upgraded(&mut self, plan: &Request, class: Class, next: Next) -> Next {
+        if plan.upgrade.is_some() && class != Class::Ok && !matches!(next, Next::Again(_) | Next::Before) {
+            let request = self.outgoing.request;
+            let socket = self.run.program.sockets.iter().find(|s| s.request == request);
+            self.pc = socket.map_or(self.pc, |socket| socket.after);
+        }
+        next
     }
 
     /// Whether steps on the WebSocket that this request opens save what later steps may need.
@@ -582,6 +589,7 @@ pub(super) fn answer_of<'a>(text: &'a [u8], headers: &'a HeaderMap, via: Via, at
         reason: &[],
         headers,
         body: text,
+        undecoded: &[],
         codings: &[],
         times: Times { ready: at, done: at, ..Times::default() },
         via,

@@ -7,6 +7,7 @@ use super::{Section, VirtualUser};
 use crate::clock::Nanos;
 use crate::isolation::marker::Kind;
 use crate::record::Recorder;
+use crate::worker_run::WorkerRun;
 use scenarios::program::{Op, Pc};
 use scenarios::value::Value;
 
@@ -20,8 +21,8 @@ pub(super) struct Switch {
     back: Option<Pc>,
     /// The account of before, and when it went.
     former: Option<(u32, Nanos)>,
-    /// Digests of the credentials that this user held as other accounts.
-    held: Vec<u128>,
+    /// Digests of the credentials that this user held, and as which account.
+    held: Vec<(u128, u32)>,
     /// Whether the fault was drawn in this iteration.
     is_drawn: bool,
     /// The account that is taken already, for the change under way.
@@ -30,9 +31,19 @@ pub(super) struct Switch {
     is_of_persons: bool,
     /// That change was made, and the client has not forgotten its cookies yet.
     forgets: bool,
+    /// Accounts may change here.
+    may_change: bool,
+    /// Digests of the cookies that the present account was issued, whether its journey saves them or not.
+    issued: Vec<u128>,
 }
 
 impl Switch {
+    /// For the users of `journey`.
+    pub(super) fn new(run: &WorkerRun, journey: usize) -> Self {
+        let by_step = || run.program.journeys[journey].ops.iter().any(|op| matches!(op, Op::SwitchAccount));
+        Self { may_change: run.profile.faults.switch_account > 0.0 || by_step(), ..Self::default() }
+    }
+
     pub(super) fn is_under_way(&self) -> bool {
         self.back.is_some()
     }
@@ -47,9 +58,28 @@ impl Switch {
         self.former.map(|(account, _)| account)
     }
 
-    /// Whether the user held this credential as another account.
-    pub(super) fn held(&self, digest: u128) -> bool {
-        self.held.contains(&digest)
+    /// As which other account than `account` the user held this credential, if it did.
+    pub(super) fn held(&self, digest: u128, account: u32) -> Option<u32> {
+        self.held.iter().find(|(held, by)| *held == digest && *by != account).map(|(_, by)| *by)
+    }
+
+    /// The present account was issued this one.
+    pub(super) fn note_issued(&mut self, digest: u128) {
+        if self.may_change && !self.issued.contains(&digest) {
+            if self.issued.len() == REMEMBERED {
+                self.issued.remove(0);
+            }
+            self.issued.push(digest);
+        }
+    }
+
+    fn remember(&mut self, digest: u128, account: u32) {
+        if !self.held.contains(&(digest, account)) {
+            if self.held.len() == REMEMBERED {
+                self.held.remove(0);
+            }
+            self.held.push((digest, account));
+        }
     }
 }
 
@@ -115,7 +145,8 @@ impl VirtualUser {
     /// Takes the next account of the role that nobody plays. Where there is none the user logs in as itself again.
     pub(super) fn change_account(&mut self, recorder: &mut Recorder) {
         let run = std::rc::Rc::clone(&self.run);
-        self.remember_credentials();
+        let is_of_persons = std::mem::take(&mut self.switch.is_of_persons);
+        self.remember_credentials(is_of_persons);
         self.ready = false;
         self.clear_variables();
         self.writes.forget();
@@ -127,7 +158,7 @@ impl VirtualUser {
         };
         self.count_fault(recorder, |c| c.switch_account += 1);
         self.switch.former = Some((self.account, self.due));
-        self.switch.forgets = std::mem::take(&mut self.switch.is_of_persons);
+        self.switch.forgets = is_of_persons;
         self.account = next;
         self.head = run.mint.head(Kind::Account, next);
         self.controls.fill(false);
@@ -136,19 +167,20 @@ impl VirtualUser {
         }
     }
 
-    fn remember_credentials(&mut self) {
+    fn remember_credentials(&mut self, is_of_persons: bool) {
+        let issued = std::mem::take(&mut self.switch.issued);
+        // Who comes with a browser of their own brings no cookie along: to be set the same one is no fixation.
+        for digest in issued.into_iter().filter(|_| !is_of_persons) {
+            self.switch.remember(digest, self.account);
+        }
         let run = std::rc::Rc::clone(&self.run);
         for save in run.program.saves(self.journey).filter(|save| save.credential) {
             let text = match &self.slots[usize::from(save.slot)] {
                 Value::Null => continue,
                 value => value.to_string(),
             };
-            let digest = run.mint.digest(text.as_bytes());
-            if !text.is_empty() && !self.switch.held.contains(&digest) {
-                if self.switch.held.len() == REMEMBERED {
-                    self.switch.held.remove(0);
-                }
-                self.switch.held.push(digest);
+            if !text.is_empty() {
+                self.switch.remember(run.mint.digest(text.as_bytes()), self.account);
             }
         }
     }

@@ -305,6 +305,40 @@ fn a_message_of_somebody_else_is_a_leak_wherever_it_comes() {
     assert!(example.reader.request.contains("GET /ws"), "{example:?}");
 }
 
+/// Refuses every other upgrade with 401, and talks on the rest; answers a log-in.
+fn forgetful() -> u16 {
+    let upgrades = std::sync::atomic::AtomicU32::new(0);
+    listen(move |mut stream| {
+        let mut first = [0; 4];
+        let _ = stream.peek(&mut first);
+        if &first == b"POST" {
+            while stream.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+            }
+        } else if upgrades.fetch_add(1, std::sync::atomic::Ordering::SeqCst).is_multiple_of(2) {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n");
+        } else if let Ok(mut socket) = accept(stream) {
+            echo(&mut socket);
+        }
+    })
+}
+
+#[test]
+fn a_websocket_that_is_told_to_log_in_is_opened_again_after_it() {
+    let socket = "      - websocket /ws:
+          steps: [ { send: '{}' }, { receive: { $.type: reply } }, { think: 20ms } ]";
+    let before = "    before: { steps: [ POST /in ], on_status: 401 }\n    steps:\n";
+    let text = text("{ users: 1, for: 300ms, graceful_stop: 4s }", forgetful(), socket).replace("    steps:\n", before);
+    let result = engine::run(&program(&text), setup(1), &mut Unobserved).expect("the run starts").result;
+    assert_laws(&result);
+    let step = &result.steps[result.header.steps.iter().position(|s| s.socket).expect("it is there")];
+    let (counts, m) = (step.counts, step.messages);
+    assert!(counts.ok > 1 && counts.failed == counts.ok, "{counts:?} {:?}", result.errors);
+    assert_eq!((m.sent, m.matched), (counts.ok, counts.ok), "its steps are played once it is open, {m:?}");
+    assert_eq!(result.iterations.completed, counts.ok, "{:?}", result.iterations);
+}
+
 #[test]
 fn abandon_in_the_middle_of_a_talk() {
     let socket = "      - websocket /ws:

@@ -91,6 +91,7 @@ impl Builder<'_, '_> {
         again.headers.clear();
         again.body = BodyPlan::Empty;
         again.abandon = None;
+        (again.retry, again.poll, again.events) = (None, None, None);
         again.expect = ExpectPlan::default();
         again.saves.clear();
         again.identities.clear();
@@ -101,6 +102,8 @@ impl Builder<'_, '_> {
         let request = self.request(&again, span, None);
         let compiled = &mut self.lowering.requests[request];
         compiled.guard.repeats = Some(slot);
+        // To be sent away, to the page to log in at say, is to be refused.
+        compiled.redirects = 0;
         self.lowering.steps[compiled.step].probe = true;
         Some(request)
     }

@@ -9,13 +9,26 @@ use scenarios::program::{Control, Request};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl VirtualUser {
-    pub(in crate::user) fn count_coverage(
+    /// Counts an answer that has been scanned. Only the one that ends its sample can be asked for what is to come back
+    /// (`is_last`): a hop of a redirect and a try of a poll that is not there yet owe nothing.
+    pub(in crate::user) fn cover(
         &mut self,
         plan: &Request,
         answer: &Answer<'_>,
-        seen: Seen,
+        (seen, is_last): (Seen, bool),
         recorder: &mut Recorder,
     ) {
+        match answer.status {
+            0 => {}
+            _ if is_last => self.count_coverage(plan, answer, seen, recorder),
+            _ => {
+                self.use_target(plan, recorder);
+            }
+        }
+    }
+
+    /// Notes that this account has used the target; answers whether others did before.
+    fn use_target(&self, plan: &Request, recorder: &mut Recorder) -> bool {
         let used = &self.run.target_use[plan.target];
         let me = u64::from(self.account) + 1;
         let before = used.load(Relaxed);
@@ -27,6 +40,18 @@ impl VirtualUser {
             used.store(u64::MAX, Relaxed);
         }
         recorder.target_used(plan.target, self.account);
+        after_others
+    }
+
+    /// Counts what an answer or a message covers.
+    pub(in crate::user) fn count_coverage(
+        &mut self,
+        plan: &Request,
+        answer: &Answer<'_>,
+        seen: Seen,
+        recorder: &mut Recorder,
+    ) {
+        let after_others = self.use_target(plan, recorder);
         if answer.ending != Ending::Complete {
             return;
         }

@@ -13,8 +13,20 @@ use scenarios::value::Value;
 impl VirtualUser {
     /// Declared credentials: never issued to two accounts.
     pub(in crate::user) fn check_credentials(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) {
-        if !plan.saves.is_empty() {
-            self.check_saved_credentials(&plan.saves, "body", &Origin::of(plan, answer), recorder);
+        if plan.saves.is_empty() {
+            return;
+        }
+        let origin = Origin::of(plan, answer);
+        self.check_saved_credentials(&plan.saves, "body", &origin, recorder);
+        // Cookies were looked at as they were set, unless a redirect led to a target of which none is declared.
+        for save in plan.saves.iter().filter(|save| save.credential) {
+            if let SaveSource::Cookie(name) = &save.source
+                && !self.run.credential_cookies[self.outgoing.target].contains(name)
+                && save.default.as_ref() != Some(&self.slots[usize::from(save.slot)])
+            {
+                let value = self.slots[usize::from(save.slot)].clone();
+                self.check_issued((&save.name, &value), Spot::one("cookie", b""), &origin, recorder);
+            }
         }
     }
 
@@ -35,7 +47,8 @@ impl VirtualUser {
     }
 
     /// Cookies that some step of the file saves as a credential: a cache hands them out at any step, so they are
-    /// looked at wherever the target sets them, in answers that are wrong in other ways too.
+    /// looked at wherever the target sets them: on the way of a redirect, in answers of which only the head came, and
+    /// in those that are wrong in other ways.
     pub(in crate::user) fn check_issued_cookies(
         &mut self,
         plan: &Request,
@@ -43,8 +56,8 @@ impl VirtualUser {
         recorder: &mut Recorder,
     ) {
         let run = std::rc::Rc::clone(&self.run);
-        let names = &run.credential_cookies[plan.target];
-        if names.is_empty() || !answer.headers.contains_key(http::header::SET_COOKIE) {
+        let names = &run.credential_cookies[self.outgoing.target];
+        if answer.status == 0 || names.is_empty() || !answer.headers.contains_key(http::header::SET_COOKIE) {
             return;
         }
         for name in names {
@@ -66,14 +79,17 @@ impl VirtualUser {
             return;
         }
         let digest = self.run.mint.digest(text.as_bytes());
-        if self.switch.held(digest) {
-            self.report_fixation(name, spot, origin, recorder);
+        if let Some(former) = self.switch.held(digest, self.account) {
+            self.report_fixation((name, former), spot, origin, recorder);
             return;
         }
         let before = self.run.credentials.evictions();
         let issue = Issue { account: self.account, step: origin.step, at: origin.at };
         let Some(earlier) = self.run.credentials.issue(digest, issue) else {
             recorder.interval().isolation.credential_evictions += self.run.credentials.evictions() - before;
+            if spot.kind == "cookie" {
+                self.switch.note_issued(digest);
+            }
             return;
         };
         let key = self.key("credential", Tier::Proven, origin.step, spot.kind);
@@ -92,14 +108,18 @@ impl VirtualUser {
     }
 
     /// A value that this user held as another account lives on: whoever planted it before the log-in is in.
-    fn report_fixation(&self, name: &str, spot: Spot<'_>, origin: &Origin<'_>, recorder: &mut Recorder) {
+    fn report_fixation(
+        &self,
+        (name, former): (&str, u32),
+        spot: Spot<'_>,
+        origin: &Origin<'_>,
+        recorder: &mut Recorder,
+    ) {
         let key = self.key("session-fixation", Tier::Suspect, origin.step, spot.kind);
         recorder.leak(key.clone(), || {
-            let owner = self.switch.former().map_or_else(Default::default, |account| self.party(account, None));
-            let why = format!(
-                "`{name}` is the same as before the switch of account, when it belonged to {}",
-                if owner.account.is_empty() { "another account" } else { &owner.account }
-            );
+            let owner = self.party(former, None);
+            let why =
+                format!("`{name}` is the same as before the switch of account, when it belonged to {}", owner.account);
             let hint = "a session that outlives its user: the log-in does not make a new one";
             self.evidence(&key, origin, spot, (0, 0), owner, &why, hint)
         });

@@ -65,7 +65,6 @@ impl VirtualUser {
             self.judge_probe(plan, answer, &finds.foreign, recorder);
         }
         self.lint_cache(plan, answer, finds.seen, recorder);
-        self.count_coverage(plan, answer, finds.seen, recorder);
         finds.seen
     }
 

@@ -38,6 +38,8 @@ pub(in crate::user) struct Stale {
 struct Kept {
     target: usize,
     uri: Uri,
+    /// Its scheme, host and port, if they are none of a target's.
+    elsewhere: Option<Box<str>>,
     headers: HeaderMap,
     cookies: Option<HeaderValue>,
 }
@@ -119,10 +121,11 @@ impl VirtualUser {
         }
         let Some(headers) = self.stale.sending.take() else { return };
         let is_whole = answer.ending == Ending::Complete && (200..300).contains(&answer.status);
-        if seen.own && is_whole && plan.probe.is_none() {
+        if seen.own && is_whole && plan.probe.is_none() && self.is_under_base() {
             let cookies = self.outgoing.sent_cookies.clone();
-            self.stale.last =
-                Some(Kept { target: self.outgoing.target, uri: self.outgoing.uri.clone(), headers, cookies });
+            let (target, uri) = (self.outgoing.target, self.outgoing.uri.clone());
+            let elsewhere = self.outgoing.elsewhere.clone();
+            self.stale.last = Some(Kept { target, uri, elsewhere, headers, cookies });
         }
     }
 
@@ -149,7 +152,8 @@ impl VirtualUser {
             return None;
         };
         let (uri, headers) = kept.with(&credential);
-        let effect = self.send_aside(request, kept.target, uri, headers, recorder);
+        let place = (kept.target, kept.elsewhere.clone());
+        let effect = self.send_aside(request, place, uri, headers, recorder);
         self.stale.last = Some(kept);
         Some(effect)
     }
@@ -157,7 +161,7 @@ impl VirtualUser {
     fn send_aside(
         &mut self,
         request: usize,
-        target: usize,
+        (target, elsewhere): (usize, Option<Box<str>>),
         uri: Uri,
         headers: HeaderMap,
         recorder: &mut Recorder,
@@ -171,6 +175,9 @@ impl VirtualUser {
         (out.uri, out.headers, out.timeout_ns) = (uri, headers, plan.timeout_ns);
         (out.sent_headers, out.sent_body, out.orders) = (Vec::new(), Bytes::new(), Orders::default());
         (out.sent_cookies, out.aside) = (None, true);
+        // Nothing is left of what the log-out was or where it led. Only a request that names no host gets its own.
+        (out.hops, out.events, out.upgrade) = (None, None, None);
+        (out.elsewhere, out.names_host) = (elsewhere, false);
         out.body.clear();
         Effect::Send(self.due)
     }
@@ -208,9 +215,9 @@ impl VirtualUser {
         let key = self.key("stale-access", Tier::Proven, plan.step, "body");
         let record = self.stale_evidence(&key, plan, slot, answer);
         let (uri, headers) = kept.without(&credential);
-        let (request, target) = (self.outgoing.request, kept.target);
+        let (request, place) = (self.outgoing.request, (kept.target, kept.elsewhere.clone()));
         self.stale.finding = Some((kept, key, Box::new(record)));
-        Some(self.send_aside(request, target, uri, headers, recorder))
+        Some(self.send_aside(request, place, uri, headers, recorder))
     }
 
     fn stale_evidence(&self, key: &LeakKey, plan: &Request, slot: Slot, answer: &Answer<'_>) -> LeakRecord {

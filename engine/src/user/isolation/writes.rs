@@ -7,7 +7,6 @@ use crate::failure::Failure;
 use crate::isolation::entitlement::may_see;
 use crate::user::VirtualUser;
 use crate::user::checks::Wrong;
-use http::Method;
 use scenarios::program::{Control, Request};
 
 /// Running numbers of markers have 15 bits.
@@ -52,9 +51,10 @@ impl Writes {
 }
 
 impl VirtualUser {
-    /// A write that was answered with success is acknowledged. 202 says only that it will be done.
-    pub(in crate::user) fn note_write(&mut self, answer: &Answer<'_>) {
-        let is_write = matches!(self.outgoing.method, Method::POST | Method::PUT | Method::PATCH);
+    /// A write that was answered with success is acknowledged. 202 says only that it will be done. What was asked for
+    /// is what the step says: a redirect after a POST is fetched by GET, and ends the same write.
+    pub(in crate::user) fn note_write(&mut self, plan: &Request, answer: &Answer<'_>) {
+        let is_write = matches!(plan.method.as_str(), "POST" | "PUT" | "PATCH");
         let is_done = answer.ending == Ending::Complete && matches!(answer.status, 200 | 201 | 203..=299);
         if is_write && is_done && self.writes.pending.is_some() {
             if self.writes.acknowledged.is_none() {
