@@ -281,9 +281,9 @@ pub struct Practice {
 fn defects() -> String {
     let mut text = String::from("Defects:\n");
     for defect in practice::Defect::ALL {
-        text.push_str(&format!("  {:<16} {}\n", defect.name(), defect.description()));
+        text.push_str(&format!("  {defect}\n      {}\n", defect.description()));
         if let Some(incident) = defect.models() {
-            text.push_str(&format!("  {:<16} models {incident}\n", ""));
+            text.push_str(&format!("      models {incident}\n"));
         }
     }
     text

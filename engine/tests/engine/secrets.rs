@@ -121,3 +121,31 @@ fn a_credential_of_a_message_is_watched_and_masked() {
     let (result, _) = self::shown(&file(target(own), "", &talk));
     assert_eq!(found(&result), []);
 }
+
+#[test]
+fn what_an_event_stream_brought_as_a_secret_stands_nowhere() {
+    let port = listen(|mut stream: TcpStream| {
+        let mut request = [0; 8192];
+        while let Ok(n @ 1..) = stream.read(&mut request) {
+            let asked = String::from_utf8_lossy(&request[..n]).into_owned();
+            let events = "data: {\"n\":1}\n\ndata: {\"ticket\":\"t1ck-of-mine\"}\n\n";
+            let answer = if asked.starts_with("GET /events") {
+                let kind = "content-type: text/event-stream";
+                format!("HTTP/1.1 200 OK\r\n{kind}\r\ncontent-length: {}\r\n\r\n{events}", events.len())
+            } else {
+                format!("HTTP/1.1 500 Oops\r\ncontent-length: {n}\r\n\r\n{asked}")
+            };
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    let save = "save: { ticket: { json: $.ticket, secret: true } }";
+    // The first is heard but not saved, as there are too few events; the second is saved and sent on.
+    let steps = format!(
+        "      - GET /events: {{ events: {{}}, name: too few, expect: {{ events: 99 }}, {save} }}\n      - GET /events: {{ events: {{}}, {save} }}\n      \
+         - POST /x: {{ json: {{ it: \"{{{{ ticket }}}}\" }} }}\n"
+    );
+    let (result, shown) = shown(&file(port, "", &steps));
+    let kinds: Vec<_> = result.errors.iter().map(|e| e.kind.as_str()).collect();
+    assert!(kinds.contains(&"check events") && kinds.contains(&"status 500"), "{kinds:?}");
+    assert!(shown.contains("ticket") && !shown.contains("t1ck-"), "{shown}");
+}
