@@ -58,6 +58,7 @@ impl Stage {
                 reason: b"",
                 headers: &self.headers,
                 body: &self.body,
+                undecoded: &[],
                 codings: &[],
                 times: Times { ready: due, sent: Some(due + 10_000), done: self.now, ..Times::default() },
                 via: Via::default(),

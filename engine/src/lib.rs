@@ -281,11 +281,20 @@ fn start_workers(
                 handover.of(index),
             );
             let (run, stop, tls) = (Arc::clone(run), Arc::clone(stop), tls.clone());
+            let last = handover.of(index).last_word();
             // The wire is made on its own thread: it is not shared with any other.
             Wire::new(run.clock, &run.program.targets, &tls).map_err(RunError::Setup)?;
             std::thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || worker::work(run, &tls, recorder, &stop, index, workers))
+                .spawn(move || {
+                    let _last = last;
+                    let played = worker::work(run, &tls, recorder, &stop, index, workers);
+                    if let Err(error) = &played {
+                        // What the others would still measure is no result.
+                        stop.abort(&format!("a worker could not go on: {error}"));
+                    }
+                    played
+                })
                 .map_err(RunError::Worker)
         })
         .collect()

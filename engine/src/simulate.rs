@@ -241,6 +241,7 @@ fn outcome<'r>(
         reason: &[],
         headers: &reply.headers,
         body: if whole { &reply.body } else { &[] },
+        undecoded: &[],
         codings: &[],
         times: Times { ready: sent, sent: Some(sent), done: now, ..Times::default() },
         via: Via::default(),

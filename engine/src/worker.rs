@@ -199,7 +199,7 @@ pub fn work(
     wire.network.set(run.profile.network);
     wire.share(index, of, run.profile.share_connections);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async move {
+    let played = LocalSet::new().block_on(&runtime, async move {
         let timer = Timer::start(run.clock)?;
         let wire = Rc::new(wire);
         // It was made just now and nobody else has set it.
@@ -236,7 +236,10 @@ pub fn work(
             recorder.finish(last);
         }
         Ok(())
-    })
+    });
+    // Whoever still waits for a name to be resolved does not keep the run from its end.
+    runtime.shutdown_background();
+    played
 }
 
 fn seat_users(desk: &Rc<Desk>, index: usize, of: usize) {
@@ -282,7 +285,7 @@ async fn run_to_end(desk: &Rc<Desk>, stop: &Stop) {
         if now >= end && !desk.stopping.replace(true) {
             desk.wake_all();
         }
-        let is_asked = stop.is_asked() || desk.run.ended_by.get().is_some();
+        let is_asked = stop.is_asked() || desk.run.ended_by.get().is_some() || desk.died.get();
         if (now >= cut_at || is_asked) && !desk.wire.cut.replace(true) {
             desk.stopping.set(true);
             desk.wake_all();

@@ -21,18 +21,18 @@ fn a_good_clinic_is_a_go() {
 #[test]
 fn every_leaking_defect_is_a_no_go_with_the_evidence() {
     let _processors = shared();
-    // Rooms are crossed only once somebody has come again.
+    // Rooms are crossed only once somebody has come again: sooner among many.
     let defects = [
-        ("shared-cache", "1s"),
-        ("session-mixup", "1s"),
-        ("broken-access", "1s"),
-        ("wrong-room", "8s"),
-        ("stream-crossing", "4s"),
+        ("shared-cache", "1s", "20"),
+        ("session-mixup", "1s", "20"),
+        ("broken-access", "1s", "20"),
+        ("wrong-room", "8s", "80"),
+        ("stream-crossing", "4s", "20"),
     ]
-    .map(|(defect, length)| (defect, length, Desk::new()));
-    let started = defects
-        .each_ref()
-        .map(|(defect, length, desk)| desk.start(&["demo", "--for", length, "--defect", defect, "--out", "r"]));
+    .map(|(defect, length, users)| (defect, [length, users], Desk::new()));
+    let started = defects.each_ref().map(|(defect, [length, users], desk)| {
+        desk.start(&["demo", "--for", length, "--users", users, "--defect", defect, "--out", "r"])
+    });
     for ((defect, _, desk), running) in defects.iter().zip(started) {
         println!("{defect}");
         leaks(desk, &running.end());
@@ -53,10 +53,12 @@ fn leaks(desk: &Desk, ended: &Ended) {
         party["user"].is_u64() && ["account", "journey", "step", "request"].into_iter().all(is_text)
     };
     for leak in &proven {
-        assert!(is_named(&leak["reader"]) && is_named(&leak["owner"]), "both users and both requests: {leak:#}");
+        // The data of somebody whom nobody plays may come, too: then there is no request of theirs to name.
+        assert!(is_named(&leak["reader"]) && leak["owner"]["account"] != "", "{leak:#}");
         assert_ne!(leak["reader"]["account"], leak["owner"]["account"], "{leak:#}");
         assert_ne!(leak["why"], "", "{leak:#}");
     }
+    assert!(proven.iter().any(|leak| is_named(&leak["owner"])), "both users and both requests: {proven:#?}");
     let account = |party: &str| proven[0][party]["account"].as_str().unwrap();
     assert!(ended.out.contains("NO-GO") && ended.out.contains("Data leaked"), "{ended}");
     assert!(ended.err.contains(account("reader")) && ended.err.contains(account("owner")), "{ended}");

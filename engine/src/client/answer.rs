@@ -126,6 +126,8 @@ pub struct Answer<'a> {
     pub headers: &'a HeaderMap,
     /// Body after decoding; what there is of it when the exchange broke off.
     pub body: &'a [u8],
+    /// The body as it came, where it could not be decoded as its headers say; else empty.
+    pub undecoded: &'a [u8],
     /// Content codings taken off, outermost first.
     pub codings: &'a [super::decode::Coding],
     /// Times.

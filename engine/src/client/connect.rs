@@ -83,6 +83,10 @@ pub struct Connection {
     pub last: Option<(usize, Option<PathAndQuery>)>,
     /// HTTP/2: the present request had to wait for a stream.
     pub waited_for_stream: bool,
+    /// What has been read away of it, not yet told.
+    pub left: Vec<u8>,
+    /// Some of the last request may not have been written yet when its answer was there.
+    pub may_hold_back: bool,
     /// Bytes over it.
     pub traffic: Arc<Traffic>,
     /// Requests sent on it.
@@ -129,7 +133,11 @@ impl Connection {
             };
             match Pin::new(rest).poll_frame(cx) {
                 Poll::Pending => return,
-                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Ok(frame))) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    let room = super::framing::MOST_KEPT.saturating_sub(self.left.len());
+                    self.left.extend_from_slice(&data[..data.len().min(room)]);
+                }
                 Poll::Ready(None | Some(Err(_))) => self.rest = None,
             }
             if !self.ended {
@@ -164,6 +172,8 @@ impl Connection {
             is_unasked: false,
             last: None,
             waited_for_stream: false,
+            left: Vec::new(),
+            may_hold_back: false,
             traffic,
             ordinal: 0,
             since,

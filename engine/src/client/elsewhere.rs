@@ -75,6 +75,7 @@ impl UserClient {
         };
         let target = std::mem::replace(&mut out.target, 0);
         let received = Box::pin(elsewhere.client.exchange(&there, out, due)).await;
+        self.strays.append(&mut elsewhere.client.strays);
         // A redirect is seen from where it was said.
         (out.target, out.elsewhere) = (target, Some(origin));
         received

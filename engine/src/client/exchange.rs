@@ -251,6 +251,10 @@ pub struct Received {
     pub(super) headers: HeaderMap,
     pub(super) raw: Vec<u8>,
     decoded: Option<Vec<u8>>,
+    /// Its codings could not be taken off as a whole.
+    is_undecodable: bool,
+    /// Its codings are none that we know; what came is looked at all the same.
+    unknown_coding: Option<Transport>,
     pub(super) codings: Vec<Coding>,
     pub(super) times: Times,
     pub(super) via: Via,
@@ -273,6 +277,8 @@ impl Received {
             headers: HeaderMap::new(),
             raw: buffer,
             decoded: None,
+            is_undecodable: false,
+            unknown_coding: None,
             codings: Vec::new(),
             times: Times { ready: due, done: due, ..Times::default() },
             via: Via::default(),
@@ -301,6 +307,7 @@ impl Received {
             reason: &self.reason,
             headers: &self.headers,
             body: self.decoded.as_deref().unwrap_or(&self.raw),
+            undecoded: if self.is_undecodable { &self.raw } else { &[] },
             codings: &self.codings,
             times: self.times,
             via: self.via,
@@ -326,6 +333,14 @@ impl Received {
     /// Whether the user leaves before it reads the head that has come.
     pub(super) fn leaves_at_head(&self) -> bool {
         self.departure.as_ref().is_some_and(|departure| departure.is_at_head())
+    }
+
+    /// The head is there: which codings are to be taken off its body.
+    pub(super) fn read_codings(&mut self) {
+        match decode::codings(&self.headers) {
+            Ok(codings) => self.codings = codings,
+            Err(failure) => self.unknown_coding = Some(failure),
+        }
     }
 
     /// A piece of the body came, and it is not the last.
@@ -443,6 +458,7 @@ impl UserClient {
         for slot in &mut self.connections {
             if let Some(connection) = slot {
                 connection.drive(cx);
+                self.strays.extend(framing::left_over(connection));
                 if is_long && !connection.is_parked() {
                     *slot = slot.take().map(Connection::park);
                 }
@@ -514,10 +530,15 @@ impl UserClient {
                 let how = orders.abandon.map(|leaving| leaving.how);
                 if received.ending == Ending::Abandoned && how == Some(GiveUp::Reset) {
                     connection.into_iter().for_each(Connection::reset);
+                } else if matches!(received.ending, Ending::Failed(Transport::Malformed | Transport::HeadTooLarge)) {
+                    self.strays.extend(connection.and_then(framing::unreadable));
                 } else {
                     self.strays.extend(connection.and_then(framing::last_bytes));
                 }
             }
+        }
+        if let (Ending::Complete, Some(failure)) = (received.ending, received.unknown_coding) {
+            received.ending = Ending::Failed(failure);
         }
         if received.codings.is_empty() || received.raw.is_empty() {
             return;
@@ -528,6 +549,7 @@ impl UserClient {
             match decode::decode(&received.codings, &received.raw, limit) {
                 Ok(decoded) => received.decoded = decoded,
                 Err(failure) => {
+                    received.is_undecodable = true;
                     received.ending = Ending::Failed(failure);
                     received.decoded = decode::decode_part(&received.codings, &received.raw, limit);
                 }
@@ -563,6 +585,16 @@ impl UserClient {
         if slot.as_ref().is_some_and(Connection::is_parked) {
             // Boxed: who never thinks should not make room for it.
             *slot = Box::pin(park::unpark(slot.take(), &wire.targets[out.target])).await;
+        }
+        if let Some(connection) = slot
+            && connection.rest.is_some()
+        {
+            poll_fn(|cx| {
+                connection.drive(cx);
+                Poll::Ready(())
+            })
+            .await;
+            self.strays.extend(framing::left_over(connection));
         }
         // One that was closed meanwhile hands the request back unsent.
         if let Some(connection) = slot
@@ -658,6 +690,9 @@ fn outlives(connection: &Connection, orders: Orders, received: &Received) -> boo
     }
 }
 
+/// A body that fits into any socket's buffer, bytes: it is written whole before its answer can be there.
+const USUALLY_SENT: u64 = 8 << 10;
+
 /// What one try came to.
 pub(super) enum Attempt {
     Over(Ending),
@@ -729,6 +764,8 @@ async fn talk(
         return Box::pin(two::talk(wire, endpoint, connection, request, received)).await;
     };
     connection.ordinal += 1;
+    connection.may_hold_back =
+        wire.network.get().is_some() || !matches!(request.body().size_hint().exact(), Some(0..=USUALLY_SENT));
     received.via = Via {
         local_port: connection.local_port,
         ordinal: connection.ordinal,
@@ -756,10 +793,7 @@ async fn talk(
                 received.reason = reason.as_bytes().to_vec();
             }
             let body = response.into_body();
-            match decode::codings(&received.headers) {
-                Ok(codings) => received.codings = codings,
-                Err(failure) => return Attempt::Over(Ending::Failed(failure)),
-            }
+            received.read_codings();
             if let Err(failure) = received.begin_body(endpoint.limits.body_bytes) {
                 return Attempt::Over(Ending::Failed(failure));
             }

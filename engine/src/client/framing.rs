@@ -13,6 +13,9 @@ use std::task::Poll;
 pub struct Stray {
     /// The bytes that the parser had not used.
     pub bytes: Vec<u8>,
+    /// Nobody had asked for them. Else they stood where an answer's head should have been, or behind a stream's last
+    /// event: no fault of the framing, but perhaps somebody's data.
+    pub is_unasked: bool,
     /// Index into `Program::requests` of the last request on the connection, and what it asked for.
     pub last: (usize, Option<PathAndQuery>),
     /// The connection.
@@ -42,22 +45,45 @@ pub fn is_of_unasked_bytes(error: &hyper::Error) -> bool {
     false
 }
 
-/// The bytes with which a connection ended, if it ended because of them.
-pub fn last_bytes(connection: Connection) -> Option<Stray> {
-    if !connection.is_unasked {
+/// Bytes of a broken answer that are kept: a page of somebody else's.
+pub const MOST_KEPT: usize = 64 << 10;
+
+/// What came behind a stream's last event and was read away.
+pub fn left_over(connection: &mut Connection) -> Option<Stray> {
+    let bytes = std::mem::take(&mut connection.left);
+    if bytes.is_empty() {
         return None;
     }
-    let last = connection.last?;
-    let via = Via {
+    Some(Stray { bytes, is_unasked: false, last: connection.last.clone()?, via: via(connection) })
+}
+
+fn via(connection: &Connection) -> Via {
+    Via {
         local_port: connection.local_port,
         ordinal: connection.ordinal,
         since: connection.since,
-        is_http2: false,
-    };
-    let bytes = match connection.line {
+        is_http2: connection.is_two(),
+    }
+}
+
+/// What a connection whose answer could not be read leaves behind.
+pub fn unreadable(connection: Connection) -> Option<Stray> {
+    stray(connection, false)
+}
+
+/// The bytes with which a connection ended, if it ended because of them.
+pub fn last_bytes(connection: Connection) -> Option<Stray> {
+    if connection.is_unasked { stray(connection, true) } else { None }
+}
+
+fn stray(connection: Connection, is_unasked: bool) -> Option<Stray> {
+    let via = via(&connection);
+    let last = connection.last?;
+    let mut bytes = match connection.line {
         Line::One { driver, .. } => Pin::into_inner(driver).into_parts().read_buf.to_vec(),
         Line::Parked(parked) => parked.unasked,
         Line::Two(_) => return None,
     };
-    (!bytes.is_empty()).then_some(Stray { bytes, last, via })
+    bytes.truncate(MOST_KEPT);
+    (!bytes.is_empty()).then_some(Stray { bytes, is_unasked, last, via })
 }

@@ -37,7 +37,8 @@ impl Parked {
 impl Connection {
     /// Gives the parser back, if the connection is idle and speaks HTTP/1.1.
     pub fn park(self) -> Self {
-        if !self.is_usable() {
+        // With the parser would go what it has not written yet.
+        if !self.is_usable() || self.may_hold_back {
             return self;
         }
         let line = match self.line {

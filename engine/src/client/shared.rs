@@ -206,6 +206,8 @@ impl UserClient {
         let target = out.target;
         let mut unsent: Option<Box<Request<Full<Bytes>>>> = None;
         for _ in 0..TRIES {
+            // The totals of the connection of the try before are no baseline for the next one.
+            (received.bytes_received, received.bytes_sent) = (0, 0);
             // That of the try before was closed.
             self.release(wire, target, None);
             let asked = wire.clock.now();

@@ -3,7 +3,6 @@
 
 use super::answer::{Ending, Via};
 use super::connect::{Connection, Line, Stream};
-use super::decode;
 use super::exchange::{Attempt, Endpoint, Received, Wire};
 use super::shared::Trunk;
 use crate::failure::{Code, Transport};
@@ -153,7 +152,7 @@ async fn exchange(
     if received.headers.len() > endpoint.limits.headers || head_bytes > endpoint.limits.head_bytes {
         return Err(Transport::HeadTooLarge);
     }
-    received.codings = decode::codings(&received.headers)?;
+    received.read_codings();
     received.begin_body(endpoint.limits.body_bytes)?;
     collect(wire, connection, body, received, endpoint.limits.body_bytes).await
 }

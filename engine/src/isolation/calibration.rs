@@ -124,6 +124,7 @@ fn answer<'a>(reason: &'a [u8], headers: &'a HeaderMap, body: &'a [u8], ending: 
         reason,
         headers,
         body,
+        undecoded: &[],
         codings: &[],
         times: Times::default(),
         via: Via::default(),

@@ -50,6 +50,8 @@ pub fn spots<'a>(answer: &'a Answer<'_>) -> impl Iterator<Item = Spot<'a>> {
     // An event may join what lines cut, and the pieces what events cut.
     let streamed = answer.heard.into_iter();
     let streamed = streamed.flat_map(|heard| [Spot::one("event", &heard.data), Spot::one("joined text", &heard.text)]);
-    let plain = [Spot::one("body", answer.body), Spot::one("status line", answer.reason)];
+    // What says that it is compressed and is not may still hold somebody's words.
+    let plain =
+        [Spot::one("body", answer.body), Spot::one("body", answer.undecoded), Spot::one("status line", answer.reason)];
     plain.into_iter().chain(streamed).chain(headers)
 }

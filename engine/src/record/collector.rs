@@ -38,6 +38,11 @@ impl Handover {
         Self { sender: self.sender.clone(), worker }
     }
 
+    /// What the worker leaves behind.
+    pub fn last_word(self) -> LastWord {
+        LastWord(self)
+    }
+
     /// Hands over. Evidence gives way when the queue is full; counts never do.
     pub fn send(&self, message: Message) {
         // Full: evidence beyond the samples gives way. Disconnected: the collector is gone, and so is the run.
@@ -47,6 +52,16 @@ impl Handover {
             // Waiting shows up as a gap of the worker's loop, which is the truth.
             let _ = self.sender.send(message);
         }
+    }
+}
+
+/// Says that nothing more will come, however its owner ends: the collector never waits for a worker that died.
+#[derive(Debug)]
+pub struct LastWord(Handover);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        self.0.send(Message::Done);
     }
 }
 
@@ -168,4 +183,24 @@ pub fn collect(
         fold.add(&interval);
     }
     fold
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_dies_is_not_waited_for() {
+        // The other end stays open, as that of the watched series does.
+        let (handover, messages) = queue();
+        let last = handover.of(0).last_word();
+        let worker = std::thread::spawn(move || {
+            let _last = last;
+            panic!("as an error of our own would");
+        });
+        assert!(worker.join().is_err());
+        let mut delivered = messages.try_iter().map(|(worker, message)| (worker, matches!(message, Message::Done)));
+        assert_eq!(delivered.next(), Some((0, true)));
+        drop(handover);
+    }
 }

@@ -8,6 +8,7 @@ mod detectors;
 mod faults;
 mod field;
 mod flow;
+mod hidden;
 mod hops;
 mod hostile;
 mod hostile_bodies;

@@ -15,6 +15,10 @@ impl VirtualUser {
     /// Takes in what came without having been asked for.
     pub fn hear(&mut self, now: Nanos, stray: &Stray, recorder: &mut Recorder) {
         let bytes = &stray.bytes[..];
+        if !stray.is_unasked {
+            self.scan_message(&self.origin_of(now, stray), &[Spot::one("connection", bytes)], recorder);
+            return;
+        }
         let counts = &mut recorder.interval().isolation;
         if bytes.iter().all(|b| matches!(b, b'\r' | b'\n')) {
             counts.stray_line_ends += 1;
@@ -27,21 +31,9 @@ impl VirtualUser {
         // Where nothing was asked yet, a banner or another protocol is likelier than somebody's answer.
         let is_greeting = stray.via.ordinal == 0;
         let tier = if is_greeting || is_goodbye(bytes) { Tier::Suspect } else { Tier::Proven };
-        let step = self.run.program.requests[stray.last.0].step;
         let spot = Spot::one("connection", bytes);
-        let origin = Origin {
-            step,
-            is_probe: false,
-            from: now,
-            at: now,
-            via: stray.via,
-            codings: &[],
-            headers: None,
-            is_whole: true,
-            what: &"no answer",
-            sent: &[],
-        };
-        let key = self.key("framing", tier, step, spot.kind);
+        let origin = self.origin_of(now, stray);
+        let key = self.key("framing", tier, origin.step, spot.kind);
         recorder.leak(key.clone(), || {
             let what = match status(bytes) {
                 Some(status) => format!("an answer without a request, status {status}"),
@@ -56,6 +48,21 @@ impl VirtualUser {
             record
         });
         self.scan_message(&origin, &[spot], recorder);
+    }
+
+    fn origin_of(&self, now: Nanos, stray: &Stray) -> Origin<'static> {
+        Origin {
+            step: self.run.program.requests[stray.last.0].step,
+            is_probe: false,
+            from: now,
+            at: now,
+            via: stray.via,
+            codings: &[],
+            headers: None,
+            is_whole: true,
+            what: &"no answer",
+            sent: &[],
+        }
     }
 }
 
