@@ -138,7 +138,7 @@ impl VirtualUser {
 
     /// Where an upgrade that was refused leads: its steps are left out, unless it is asked for once more.
     pub(super) fn unless_upgraded(&mut self, plan: &Request, class: Class, next: Next) -> Next {
-        if plan.upgrade.is_some() && class != Class::Ok && !matches!(next, Next::Again(_) | Next::Before) {
+        if plan.upgrade.is_some() && class != Class::Ok && !next.is_repetition() {
             let request = self.outgoing.request;
             let socket = self.run.program.sockets.iter().find(|s| s.request == request);
             self.pc = socket.map_or(self.pc, |socket| socket.after);
