@@ -226,6 +226,22 @@ fn statuses_are_counted_and_errors_flatter_nobody() {
 }
 
 #[test]
+fn redirects_are_answers_unless_they_are_to_be_followed() {
+    let moved = || Reply::Answer("HTTP/1.1 302 Found\r\nlocation: /y\r\ncontent-length: 0\r\n\r\n".into());
+    let server = Server::new(move |_| moved());
+    let (code, value) = hit_json(&[&server.url(), "-c", "1", "-n", "4"]);
+    assert_eq!((code, &value["statuses"]), (0, &json!({ "302": 4 })), "{value}");
+    assert_eq!(server.served.load(SeqCst), 4);
+    let server = Server::new(move |number| if number % 2 == 0 { moved() } else { status(200) });
+    let (code, value) = hit_json(&[&server.url(), "-c", "1", "-n", "4", "--redirects", "1"]);
+    assert_eq!((code, &value["statuses"]), (0, &json!({ "200": 4 })), "{value}");
+    assert_eq!(server.served.load(SeqCst), 8, "each request is two at the target");
+    let server = Server::new(move |_| moved());
+    let (_, value) = hit_json(&[&server.url(), "-c", "1", "-n", "4", "--redirects", "2"]);
+    assert_eq!(value["totals"]["failed"], 4, "{value}");
+}
+
+#[test]
 fn where_nothing_answers_the_code_is_4() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ended = hit(&[&format!("http://{nobody}/")]);

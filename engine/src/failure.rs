@@ -205,6 +205,8 @@ pub enum Failure {
     Poll,
     /// Too few users came to `Program::meetings[_]`; no request's failure.
     Missed(u16),
+    /// JSON that is nested deeper than `limits.json_depth`.
+    JsonDepth,
 }
 
 impl Failure {
@@ -275,6 +277,7 @@ impl Failure {
                 format!("rendezvous `{name}` missed")
             }
             Self::LostWrite => "lost-write".into(),
+            Self::JsonDepth => "answer json nested too deep".into(),
         }
     }
 }

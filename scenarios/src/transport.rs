@@ -78,10 +78,15 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of a body, before and after decoding.
     pub body_bytes: usize,
+    /// How deep the brackets of JSON may be nested, 1 to [`MOST_DEPTH`].
+    pub json_depth: usize,
 }
+
+/// The deepest JSON that can be read.
+pub const MOST_DEPTH: usize = 127;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head_bytes: 256 << 10, headers: 100, body_bytes: 16 << 20 }
+        Self { head_bytes: 256 << 10, headers: 100, body_bytes: 16 << 20, json_depth: MOST_DEPTH }
     }
 }

@@ -37,6 +37,11 @@ pub struct Hit {
     /// Time limit of one request
     #[arg(long, value_name = "DURATION", env = "WATERTIGHT_TIMEOUT", default_value = "30s")]
     pub timeout: String,
+    /// Redirects that are followed at most, to the same host; all hops are one request (default: none, a redirect is an
+    /// answer like any other)
+    #[arg(long, value_name = "N", env = "WATERTIGHT_REDIRECTS", default_value_t = 0, hide_default_value = true,
+          value_parser = clap::value_parser!(u32).range(0..=50))]
+    pub redirects: u32,
     /// HTTP/2: agreed upon in TLS with https, with prior knowledge with http
     #[arg(long, env = "WATERTIGHT_HTTP2")]
     pub http2: bool,

@@ -79,7 +79,18 @@ fn from_curl() {
             &["POST /x", r#"form: { "a": "1", "token": "${TOKEN:-replace-me}" }"#],
         ),
         ("curl -G http://h/x --data-urlencode 'q=a b&c'", &["GET /x", r#"query: { "q": "a b&c" }"#]),
-        ("curl -F 'file=@a.txt' -F name=x http://h/up", &["POST /up", "multipart"]),
+        (
+            "curl -F 'file=@a.txt' -F name=x http://h/up",
+            &[
+                "POST /up",
+                r#"- { name: "file", base64: "aGVsbG8=", filename: "a.txt" }"#,
+                r#"- { name: "name", text: "x" }"#,
+            ],
+        ),
+        (
+            "curl -F 'a=b;c;type=text/x' --form-string 'd=@e;type=f' http://h/up",
+            &[r#"- { name: "a", text: "b;c", type: "text/x" }"#, r#"- { name: "d", text: "@e;type=f" }"#],
+        ),
         ("curl -I h.example", &["HEAD /", "http://h.example"]),
         ("curl \"http://h/a b{c}\\\"d\" -HX-A:1 -XDELETE", &["DELETE /a%20b%7Bc%7D%22d", r#""x-a": "1""#]),
         (

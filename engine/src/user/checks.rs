@@ -3,12 +3,14 @@
 
 use super::VirtualUser;
 use super::isolation::Seen;
+use super::json::{Wanted, is_deeper};
 use crate::client::answer::Answer;
 use crate::failure::Failure;
 use crate::record::{Class, Recorder};
 use scenarios::css::Page;
 use scenarios::expr::EvalError;
 use scenarios::program::{Condition, Control, Request, Save, SaveSource};
+use scenarios::transport::MOST_DEPTH;
 use scenarios::value::Value;
 use serde_json::Value as Json;
 
@@ -61,6 +63,7 @@ impl VirtualUser {
     ) -> Result<(), Wrong> {
         self.check_crossed(plan, json, answer, recorder)?;
         check_status(plan, answer.status)?;
+        self.check_depth(plan, request, answer)?;
         self.check_echo(plan, json, answer)?;
         if let Some(limit) = plan.expect.under_ns
             && self.last_latency_ns > limit
@@ -82,6 +85,19 @@ impl VirtualUser {
         self.check_that(plan, answer, recorder)?;
         self.check_credentials(plan, answer, recorder);
         Ok(())
+    }
+
+    /// Only where the file asks for less than can be read: then what is read as JSON, or says that it is some.
+    fn check_depth(&self, plan: &Request, request: usize, answer: &Answer<'_>) -> Result<(), Wrong> {
+        let most = self.run.program.targets[plan.target].transport.limits.json_depth;
+        if most == MOST_DEPTH {
+            return Ok(());
+        }
+        let kind = answer.headers.get(http::header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+        let is_json =
+            self.run.prepared[request].wanted != Wanted::Nothing || kind.is_some_and(|k| contains(k, b"json"));
+        let is_deeper = is_json && is_deeper(answer.document(), most);
+        if is_deeper { Err(Wrong(Failure::JsonDepth, format!("more than {most}"))) } else { Ok(()) }
     }
 
     fn check_headers(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) -> Result<(), Wrong> {

@@ -52,6 +52,13 @@ pub(super) enum Next {
     Do(Effect),
 }
 
+impl Next {
+    /// The same request is made once more, now or after `before`.
+    pub fn is_repetition(self) -> bool {
+        matches!(self, Self::Again(_) | Self::Before)
+    }
+}
+
 /// What one try of a poll came to.
 #[derive(Clone, Debug)]
 pub(super) enum Tried {

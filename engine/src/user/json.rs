@@ -71,6 +71,24 @@ impl Wanted {
     }
 }
 
+/// Whether brackets are nested deeper than `most` anywhere; what is broken is looked at as far as it goes.
+pub fn is_deeper(body: &[u8], most: usize) -> bool {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(next) = body.get(at..).and_then(|rest| rest.iter().position(|c| KINDS[usize::from(*c)] != PLAIN)) {
+        at += next;
+        match KINDS[usize::from(body[at])] {
+            QUOTE => match string_end(body, at + 1) {
+                Some(end) => at = end,
+                None => return false,
+            },
+            OPENS if depth == most => return true,
+            OPENS => (depth, at) = (depth + 1, at + 1),
+            _ => (depth, at) = (depth.saturating_sub(1), at + 1),
+        }
+    }
+    false
+}
+
 /// The wanted members of the object that `body` is, of several of one name the first; `None` if it is none. What is
 /// not wanted is only skipped: its strings must end and its brackets close, but whether `[1,,2]` is JSON is nobody's
 /// question then. Behind the last wanted one it is only seen to that the object ends.
@@ -191,6 +209,21 @@ mod tests {
 
     fn members(names: &[&str]) -> Wanted {
         Wanted::Members(names.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn depth_is_that_of_brackets_outside_of_strings() {
+        for (text, depth) in [("1", 0), ("[]", 1), (r#"{"a":[{"b":"[[[{\"["}]}"#, 3), ("[[],[[]]]", 3), ("]]][[", 2)] {
+            assert!(!is_deeper(text.as_bytes(), depth), "{text}");
+            assert!(depth == 0 || is_deeper(text.as_bytes(), depth - 1), "{text}");
+        }
+        assert!(!is_deeper(br#"["[["#, 1), "a string without end");
+        let deepest =
+            format!("{}{}", "[".repeat(scenarios::transport::MOST_DEPTH), "]".repeat(scenarios::transport::MOST_DEPTH));
+        assert!(
+            serde_json::from_str::<Json>(&deepest).is_ok()
+                && serde_json::from_str::<Json>(&format!("[{deepest}]")).is_err()
+        );
     }
 
     #[test]

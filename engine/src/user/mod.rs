@@ -635,7 +635,6 @@ impl VirtualUser {
             recorder.status(plan.step, answer.status, due);
         }
         let tried = plan.poll.as_ref().map(|poll| self.try_poll(poll, plan, answer, recorder));
-        self.cover(plan, answer, (control, !matches!(tried, Some(Tried::NotYet(_)))), recorder);
         let (class, mut failure, mut detail) = match answer.ending {
             _ if let Followed::Nowhere(why, place) = followed => (Class::Failed, Some(Failure::Transport(why)), place),
             Ending::Complete if matches!(tried, Some(Tried::NotYet(_))) => checks::not_yet(answer.status),
@@ -671,9 +670,11 @@ impl VirtualUser {
             self.note_revocation(class == Class::Ok);
         }
         if let Some(slot) = plan.guard.repeats {
+            self.cover(plan, answer, (control, true), recorder);
             return self.repeat_answered(plan, slot, answer, control, recorder).map_or(Next::GoOn, Next::Do);
         }
         let next = self.next(plan, (class, failure), tried.as_ref(), answer);
+        self.cover(plan, answer, (control, !next.is_repetition()), recorder);
         self.unless_upgraded(plan, class, next)
     }
 

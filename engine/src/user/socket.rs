@@ -19,6 +19,7 @@ use scenarios::expr::EvalError;
 use scenarios::faults::GiveUp;
 use scenarios::program::{Op, Pc, Request};
 use scenarios::streams::{Like, Payload, Receive, SocketOp};
+use scenarios::transport::MOST_DEPTH;
 use serde_json::Value as Json;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -137,7 +138,7 @@ impl VirtualUser {
 
     /// Where an upgrade that was refused leads: its steps are left out, unless it is asked for once more.
     pub(super) fn unless_upgraded(&mut self, plan: &Request, class: Class, next: Next) -> Next {
-        if plan.upgrade.is_some() && class != Class::Ok && !matches!(next, Next::Again(_) | Next::Before) {
+        if plan.upgrade.is_some() && class != Class::Ok && !next.is_repetition() {
             let request = self.outgoing.request;
             let socket = self.run.program.sockets.iter().find(|s| s.request == request);
             self.pc = socket.map_or(self.pc, |socket| socket.after);
@@ -319,7 +320,11 @@ impl VirtualUser {
         let (request, via) = (conversation.request, conversation.via);
         let headers = HeaderMap::new();
         let answer = answer_of(&message.bytes, &headers, via, at);
-        let json = serde_json::from_slice::<Json>(&message.bytes).unwrap_or_default();
+        let target = &self.run.program.targets[self.run.program.requests[request].target];
+        let most = target.transport.limits.json_depth;
+        // As in an answer, what is nested deeper than the file allows is not read.
+        let is_read = most == MOST_DEPTH || !super::json::is_deeper(&message.bytes, most);
+        let json = is_read.then(|| serde_json::from_slice::<Json>(&message.bytes).ok()).flatten().unwrap_or_default();
         let fits = match &receive.like {
             Like::Text(text) => {
                 let mut wanted = Vec::new();

@@ -71,3 +71,28 @@ proptest! {
         prop_assert!(result.totals().sent() > 0);
     }
 }
+
+#[test]
+fn json_that_is_nested_deeper_than_the_file_allows_fails_by_name() {
+    let played = |body: &str, kind: &'static str| {
+        let text = "watertight: 1\ntargets: { t: { url: 'http://127.0.0.1:1', limits: { json_depth: 2 } } }\n\
+                    journeys: { j: { steps: [ GET /a: { save: { n: $.n } }, GET /b, think: 1s ] } }\n\
+                    profiles: { p: { users: 1, for: 3s } }\n";
+        let body = body.as_bytes().to_vec();
+        let result = play(text, 1, move |_: &engine::client::answer::Outgoing, _| {
+            let mut reply = Reply::ok(MILLISECOND);
+            reply.headers.insert("content-type", HeaderValue::from_static(kind));
+            reply.body.clone_from(&body);
+            reply
+        });
+        assert_laws(&result);
+        let failed = result.header.steps.iter().zip(&result.steps).map(|(h, s)| (h.name.clone(), s.counts.failed > 0));
+        let kinds: Vec<_> = result.errors.iter().map(|e| e.kind.clone()).collect();
+        (failed.filter(|(_, failed)| *failed).map(|(name, _)| name).collect::<Vec<_>>(), kinds)
+    };
+    let named = vec!["answer json nested too deep".to_owned()];
+    assert_eq!(played(r#"{"n":[1,"[[["]}"#, "application/json"), (vec![], vec![]));
+    assert_eq!(played(r#"{"n":1,"x":[[]]}"#, "application/json"), (vec!["GET /a".into()], named.clone()));
+    // What is read as JSON is some, whatever its type says; what nobody reads has to say so itself.
+    assert_eq!(played(r#"{"n":1,"x":[[]]}"#, "text/plain"), (vec!["GET /a".into()], named));
+}

@@ -91,6 +91,34 @@ fn a_try_that_comes_too_early_owes_no_marker_of_a_declared_control() {
 }
 
 #[test]
+fn an_answer_after_which_the_same_is_asked_once_more_owes_no_marker() {
+    let steps = "      - POST /notes: { json: { note: '{{ marker }}' } }
+      - GET /notes/{{ account.id }}: { retry: { on: 503, times: 1 }, expect: { marker: own } }
+";
+    for status in [401, 503] {
+        let text = scenario(steps, "").replace("users: 3", "users: 1");
+        let text = text.replace("    steps:\n", "    before: { steps: [ POST /in ], on_status: 401 }\n    steps:\n");
+        let (mut note, mut tries) = (String::from("{}"), 0);
+        let result = play(&text, 1, move |out: &Outgoing, _: Nanos| {
+            if out.uri.path() == "/in" {
+                return reply(200, &[], "");
+            }
+            if out.method == "POST" {
+                note = String::from_utf8_lossy(&out.body).into_owned();
+                return reply(200, &[], "");
+            }
+            tries += 1;
+            if tries % 2 == 0 { reply(200, &[], &note) } else { reply(status, &[], "") }
+        });
+        assert_laws(&result);
+        let step = result.header.steps.iter().position(|s| s.declared_control).expect("it is there");
+        let (seen, counts) = (result.isolation.steps[step], result.steps[step].counts);
+        assert!(counts.ok > 5 && counts.failed == counts.ok, "{status}: {counts:?}");
+        assert_eq!((seen.scanned, seen.controlled), (counts.ok, counts.ok), "{status}: of every two attempts the last");
+    }
+}
+
+#[test]
 fn a_write_that_is_answered_by_a_redirect_is_acknowledged() {
     let steps = "      - POST /notes/{{ account.id }}: { json: { note: '{{ marker }}' } }
       - GET /notes/{{ account.id }}: { expect: { marker: latest } }
@@ -99,6 +127,11 @@ fn a_write_that_is_answered_by_a_redirect_is_acknowledged() {
     let result = forms(steps, true);
     assert_eq!(kinds(&result), ["lost-write"]);
     assert!(result.totals().failed > 4 && result.isolation.steps[1].controlled > 4);
+    // The redirect may be the answer that the step asks for. To be sent away unasked is none.
+    let expecting = |expect: &str| steps.replacen("' } }", &format!("' }}, {expect} }}"), 1);
+    let result = forms(&expecting("expect: { status: 303 }"), true);
+    assert_eq!((kinds(&result), result.overhead.redirect_hops), (vec!["lost-write"], 0));
+    assert_eq!(kinds(&forms(&expecting("redirects: 0"), true)), [""; 0]);
 }
 
 /// Log-ins by a form, whose cookie comes with the redirect; `declared` says at which target a step saves it.

@@ -163,3 +163,22 @@ fn what_a_hop_says_is_scanned() {
         result.isolation.groups
     );
 }
+
+#[test]
+fn branches_of_a_parallel_are_redirected_each_for_itself() {
+    let (port, count) = server(|line, _| match line {
+        "GET /a" => moved(302, "/b"),
+        "GET /b" => moved(307, "/c"),
+        "GET /c" => ok("here"),
+        "GET /d" => moved(303, "/e"),
+        "GET /e" => ok("there"),
+        _ => moved(500, "/"),
+    });
+    let steps = "{ parallel: [ { GET /a: { expect: { body: { contains: here } } } }, { GET /d: { expect: { body: { contains: there } } } } ] }";
+    let result = run(&target(port), steps);
+    assert_good(&result);
+    let (a, d) = (result.steps[0].counts.ok, result.steps[1].counts.ok);
+    assert!(a > 1 && d > 1, "{:?}", result.totals());
+    assert_eq!(result.overhead.redirect_hops, 2 * a + d);
+    assert_eq!(count.load(SeqCst), result.totals().sent() + result.overhead.redirect_hops);
+}

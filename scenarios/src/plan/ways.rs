@@ -5,13 +5,13 @@ use super::TargetPlan;
 use super::reader::{Fields, Reader, Spec};
 use crate::diagnostic::Diagnostic;
 use crate::syntax::Scalar;
-use crate::transport::{Http, Limits, Proxy, Redirects, Transport};
+use crate::transport::{Http, Limits, MOST_DEPTH, Proxy, Redirects, Transport};
 use crate::units;
 use std::net::IpAddr;
 
 const TLS: Spec = Spec { what: "`tls`", keys: &["ca", "cert", "key", "server_name", "insecure"], not_yet: &[] };
 
-const LIMITS: Spec = Spec { what: "`limits`", keys: &["head", "headers", "body"], not_yet: &["json_depth"] };
+const LIMITS: Spec = Spec { what: "`limits`", keys: &["head", "headers", "body", "json_depth"], not_yet: &[] };
 
 /// Connections that can be shared at most; more than there are descriptors.
 const MOST_SHARED: u64 = 1_000_000;
@@ -209,6 +209,9 @@ fn limits(reader: &mut Reader<'_>, target: Fields<'_>, transport: &mut Transport
     }
     if let Some(headers) = reader.whole_at(fields, "headers", 1, 10_000) {
         limits.headers = headers as usize;
+    }
+    if let Some(depth) = reader.whole_at(fields, "json_depth", 1, MOST_DEPTH as u64) {
+        limits.json_depth = depth as usize;
     }
     transport.limits = limits;
 }

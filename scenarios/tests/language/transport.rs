@@ -33,7 +33,7 @@ fn everything_can_be_said() {
     let more = format!(
         "{{}}\n    http: auto\n    tls: {{ ca: '{cert}', cert: '{cert}', key: '{key}', server_name: api.test }}\n    \
          proxy: http://user:p%40ss@proxy.test:8080\n    source_addresses: [127.0.0.2, '::1']\n    \
-         resolve: per_connection\n    redirects: 3\n    limits: {{ head: 64kB, headers: 300, body: 1MB }}"
+         resolve: per_connection\n    redirects: 3\n    limits: {{ head: 64kB, headers: 300, body: 1MB, json_depth: 20 }}"
     );
     let all = read("https://h", &more.replacen("{}", "timeout: 1s", 1));
     let login = Some(("user".to_owned(), "p@ss".to_owned()));
@@ -47,7 +47,7 @@ fn everything_can_be_said() {
         source_addresses: vec!["127.0.0.2".parse().unwrap(), "::1".parse().unwrap()],
         resolve_each: true,
         redirects: Redirects(3),
-        limits: Limits { head_bytes: 64_000, headers: 300, body_bytes: 1_000_000 },
+        limits: Limits { head_bytes: 64_000, headers: 300, body_bytes: 1_000_000, json_depth: 20 },
     };
     assert_eq!(all, expected);
     assert!(!format!("{all:?}").contains("p@ss"), "a password is not shown");
@@ -105,7 +105,8 @@ fn each_mistake_has_its_place() {
         ("http://h", "limits: { head: 1kB }", "6:21 bad-value", "between 8192"),
         ("http://h", "limits: { headers: 0 }", "6:24 bad-value", "`headers`"),
         ("http://h", "limits: { body: 2GB }", "6:21 bad-value", "`body`"),
-        ("http://h", "limits: { json_depth: 9 }", "6:15 not-yet", "json_depth"),
+        ("http://h", "limits: { json_depth: 0 }", "6:27 bad-value", "between 1 and 127"),
+        ("http://h", "limits: { json_depth: 128 }", "6:27 bad-value", "between 1 and 127"),
         ("unix:run/x", "timeout: 1s", "5:10 bad-url", "a whole path"),
         ("unix:", "timeout: 1s", "5:10 bad-url", "a whole path"),
     ] {

@@ -66,7 +66,8 @@ impl Order {
         let users = users(args, rate);
         let load = load(rate, users, duration_ns.unwrap_or(LONGEST_NS));
         let url = format!("{}{}", address.base, address.path);
-        let request = request(&method, &address.path, headers, args.body.as_deref(), timeout_ns);
+        let mut request = request(&method, &address.path, headers, args.body.as_deref(), timeout_ns);
+        request.redirects = args.redirects;
         let http = match (args.http2, address.base.starts_with("https:")) {
             (false, _) => Http::One,
             (true, true) => Http::Two,

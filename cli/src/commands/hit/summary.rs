@@ -116,7 +116,7 @@ fn statuses(figures: &Figures<'_>, paint: &Paint, text: &mut String) {
     }
     let _ = writeln!(text, "\n{}", paint.title("Status"));
     for (status, n) in &figures.step.statuses {
-        let note = if (300..400).contains(status) && *status != 304 { "  (redirects are not followed)" } else { "" };
+        let note = if (300..400).contains(status) && *status != 304 { "  (followed with --redirects N)" } else { "" };
         let part = share(*n as f64 / figures.answered().max(1) as f64);
         let _ = writeln!(text, "  {status:<8}{:>11}  {part:>7}{note}", count(*n));
     }

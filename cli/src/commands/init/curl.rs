@@ -1,7 +1,7 @@
 //! A curl command as a starter: quoting as in a shell, the options that say what is sent.
 //! In: the command line as copied from somewhere. Out: [`Starter`], or what was not understood.
 
-use super::starter::{Body, Request, Starter, value};
+use super::starter::{Body, Part, Request, Starter, value};
 use super::words;
 use serde_json::Value as Json;
 use url::Url;
@@ -86,7 +86,7 @@ struct Command {
     is_json: bool,
     as_query: bool,
     user: bool,
-    form: Vec<(String, String)>,
+    form: Vec<Part>,
     insecure: bool,
     notes: Vec<String>,
 }
@@ -119,7 +119,7 @@ impl Command {
             "-F" | "--form" | "--form-string" => {
                 let part = argument()?;
                 let (name, value) = part.split_once('=').ok_or("-F wants NAME=VALUE")?;
-                self.form.push((name.to_owned(), value.to_owned()));
+                self.part(name, value, option == "--form-string");
             }
             "-G" | "--get" => self.as_query = true,
             "-I" | "--head" => self.method = Some("HEAD".into()),
@@ -156,6 +156,35 @@ impl Command {
         if holds {
             self.notes.push(note.to_owned());
         }
+    }
+
+    /// A part of a form: `name=text`, or `name=@file` (`<file` is its text), with `;type=…` and `;filename=…` behind it.
+    fn part(&mut self, name: &str, text: &str, is_literal: bool) {
+        let mut part = Part { name: plain(name), ..Part::default() };
+        let mut pieces = text.split(';');
+        let mut content = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            match piece.trim().split_once('=') {
+                Some(("type", kind)) if !is_literal && kind.contains('/') && !kind.contains(char::is_control) => {
+                    part.kind = Some(plain(kind));
+                }
+                Some(("filename", file)) if !is_literal => part.filename = Some(plain(file.trim_matches('"'))),
+                _ => content = format!("{content};{piece}"),
+            }
+        }
+        part.content = match content.strip_prefix(['@', '<']).filter(|_| !is_literal) {
+            None => ("text", form_value(name, &content)),
+            Some(path) if std::path::Path::new(path).is_file() => ("file", plain(path)),
+            Some(path) => {
+                let base = path.rsplit(['/', '\\']).next().unwrap_or_default();
+                part.filename = part.filename.or_else(|| Some(plain(base)));
+                self.notes.push(format!(
+                    "`{path}` is not here: put the file beside this one, and `file:` in place of `base64:`"
+                ));
+                ("base64", "aGVsbG8=".into())
+            }
+        };
+        self.form.push(part);
     }
 
     fn address(&mut self, text: &str) -> Result<(), String> {
@@ -212,9 +241,7 @@ impl Command {
             request.body = self.body();
         }
         if !self.form.is_empty() {
-            request.body = Body::Form(self.form.iter().map(|(n, v)| (value(n), form_value(n, v))).collect());
-            self.notes
-                .push("-F was a multipart form; here it is sent urlencoded: change it if files are needed".into());
+            request.body = Body::Multipart(std::mem::take(&mut self.form));
         }
         let content_type = self.headers.iter().find(|(n, _)| n == "content-type").map(|(_, v)| v.clone());
         if content_type.is_some_and(|kind| is_usual(&request.body, &kind)) {
@@ -335,6 +362,11 @@ fn form_value(name: &str, text: &str) -> String {
     if words::is_secret(name) { words::variable(name) } else { value(text) }
 }
 
+/// Text where no template may stand.
+fn plain(text: &str) -> String {
+    text.replace("{{", "").replace("${", "$${")
+}
+
 fn urlencoded(text: &str) -> String {
     let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     match text.split_once('=') {
@@ -350,6 +382,7 @@ pub(super) fn is_usual(body: &Body, kind: &str) -> bool {
     match body {
         Body::Json(_) => kind == "application/json",
         Body::Form(_) => kind == "application/x-www-form-urlencoded" || kind == "multipart/form-data",
+        Body::Multipart(_) => kind == "multipart/form-data",
         Body::Text(_) | Body::Empty => false,
     }
 }

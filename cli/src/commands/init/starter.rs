@@ -73,6 +73,21 @@ pub enum Body {
     Form(Vec<(String, String)>),
     /// `body:`
     Text(String),
+    /// `multipart:`
+    Multipart(Vec<Part>),
+}
+
+/// A part of a body of several, every text as written in the file.
+#[derive(Debug, Default, Clone)]
+pub struct Part {
+    /// Name.
+    pub name: String,
+    /// The key of what it carries (`text`, `file` or `base64`), and that.
+    pub content: (&'static str, String),
+    /// File name.
+    pub filename: Option<String>,
+    /// Content type.
+    pub kind: Option<String>,
 }
 
 impl Starter {
@@ -188,6 +203,17 @@ impl Request {
             }
             Body::Text(text) => {
                 let _ = writeln!(out, "{pad}body: {}", quoted(text));
+            }
+            Body::Multipart(parts) => {
+                let _ = writeln!(out, "{pad}multipart:");
+                for part in parts {
+                    let (key, content) = &part.content;
+                    let own = [("name", Some(&part.name)), (*key, Some(content))];
+                    let more = [("filename", part.filename.as_ref()), ("type", part.kind.as_ref())];
+                    let pairs =
+                        own.into_iter().chain(more).filter_map(|(key, text)| Some(format!("{key}: {}", quoted(text?))));
+                    let _ = writeln!(out, "{pad}  - {{ {} }}", pairs.collect::<Vec<_>>().join(", "));
+                }
             }
         }
         if let Some(status) = self.status {

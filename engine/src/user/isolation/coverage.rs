@@ -9,8 +9,9 @@ use scenarios::program::{Control, Request};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl VirtualUser {
-    /// Counts an answer that has been scanned. Only the one that ends its sample can be asked for what is to come back
-    /// (`is_last`): a hop of a redirect and a try of a poll that is not there yet owe nothing.
+    /// Counts an answer that has been scanned. Only the one that ends its step can be asked for what is to come back
+    /// (`is_last`): a hop of a redirect owes nothing, nor does an answer after which the same is asked for once more,
+    /// because it is not there yet, was refused or the user has to log in.
     pub(in crate::user) fn cover(
         &mut self,
         plan: &Request,

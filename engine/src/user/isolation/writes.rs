@@ -55,7 +55,14 @@ impl VirtualUser {
     /// is what the step says: a redirect after a POST is fetched by GET, and ends the same write.
     pub(in crate::user) fn note_write(&mut self, plan: &Request, answer: &Answer<'_>) {
         let is_write = matches!(plan.method.as_str(), "POST" | "PUT" | "PATCH");
-        let is_done = answer.ending == Ending::Complete && matches!(answer.status, 200 | 201 | 203..=299);
+        // To be sent away, to log in say, is no success, unless the step asks for just that.
+        let is_asked_for = |range: &(u16, u16)| range.0 >= 300 && (range.0..=range.1).contains(&answer.status);
+        let is_good = match answer.status {
+            200 | 201 | 203..=299 => true,
+            300..=399 => plan.expect.status.iter().any(is_asked_for),
+            _ => false,
+        };
+        let is_done = answer.ending == Ending::Complete && is_good;
         if is_write && is_done && self.writes.pending.is_some() {
             if self.writes.acknowledged.is_none() {
                 self.run.accounts.note_acknowledged(self.account, answer.times.done);

@@ -300,7 +300,7 @@ const LIMITS: &[Key] = keys! {
     "head": text, "The head, 8192B to 64MiB. Default 256KiB.";
     "headers": positive, "How many headers, 1 to 10,000. Default 100.";
     "body": text, "The body, before and after decoding, 1B to 1GiB. Default 16MiB.";
-    "json_depth": any, "How deep JSON may be nested.";
+    "json_depth": positive, "How deep JSON may be nested, 1 to 127. Default 127.";
 };
 
 const ROLE: &[Key] = keys! {
