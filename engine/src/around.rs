@@ -3,7 +3,7 @@
 //! Each is a run of its own, with its own recorder that nobody folds: nothing of it reaches the figures. Its answers go
 //! through the same scan, and what is found there is found in the run.
 
-use crate::client::exchange::Wire;
+use crate::client::wire::Wire;
 use crate::clock::Clock;
 use crate::record::Recorder;
 use crate::record::collector::{Message, queue};

@@ -31,7 +31,7 @@ pub use record::interval::Interval;
 pub use record::journal::{ReadError, read, read_for, rewrite_header};
 pub use run::Stop;
 
-use client::exchange::Wire;
+use client::wire::Wire;
 use clock::Clock;
 use isolation::calibration::calibrate;
 use record::Recorder;

@@ -2,7 +2,8 @@
 //! In: the targets of a program. Out: how many health requests were made, or which target is not there and why.
 
 use crate::client::answer::{Ending, Outgoing};
-use crate::client::exchange::{UserClient, Wire};
+use crate::client::exchange::UserClient;
+use crate::client::wire::Wire;
 use crate::clock::{Clock, SECOND};
 use http::{Method, Uri};
 use scenarios::program::Target;

@@ -5,10 +5,11 @@ mod meeting;
 mod together;
 
 use crate::client::answer::Ending;
-use crate::client::exchange::{UserClient, Wire};
+use crate::client::exchange::UserClient;
 use crate::client::park::WORTH_PARKING;
 use crate::client::socket::News;
 use crate::client::stranger::send_beside;
+use crate::client::wire::Wire;
 use crate::clock::{Clock, MILLISECOND, Nanos, SECOND, thread_cpu_ns, thread_queue_wait_ns};
 use crate::load::budget::Budget;
 use crate::load::closed;

@@ -1,13 +1,13 @@
 //! Connecting: socket, TLS, the first words of HTTP; failures told apart into the target's and our own.
 //! In: a target. Out: an open [`Connection`] that its user polls itself.
 
-use super::exchange::{Endpoint, Wire};
 use super::network::Throttle;
 use super::park::Parked;
 use super::reach::{Socket, reach};
 use super::slow::{MOUTHFUL, Pause, Slowness};
 use super::tls;
 use super::two::{self, Two};
+use super::wire::{Endpoint, Wire};
 use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
 use bytes::Bytes;

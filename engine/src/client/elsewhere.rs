@@ -2,7 +2,9 @@
 //! In: an [`Outgoing`] with its origin. Out: [`Received`], as for any other exchange.
 
 use super::answer::Outgoing;
-use super::exchange::{Received, UserClient, Wire};
+use super::exchange::UserClient;
+use super::received::Received;
+use super::wire::Wire;
 use crate::clock::Nanos;
 use scenarios::program::Target;
 use scenarios::transport::Transport;

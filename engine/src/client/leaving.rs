@@ -1,7 +1,7 @@
 //! Giving an exchange up at a place of its answer, not at a time: before the head is read, in mid-body, in mid-stream.
 //! In: a request's order, what has come of the answer. Out: whether the user has left.
 
-use super::exchange::Wire;
+use super::wire::Wire;
 use crate::clock::Nanos;
 use crate::faults::Leaving;
 use crate::timer::Reminder;

@@ -3,7 +3,7 @@
 //! In: an idle connection. Out: the same one, smaller; bytes that come to it meanwhile are kept as unasked.
 
 use super::connect::{Connection, Line, Stream, speak};
-use super::exchange::Endpoint;
+use super::wire::Endpoint;
 use crate::clock::{MILLISECOND, Nanos};
 use std::pin::Pin;
 use std::task::{Context, Poll};

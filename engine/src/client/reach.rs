@@ -1,7 +1,7 @@
 //! Reaching a target: names, addresses, sockets of this machine, proxies. In: an endpoint. Out: an open socket.
 
 use super::connect::ConnectError;
-use super::exchange::{Endpoint, Wire};
+use super::wire::{Endpoint, Wire};
 use crate::failure::Transport;
 use base64::Engine as _;
 use std::cell::Cell;

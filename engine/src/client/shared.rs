@@ -4,9 +4,12 @@
 
 use super::answer::{Ending, Outgoing};
 use super::connect::{Connection, Line, Traffic};
-use super::exchange::{Attempt, Received, UserClient, Wire, send};
+use super::exchange::UserClient;
 use super::framing::{self, Stray};
+use super::received::Received;
+use super::talk::{Attempt, send};
 use super::two::{Driver, Two, classify};
+use super::wire::Wire;
 use crate::clock::Nanos;
 use crate::failure::Transport;
 use bytes::Bytes;

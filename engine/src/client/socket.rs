@@ -3,7 +3,9 @@
 
 use super::answer::{Ending, Outgoing};
 use super::connect::Stream;
-use super::exchange::{Received, UserClient, Wire};
+use super::exchange::UserClient;
+use super::received::Received;
+use super::wire::Wire;
 use crate::clock::Nanos;
 use crate::failure::Transport;
 use base64::Engine as _;

@@ -2,7 +2,7 @@
 //! accept. They log in nowhere, enter no figure and wait for nobody. In: a target, a kind. Out: nothing.
 
 use super::connect::stream;
-use super::exchange::Wire;
+use super::wire::Wire;
 use crate::faults::Stranger;
 use std::cell::Cell;
 use std::rc::Rc;

@@ -3,8 +3,10 @@
 
 use super::answer::{Ending, Via};
 use super::connect::{Connection, Line, Stream};
-use super::exchange::{Attempt, Endpoint, Received, Wire};
+use super::received::Received;
 use super::shared::Trunk;
+use super::talk::Attempt;
+use super::wire::{Endpoint, Wire};
 use crate::failure::{Code, Transport};
 use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};

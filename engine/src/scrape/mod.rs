@@ -5,7 +5,8 @@
 pub mod exposition;
 
 use crate::client::answer::{Ending, Outgoing};
-use crate::client::exchange::{UserClient, Wire};
+use crate::client::exchange::UserClient;
+use crate::client::wire::Wire;
 use crate::clock::{Clock, Nanos, SECOND};
 use crate::record::collector::{Handover, Message};
 use crate::record::interval::Interval;

@@ -4,7 +4,7 @@
 use super::VirtualUser;
 use super::address;
 use super::json::Wanted;
-use crate::client::exchange::host_header;
+use crate::client::wire::host_header;
 use crate::clock::Nanos;
 use crate::record::Recorder;
 use bytes::Bytes;
