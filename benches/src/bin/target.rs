@@ -24,6 +24,13 @@ const BACKLOG: u32 = 16_384;
 /// It stays awake for so long after a request.
 const AWAKE: Nanos = 5 * MILLISECOND;
 
+/// What it says.
+struct Answers {
+    usual: Vec<u8>,
+    /// To HTTP/1.0.
+    old: Vec<u8>,
+}
+
 /// What its connections share.
 #[derive(Default)]
 struct Desk {
@@ -61,13 +68,13 @@ fn serve(time: Duration) -> io::Result<()> {
 async fn accept(listener: TcpListener) {
     let desk = Rc::new(Desk::default());
     tokio::task::spawn_local(stay_awake(Rc::clone(&desk)));
-    let answer: Rc<[u8]> = answer(&body()).into();
+    let answers = Rc::new(Answers { usual: answer(&body(), ""), old: answer(&body(), "connection: keep-alive\r\n") });
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (answer, desk) = (Rc::clone(&answer), Rc::clone(&desk));
+                let (answers, desk) = (Rc::clone(&answers), Rc::clone(&desk));
                 // What ends a connection is the client's business.
-                tokio::task::spawn_local(async move { connection(stream, &answer, &desk).await.ok() });
+                tokio::task::spawn_local(async move { connection(stream, &answers, &desk).await.ok() });
             }
             // Out of descriptors: the waiting connections stay in the backlog.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -91,7 +98,7 @@ async fn stay_awake(desk: Rc<Desk>) {
 }
 
 /// Answers every complete request that has come, in one write.
-async fn connection(mut stream: TcpStream, answer: &[u8], desk: &Desk) -> io::Result<()> {
+async fn connection(mut stream: TcpStream, answers: &Answers, desk: &Desk) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(2048);
     loop {
@@ -101,12 +108,14 @@ async fn connection(mut stream: TcpStream, answer: &[u8], desk: &Desk) -> io::Re
         let mut used = 0;
         while let Some(length) = request_length(&buffer[used..]) {
             if buffer[used..].starts_with(b"GET /count ") {
-                return stream.write_all(&self::answer(desk.answered.get().to_string().as_bytes())).await;
+                return stream.write_all(&answer(desk.answered.get().to_string().as_bytes(), "")).await;
             }
             used += length;
             desk.answered.set(desk.answered.get() + 1);
             desk.came.notify_one();
-            stream.write_all(answer).await?;
+            // Who speaks HTTP/1.0 waits for the end unless it is told that there is none.
+            let is_old = memchr::memmem::find(&buffer[..used], b" HTTP/1.0\r\n").is_some();
+            stream.write_all(if is_old { &answers.old } else { &answers.usual }).await?;
         }
         buffer.drain(..used);
     }
@@ -124,8 +133,9 @@ fn request_length(bytes: &[u8]) -> Option<usize> {
     (bytes.len() >= head.checked_add(body)?).then_some(head + body)
 }
 
-fn answer(body: &[u8]) -> Vec<u8> {
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+fn answer(body: &[u8], further: &str) -> Vec<u8> {
+    let kind = "content-type: application/json";
+    let head = format!("HTTP/1.1 200 OK\r\n{kind}\r\n{further}content-length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 
