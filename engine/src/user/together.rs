@@ -3,7 +3,8 @@
 //! In: the branches' answers as they come. Out: where the user goes on.
 
 use super::flow::Next;
-use super::{Effect, Start, VirtualUser};
+use super::turn::Start;
+use super::{Effect, VirtualUser};
 use crate::client::answer::{Answer, Outgoing};
 use crate::clock::Nanos;
 use crate::record::Recorder;
