@@ -20,6 +20,7 @@ mod loopback;
 mod parking;
 mod phases;
 mod places;
+mod provoked;
 mod redirects;
 mod requests;
 mod secrets;
