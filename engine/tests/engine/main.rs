@@ -4,6 +4,7 @@
 mod aborts;
 mod answers;
 mod around;
+mod beside;
 mod detectors;
 mod faults;
 mod field;
