@@ -471,7 +471,7 @@ const EXPECT: &[Key] = keys! {
     "header": conditions, "Header → a value or condition.";
     "under": duration, "The longest response time of this answer.";
     "that": text, "A bare expression; it sees what this answer saved.";
-    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see, once a write of such a one was accepted; `latest`: that of my newest acknowledged write.";
+    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see, once a write of such a one was accepted and is of a kind that is shown there; `latest`: that of my newest acknowledged write.";
     "first_event": text, "The longest time to the first event.";
     "event_gap": text, "The longest time between two events.";
     "events": any, "How many events there must be.";
