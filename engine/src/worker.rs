@@ -348,6 +348,7 @@ async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, d
     let fresh = user.fresh();
     if fresh.connections {
         client.disconnect();
+        hear(desk, user, client);
     }
     if fresh.cookies {
         client.forget();
@@ -366,8 +367,8 @@ async fn leave(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient) {
         let effect = desk.step(user, Input::Leave);
         perform(desk, user, client, effect).await;
     }
-    hear(desk, user, client);
     client.reset();
+    hear(desk, user, client);
 }
 
 /// Tells of bytes that came without having been asked for.

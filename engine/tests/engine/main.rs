@@ -29,6 +29,7 @@ mod soak;
 mod sockets;
 mod spoken;
 mod streams;
+mod tails;
 mod tls;
 mod truth;
 mod ways;
