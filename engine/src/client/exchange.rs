@@ -69,10 +69,14 @@ impl UserClient {
         Self { jar: self.jar.clone(), ..Self::new(targets) }
     }
 
-    /// Closes all and forgets the cookies: a new person sits down.
-    pub fn reset(&mut self) {
+    /// Closes all connections, with a last look at what has come over them.
+    pub async fn part(&mut self) {
+        poll_fn(|cx| {
+            self.drive_idle(false, cx);
+            Poll::Ready(())
+        })
+        .await;
         self.disconnect();
-        self.forget();
     }
 
     /// Closes all connections.

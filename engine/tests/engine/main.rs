@@ -6,6 +6,7 @@ mod answers;
 mod around;
 mod beside;
 mod detectors;
+mod elsewhere;
 mod faults;
 mod field;
 mod flow;
