@@ -1,6 +1,7 @@
 //! A worker: one thread, one current-thread runtime, its own users, connections, timer and recorder.
 //! In: the shared run and the worker's number. Out: one interval a second to the collector.
 
+mod beside;
 mod meeting;
 mod together;
 
@@ -347,6 +348,7 @@ async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, d
     let fresh = user.fresh();
     if fresh.connections {
         client.disconnect();
+        hear(desk, user, client);
     }
     if fresh.cookies {
         client.forget();
@@ -365,8 +367,8 @@ async fn leave(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient) {
         let effect = desk.step(user, Input::Leave);
         perform(desk, user, client, effect).await;
     }
-    hear(desk, user, client);
     client.reset();
+    hear(desk, user, client);
 }
 
 /// Tells of bytes that came without having been asked for.
@@ -412,6 +414,7 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                     send_beside(&desk.wire, user.outgoing.target, kind);
                 }
                 let received = match user.outgoing.upgrade {
+                    None if client.has_socket() => Box::pin(beside::exchange(desk, user, client, due)).await,
                     None => client.exchange(&desk.wire, &mut user.outgoing, due).await,
                     Some(heartbeat) => Box::pin(client.open(&desk.wire, &mut user.outgoing, due, heartbeat)).await,
                 };
@@ -427,7 +430,9 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                 next?
             }
             Effect::Socket(order) => {
-                let news = client.socket(&desk.wire, order, &mut user.message).await;
+                let message = user.message.take();
+                let hear = |news: &News| user.hear_unasked(news, &mut desk.recorder.borrow_mut());
+                let news = client.socket(&desk.wire, order, message, hear).await;
                 if news == News::Cut {
                     user.cut(&mut desk.recorder.borrow_mut());
                     return None;

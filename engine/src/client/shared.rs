@@ -172,7 +172,7 @@ impl Pool {
             if connection.is_usable() {
                 return Some(connection);
             }
-            strays.extend(framing::last_bytes(connection));
+            strays.extend(framing::remains(Some(connection)));
         }
     }
 }
@@ -286,17 +286,19 @@ impl UserClient {
             Lease::Stream(stream) => {
                 let is_silent = ending == Some(Ending::TimedOut) && stream.trunk.traffic.so_far().0 == stream.read;
                 // Nothing came for anybody, or it says itself that it is over: nobody else is to wait on it.
-                if is_silent || (ending.is_none() && connection.is_some_and(|c| c.ended)) {
+                if is_silent || (ending.is_none() && connection.as_ref().is_some_and(|c| c.ended)) {
                     stream.trunk.retire();
                     pool.changed.notify_waiters();
                 }
+                // The stream is this user's alone, and left with its lease.
+                self.strays.extend(framing::remains(connection));
             }
             Lease::Place(place) => {
                 match connection {
                     Some(connection) if connection.is_usable() && !connection.is_two() => {
                         pool.idle.borrow_mut().push(connection);
                     }
-                    other => self.strays.extend(other.and_then(framing::last_bytes)),
+                    other => self.strays.extend(framing::remains(other)),
                 }
                 // Only now: whoever comes next finds it.
                 drop(place);

@@ -4,6 +4,7 @@
 mod aborts;
 mod answers;
 mod around;
+mod beside;
 mod detectors;
 mod faults;
 mod field;
@@ -28,6 +29,7 @@ mod soak;
 mod sockets;
 mod spoken;
 mod streams;
+mod tails;
 mod tls;
 mod truth;
 mod ways;
