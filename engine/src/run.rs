@@ -8,6 +8,7 @@ use crate::isolation::credentials::Credentials;
 use crate::isolation::identity::Identities;
 use crate::isolation::marker::Mint;
 use crate::isolation::scanner::Scanner;
+use crate::isolation::writings::Writings;
 use crate::load::cohorts::Cohorts;
 use crate::load::deal::{Seat, seats};
 use crate::meetings::Meetings;
@@ -74,6 +75,8 @@ pub struct Run {
     pub leaves: Option<OnceLock<Vec<Value>>>,
     /// By step: its answers set cookies. Noted only where requests are given up on purpose.
     pub cookie_steps: Vec<AtomicBool>,
+    /// What was written, and where it is shown.
+    pub writings: Writings,
 }
 
 impl Run {
@@ -100,6 +103,7 @@ impl Run {
         }
         Ok(Self {
             scanner: Scanner::new(mint.clone()),
+            writings: Writings::new(&program, &seats, program.account_count() + seats.len()),
             accounts,
             audiences: Audiences::default(),
             credentials: Credentials::default(),

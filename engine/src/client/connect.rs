@@ -7,6 +7,7 @@ use super::network::Throttle;
 use super::park::Parked;
 use super::reach::{Socket, reach};
 use super::slow::{MOUTHFUL, Pause, Slowness};
+use super::tail::Tail;
 use super::tls;
 use super::two::{self, Two};
 use super::wire::{Endpoint, Wire};
@@ -85,6 +86,8 @@ pub struct Connection {
     pub is_unasked: bool,
     /// The last request on it: index into `Program::requests`, and what it asked for.
     pub last: Option<(usize, Option<PathAndQuery>)>,
+    /// When that was sent.
+    pub asked: Nanos,
     /// HTTP/2: the present request had to wait for a stream.
     pub waited_for_stream: bool,
     /// What has been read away of it, not yet told.
@@ -103,6 +106,8 @@ pub struct Connection {
     pub rest: Option<hyper::body::Incoming>,
     /// From whom its present user has it, if not new.
     pub handed: Option<Handed>,
+    /// HTTP/2: what follows the last events of streams; further requests need not wait for it.
+    pub tails: Vec<Tail>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -114,9 +119,14 @@ impl std::fmt::Debug for Connection {
 impl Connection {
     /// Lets the connection work; notes its end.
     pub fn drive(&mut self, cx: &mut Context<'_>) {
-        if self.ended {
-            return;
+        if !self.ended {
+            self.work(cx);
         }
+        // What came before its end is there still.
+        self.tails.iter_mut().for_each(|tail| tail.poll(cx));
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) {
         self.ended = match &mut self.line {
             Line::One { driver, .. } => super::framing::has_ended(driver.as_mut().poll(cx), &mut self.is_unasked),
             Line::Two(two) => two.poll(cx).is_ready(),
@@ -177,6 +187,7 @@ impl Connection {
             ended: false,
             is_unasked: false,
             last: None,
+            asked: since,
             waited_for_stream: false,
             left: Vec::new(),
             may_hold_back: false,
@@ -186,6 +197,7 @@ impl Connection {
             local_port,
             rest: None,
             handed: None,
+            tails: Vec::new(),
         }
     }
 

@@ -26,9 +26,10 @@ impl Left {
     }
 }
 
-/// Over HTTP/2 a connection may have streams of its user's, and one that is shared is everybody's anyway.
+/// Over HTTP/2 a connection may have streams of its user's, and one that is shared is everybody's anyway. What is still
+/// to be told of it is its user's.
 fn may_go(connection: &Connection) -> bool {
-    connection.is_usable() && !connection.is_two()
+    connection.is_usable() && !connection.is_two() && connection.left.is_empty()
 }
 
 impl UserClient {

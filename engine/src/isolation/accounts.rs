@@ -29,8 +29,6 @@ struct Account {
     players: AtomicU32,
     /// At a role's first account: how many from the role's end were looked at by `switch_unplayed`.
     looked_at: AtomicU32,
-    /// When a write of its own was first acknowledged, in ms plus one; 0: none was.
-    acknowledged: AtomicU64,
 }
 
 impl Accounts {
@@ -97,20 +95,6 @@ impl Accounts {
         Some((((note >> 48) as usize).checked_sub(1)?, note & 0xffff_ffff_ffff))
     }
 
-    /// Notes that the target acknowledged a write with a marker of this account.
-    pub fn note_acknowledged(&self, account: u32, now: Nanos) {
-        if let Some(row) = self.rows.get(account as usize) {
-            let _ = row.acknowledged.compare_exchange(0, now / MILLISECOND + 1, Relaxed, Relaxed);
-        }
-    }
-
-    /// Whether, before `now`, a target had acknowledged a write of any account that `may_be_seen`.
-    pub fn is_anything_there(&self, now: Nanos, may_be_seen: impl Fn(u32) -> bool) -> bool {
-        // In the same millisecond the order is not known: then nothing need be there yet.
-        let before = |row: &Account| (1..=now / MILLISECOND).contains(&row.acknowledged.load(Relaxed));
-        (0..).zip(&self.rows).any(|(account, row)| before(row) && may_be_seen(account))
-    }
-
     /// The next running number for a marker of this account; its time is remembered.
     pub fn count_marker(&self, account: u32, now: Nanos) -> u16 {
         let Some(row) = self.rows.get(account as usize) else {
@@ -134,7 +118,6 @@ impl Accounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SECOND;
 
     #[test]
     fn the_latest_markers_are_remembered_and_older_ones_are_not_mixed_up() {
@@ -174,20 +157,6 @@ mod tests {
         assert_eq!([0; 9].map(|_| accounts.switch_unplayed(3, 1..6)), [None; 9], "1 and 2 are free and were played");
         assert_eq!(accounts.switch_unplayed(6, 6..6), None);
         assert_eq!(Accounts::new(0).switch_unplayed(0, 0..0), None);
-    }
-
-    #[test]
-    fn what_was_acknowledged_is_there_from_then_on() {
-        let accounts = Accounts::new(3);
-        let anything = |now, who: u32| accounts.is_anything_there(now, |account| account == who);
-        assert!(!anything(SECOND, 1));
-        accounts.note_acknowledged(1, 5 * MILLISECOND);
-        accounts.note_acknowledged(1, 9 * MILLISECOND);
-        accounts.note_acknowledged(7, 0);
-        assert_eq!(
-            [anything(5 * MILLISECOND, 1), anything(6 * MILLISECOND, 1), anything(SECOND, 2)],
-            [false, true, false]
-        );
     }
 
     #[test]

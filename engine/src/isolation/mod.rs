@@ -11,3 +11,4 @@ pub mod layers;
 pub mod marker;
 pub mod scanner;
 pub mod words;
+pub mod writings;

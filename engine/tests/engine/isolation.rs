@@ -156,6 +156,60 @@ fn a_reader_of_others_must_be_shown_what_they_wrote() {
     assert_eq!(missed, coverage.scanned, "each that could have shown something, and no other");
 }
 
+/// Patients write notes, slowly, and chat messages; clinicians are shown notes only.
+const TWO_WAYS: &str = "watertight: 1
+name: two ways to write
+targets: { t: 'http://127.0.0.1:1' }
+roles:
+  patient:
+    accounts: { count: 20, values: { id: 'p-{{ index }}' } }
+  clinician:
+    accounts: { count: 4, values: { id: 'c-{{ index }}' } }
+    may_see: { patient: 'true' }
+journeys:
+  notes: { as: patient, target: t, steps: [ { think: 3s }, { POST /notes: { json: { note: '{{ marker }}' } } } ] }
+  chat: { as: patient, target: t, steps: [ { POST /chat: { json: { text: '{{ marker }}' } } }, { think: 1s } ] }
+  alarm:
+    as: patient
+    target: t
+    steps: [ { POST /alarm: { json: { text: '{{ marker }}' }, expect: { status: 202 } } }, { think: 1s } ]
+  clinician: { as: clinician, target: t, steps: [ { GET /dashboard: { expect: { marker: permitted } } }, { think: 500ms } ] }
+mix: { notes: 1, chat: 1, alarm: 1, clinician: 1 }
+profiles: { p: { users: 12, for: 30s } }
+";
+
+fn two_ways(shows: bool) -> RunResult {
+    let mut newest = String::new();
+    let result = play(TWO_WAYS, 1, move |out: &Outgoing, _: Nanos| {
+        let mut reply = Reply::ok(20 * MILLISECOND);
+        match out.uri.path() {
+            "/dashboard" if shows => reply.body = newest.clone().into_bytes(),
+            "/alarm" => reply.status = 202,
+            path if path.starts_with("/notes") => newest = String::from_utf8_lossy(&out.body).into_owned(),
+            _ => {}
+        }
+        reply
+    });
+    assert_laws(&result);
+    result
+}
+
+#[test]
+fn a_reader_of_others_is_owed_only_what_is_shown_there() {
+    let result = two_ways(true);
+    // For three seconds there are chat messages and no notes, and the dashboard is rightly empty.
+    assert!(result.errors.is_empty(), "{:?}", result.errors);
+    let step = result.header.steps.iter().position(|s| s.name == "GET /dashboard").expect("it is in the file");
+    let coverage = result.isolation.steps[step];
+    assert!(coverage.scanned > 100 && coverage.controlled == coverage.scanned, "{coverage:?}");
+    assert!(coverage.scanned < result.steps[step].counts.ok, "what could show nothing yet says nothing");
+    // Where nothing is ever shown, what was written in every way was left out.
+    let result = two_ways(false);
+    assert!(!result.errors.is_empty() && result.errors.iter().all(|e| e.kind == "marker missing"));
+    let coverage = result.isolation.steps[step];
+    assert!(coverage.scanned > 10 && coverage.controlled == 0, "{coverage:?}");
+}
+
 #[test]
 fn each_leak_is_named_with_both_sides() {
     for (defect, detector, tier) in [

@@ -57,7 +57,7 @@ impl VirtualUser {
             return;
         }
         let is_blank = plan.expect.marker == Some(Control::Permitted) && !(seen.own || seen.permitted);
-        if is_blank && !self.is_anything_to_see(answer) {
+        if is_blank && !self.is_anything_to_see(plan, answer) {
             return;
         }
         // There may be nothing to come back yet: neither for the step nor against it.

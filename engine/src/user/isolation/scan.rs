@@ -122,6 +122,7 @@ impl VirtualUser {
         }
         for writer in &finds.writers.steps[..finds.writers.count] {
             recorder.carried(origin.step, *writer);
+            self.run.writings.show(origin.step, usize::from(*writer));
         }
         for leak in &finds.foreign {
             self.report_foreign(origin, leak, finds.seen, recorder);

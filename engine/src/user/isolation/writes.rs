@@ -64,9 +64,7 @@ impl VirtualUser {
         };
         let is_done = answer.ending == Ending::Complete && is_good;
         if is_write && is_done && self.writes.pending.is_some() {
-            if self.writes.acknowledged.is_none() {
-                self.run.accounts.note_acknowledged(self.account, answer.times.done);
-            }
+            self.run.writings.note(self.account, plan.step, answer.times.done);
             self.writes.acknowledged = self.writes.pending;
         }
         self.writes.is_unknown |= is_write && answer.ending != Ending::Complete && self.writes.pending.is_some();
@@ -74,9 +72,11 @@ impl VirtualUser {
 
     /// Whether anything of somebody whom I may see can be expected in an answer to what I asked then: for the first of
     /// all readers there is nothing yet, and to show nothing is right.
-    pub(in crate::user) fn is_anything_to_see(&self, answer: &Answer<'_>) -> bool {
+    pub(in crate::user) fn is_anything_to_see(&self, plan: &Request, answer: &Answer<'_>) -> bool {
         let asked = answer.times.sent.unwrap_or(answer.times.done);
-        self.run.accounts.is_anything_there(asked, |owner| may_see(&self.run.program, self.account, owner))
+        let program = &self.run.program;
+        let role = program.account(self.account as usize).map(|(role, _)| role);
+        self.run.writings.is_due(plan.step, role, asked, |owner| may_see(program, self.account, owner))
     }
 
     /// Whether the step's declared control is met; `None` where none is declared, or where there may be nothing to
@@ -88,7 +88,7 @@ impl VirtualUser {
         }
         let is_due = match control {
             Control::Own => !self.writes.is_first_unknown(),
-            Control::Permitted => self.is_anything_to_see(answer),
+            Control::Permitted => self.is_anything_to_see(plan, answer),
             Control::Latest => self.writes.acknowledged.is_some(),
         };
         is_due.then_some(false)

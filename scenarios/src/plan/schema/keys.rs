@@ -183,7 +183,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
             "users": whole, "Virtual users at the end of the stage, 0 to 1,000,000.";
             "arrivals": rate, "Iterations that start per time at the end of the stage, such as `20/s`; 0 to 1,000,000/s.";
             "for": duration, "The length of the stage.";
-            "ramp": duration, "The part of `for` within which the level is reached. Default 0s: at once.";
+            "ramp": duration, "The part of `for` within which the level is reached. Default 0s: at once, a user every 0.25 ms.";
         },
     ),
     ("faults", FAULTS),
@@ -471,7 +471,7 @@ const EXPECT: &[Key] = keys! {
     "header": conditions, "Header → a value or condition.";
     "under": duration, "The longest response time of this answer.";
     "that": text, "A bare expression; it sees what this answer saved.";
-    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see, once a write of such a one was accepted; `latest`: that of my newest acknowledged write.";
+    "marker": marker, "`own`: one of my markers must come back; `permitted`: one that I may see, once a write of such a one was accepted and is of a kind that is shown there; `latest`: that of my newest acknowledged write.";
     "first_event": text, "The longest time to the first event.";
     "event_gap": text, "The longest time between two events.";
     "events": any, "How many events there must be.";
@@ -500,7 +500,7 @@ const PROFILE: &[Key] = keys! {
     "spacing": spacing, "How arrivals are spaced: `even` or `poisson`.";
     "max_users": positive, "Most users of an open load at once, 1 to 1,000,000. Default 1000; an arrival that finds none idle is dropped and counted.";
     "warm_up": duration, "Played first, shown apart and not judged. Default 0s, or the preset's.";
-    "ramp": duration, "The part of `for` within which the load is reached. Default 0s: at once.";
+    "ramp": duration, "The part of `for` within which the load is reached. Default 0s: at once, a user every 0.25 ms.";
     "graceful_stop": duration, "How long users may finish their iteration at the end. Default 30s.";
     "cool_down": duration, "A pause after the profile.";
     "isolation": isolation, "`required`: unproven isolation makes the verdict INCONCLUSIVE. Default `report`.";
