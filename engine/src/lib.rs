@@ -16,6 +16,7 @@ pub mod preflight;
 pub mod record;
 pub mod run;
 pub mod run_result;
+mod runtime;
 pub mod scrape;
 mod secrets;
 pub mod simulate;

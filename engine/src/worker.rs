@@ -1,6 +1,7 @@
 //! A worker: one thread, one current-thread runtime, its own users, connections, timer and recorder.
 //! In: the shared run and the worker's number. Out: one interval a second to the collector.
 
+mod beside;
 mod meeting;
 mod together;
 
@@ -17,6 +18,7 @@ use crate::load::floor::{Floor, Taken, own_first_arrivals};
 use crate::record::Recorder;
 use crate::run::{Run, Stop};
 use crate::run_result::WorkerHealth;
+use crate::runtime::Runtime;
 use crate::timer::Timer;
 use crate::user::{Effect, Input, VirtualUser};
 use crate::worker_run::WorkerRun;
@@ -199,8 +201,8 @@ pub fn work(
     let wire = Wire::new(run.clock, &run.program.targets, tls).map_err(io::Error::other)?;
     wire.network.set(run.profile.network);
     wire.share(index, of, run.profile.share_connections);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let played = LocalSet::new().block_on(&runtime, async move {
+    let runtime = Runtime::new()?;
+    LocalSet::new().block_on(&runtime, async move {
         let timer = Timer::start(run.clock)?;
         let wire = Rc::new(wire);
         // It was made just now and nobody else has set it.
@@ -237,10 +239,7 @@ pub fn work(
             recorder.finish(last);
         }
         Ok(())
-    });
-    // Whoever still waits for a name to be resolved does not keep the run from its end.
-    runtime.shutdown_background();
-    played
+    })
 }
 
 fn seat_users(desk: &Rc<Desk>, index: usize, of: usize) {
@@ -346,7 +345,8 @@ enum Played {
 async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, due: Nanos) -> Option<Played> {
     let fresh = user.fresh();
     if fresh.connections {
-        client.disconnect();
+        client.part().await;
+        hear(desk, user, client);
     }
     if fresh.cookies {
         client.forget();
@@ -365,8 +365,9 @@ async fn leave(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient) {
         let effect = desk.step(user, Input::Leave);
         perform(desk, user, client, effect).await;
     }
+    client.part().await;
+    client.forget();
     hear(desk, user, client);
-    client.reset();
 }
 
 /// Tells of bytes that came without having been asked for.
@@ -412,6 +413,7 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                     send_beside(&desk.wire, user.outgoing.target, kind);
                 }
                 let received = match user.outgoing.upgrade {
+                    None if client.has_socket() => Box::pin(beside::exchange(desk, user, client, due)).await,
                     None => client.exchange(&desk.wire, &mut user.outgoing, due).await,
                     Some(heartbeat) => Box::pin(client.open(&desk.wire, &mut user.outgoing, due, heartbeat)).await,
                 };
@@ -427,7 +429,9 @@ async fn perform(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, f
                 next?
             }
             Effect::Socket(order) => {
-                let news = client.socket(&desk.wire, order, &mut user.message).await;
+                let message = user.message.take();
+                let hear = |news: &News| user.hear_unasked(news, &mut desk.recorder.borrow_mut());
+                let news = client.socket(&desk.wire, order, message, hear).await;
                 if news == News::Cut {
                     user.cut(&mut desk.recorder.borrow_mut());
                     return None;

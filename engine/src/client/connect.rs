@@ -5,6 +5,7 @@ use super::network::Throttle;
 use super::park::Parked;
 use super::reach::{Socket, reach};
 use super::slow::{MOUTHFUL, Pause, Slowness};
+use super::tail::Tail;
 use super::tls;
 use super::two::{self, Two};
 use super::wire::{Endpoint, Wire};
@@ -81,6 +82,8 @@ pub struct Connection {
     pub is_unasked: bool,
     /// The last request on it: index into `Program::requests`, and what it asked for.
     pub last: Option<(usize, Option<PathAndQuery>)>,
+    /// When that was sent.
+    pub asked: Nanos,
     /// HTTP/2: the present request had to wait for a stream.
     pub waited_for_stream: bool,
     /// What has been read away of it, not yet told.
@@ -97,6 +100,8 @@ pub struct Connection {
     pub local_port: u16,
     /// What is left of an event stream after its last event; read away before the next request.
     pub rest: Option<hyper::body::Incoming>,
+    /// HTTP/2: what follows the last events of streams; further requests need not wait for it.
+    pub tails: Vec<Tail>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -108,9 +113,14 @@ impl std::fmt::Debug for Connection {
 impl Connection {
     /// Lets the connection work; notes its end.
     pub fn drive(&mut self, cx: &mut Context<'_>) {
-        if self.ended {
-            return;
+        if !self.ended {
+            self.work(cx);
         }
+        // What came before its end is there still.
+        self.tails.iter_mut().for_each(|tail| tail.poll(cx));
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) {
         self.ended = match &mut self.line {
             Line::One { driver, .. } => super::framing::has_ended(driver.as_mut().poll(cx), &mut self.is_unasked),
             Line::Two(two) => two.poll(cx).is_ready(),
@@ -171,6 +181,7 @@ impl Connection {
             ended: false,
             is_unasked: false,
             last: None,
+            asked: since,
             waited_for_stream: false,
             left: Vec::new(),
             may_hold_back: false,
@@ -179,6 +190,7 @@ impl Connection {
             since,
             local_port,
             rest: None,
+            tails: Vec::new(),
         }
     }
 

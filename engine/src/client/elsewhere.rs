@@ -70,6 +70,10 @@ impl UserClient {
             return Received::unsent(wire, due);
         };
         if self.elsewhere.as_ref().is_none_or(|e| e.origin != origin) {
+            if let Some(mut before) = self.elsewhere.take() {
+                Box::pin(before.client.part()).await;
+                self.strays.append(&mut before.client.strays);
+            }
             self.elsewhere = Some(Box::new(Elsewhere { origin: origin.clone(), client: Self::new(1) }));
         }
         let Some(elsewhere) = &mut self.elsewhere else {

@@ -69,19 +69,27 @@ impl UserClient {
         Self { jar: self.jar.clone(), ..Self::new(targets) }
     }
 
-    /// Closes all and forgets the cookies: a new person sits down.
-    pub fn reset(&mut self) {
+    /// Closes all connections, with a last look at what has come over them.
+    pub async fn part(&mut self) {
+        poll_fn(|cx| {
+            self.drive_idle(false, cx);
+            Poll::Ready(())
+        })
+        .await;
         self.disconnect();
-        self.forget();
     }
 
     /// Closes all connections.
     pub fn disconnect(&mut self) {
         self.socket = None;
-        self.connections.iter_mut().for_each(|c| *c = None);
-        self.lanes.clear();
+        self.strays.extend(self.connections.iter_mut().flat_map(|c| framing::remains(c.take())));
+        for mut lane in self.lanes.drain(..) {
+            lane.disconnect();
+            self.strays.append(&mut lane.strays);
+        }
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.client.disconnect();
+            self.strays.append(&mut elsewhere.client.strays);
         }
     }
 
@@ -101,6 +109,11 @@ impl UserClient {
     pub fn drive_idle(&mut self, is_long: bool, cx: &mut Context<'_>) {
         for lane in &mut self.lanes {
             lane.drive_idle(is_long, cx);
+            self.strays.append(&mut lane.strays);
+        }
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.client.drive_idle(is_long, cx);
+            self.strays.append(&mut elsewhere.client.strays);
         }
         for slot in &mut self.connections {
             if let Some(connection) = slot {
@@ -113,7 +126,7 @@ impl UserClient {
             if let Some(connection) = slot {
                 connection.drive(cx);
                 if connection.ended {
-                    self.strays.extend(slot.take().and_then(framing::last_bytes));
+                    self.strays.extend(framing::remains(slot.take()));
                 }
             }
         }
@@ -164,7 +177,8 @@ impl UserClient {
 
     /// Counts the bytes, decodes what is there, and drops a connection that cannot be used again.
     fn settle(&mut self, wire: &Wire, target: usize, orders: Orders, received: &mut Received) {
-        if let Some(connection) = &self.connections[target] {
+        if let Some(connection) = &mut self.connections[target] {
+            self.strays.extend(framing::left_over(connection));
             let (read, written) = connection.traffic.so_far();
             received.bytes_received = read.saturating_sub(received.bytes_received);
             received.bytes_sent = written.saturating_sub(received.bytes_sent);
@@ -180,7 +194,7 @@ impl UserClient {
                 } else if matches!(received.ending, Ending::Failed(Transport::Malformed | Transport::HeadTooLarge)) {
                     self.strays.extend(connection.and_then(framing::unreadable));
                 } else {
-                    self.strays.extend(connection.and_then(framing::last_bytes));
+                    self.strays.extend(framing::remains(connection));
                 }
             }
         }
@@ -208,14 +222,14 @@ impl UserClient {
         let mut request = Some(self.request(wire, out));
         let slot = &mut self.connections[out.target];
         if out.orders.reconnect {
-            *slot = None;
+            self.strays.extend(framing::remains(slot.take()));
         }
         if slot.as_ref().is_some_and(Connection::is_parked) {
             // Boxed: who never thinks should not make room for it.
             *slot = Box::pin(park::unpark(slot.take(), &wire.targets[out.target])).await;
         }
         if let Some(connection) = slot
-            && connection.rest.is_some()
+            && (connection.rest.is_some() || !connection.tails.is_empty())
         {
             poll_fn(|cx| {
                 connection.drive(cx);
@@ -241,7 +255,7 @@ impl UserClient {
         received: &mut Received,
     ) -> Attempt {
         let target = out.target;
-        self.strays.extend(self.connections[target].take().and_then(framing::last_bytes));
+        self.strays.extend(framing::remains(self.connections[target].take()));
         // The totals of the connection before are no baseline for this one.
         (received.bytes_received, received.bytes_sent) = (0, 0);
         let start = wire.clock.now();

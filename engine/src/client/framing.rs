@@ -4,6 +4,8 @@
 
 use super::answer::Via;
 use super::connect::{Connection, Line};
+use super::tail::Tail;
+use crate::clock::Nanos;
 use http::uri::PathAndQuery;
 use std::pin::Pin;
 use std::task::Poll;
@@ -20,6 +22,8 @@ pub struct Stray {
     pub last: (usize, Option<PathAndQuery>),
     /// The connection.
     pub via: Via,
+    /// When that request was made: whoever the user is by now, it asked as who it was then.
+    pub asked: Nanos,
 }
 
 /// Whether the driver has ended; `is_unasked` says whether because of such bytes.
@@ -48,13 +52,22 @@ pub fn is_of_unasked_bytes(error: &hyper::Error) -> bool {
 /// Bytes of a broken answer that are kept: a page of somebody else's.
 pub const MOST_KEPT: usize = 64 << 10;
 
-/// What came behind a stream's last event and was read away.
+/// What came behind a stream's last event and was read away, once it is over.
 pub fn left_over(connection: &mut Connection) -> Option<Stray> {
+    if let Some(over) = connection.tails.iter().position(Tail::is_over) {
+        return connection.tails.remove(over).into_stray();
+    }
     let bytes = std::mem::take(&mut connection.left);
     if bytes.is_empty() {
         return None;
     }
-    Some(Stray { bytes, is_unasked: false, last: connection.last.clone()?, via: via(connection) })
+    Some(Stray {
+        bytes,
+        is_unasked: false,
+        last: connection.last.clone()?,
+        via: via(connection),
+        asked: connection.asked,
+    })
 }
 
 fn via(connection: &Connection) -> Via {
@@ -71,13 +84,21 @@ pub fn unreadable(connection: Connection) -> Option<Stray> {
     stray(connection, false)
 }
 
+/// All that nobody asked for on a connection that is given up.
+pub fn remains(connection: Option<Connection>) -> impl Iterator<Item = Stray> {
+    let mut connection = connection;
+    let tails = connection.as_mut().map(|connection| std::mem::take(&mut connection.tails)).unwrap_or_default();
+    let left = connection.as_mut().and_then(left_over);
+    tails.into_iter().filter_map(Tail::into_stray).chain(left).chain(connection.and_then(last_bytes))
+}
+
 /// The bytes with which a connection ended, if it ended because of them.
 pub fn last_bytes(connection: Connection) -> Option<Stray> {
     if connection.is_unasked { stray(connection, true) } else { None }
 }
 
 fn stray(connection: Connection, is_unasked: bool) -> Option<Stray> {
-    let via = via(&connection);
+    let (via, asked) = (via(&connection), connection.asked);
     let last = connection.last?;
     let mut bytes = match connection.line {
         Line::One { driver, .. } => Pin::into_inner(driver).into_parts().read_buf.to_vec(),
@@ -85,5 +106,5 @@ fn stray(connection: Connection, is_unasked: bool) -> Option<Stray> {
         Line::Two(_) => return None,
     };
     bytes.truncate(MOST_KEPT);
-    (!bytes.is_empty()).then_some(Stray { bytes, is_unasked, last, via })
+    (!bytes.is_empty()).then_some(Stray { bytes, is_unasked, last, via, asked })
 }

@@ -20,6 +20,7 @@ mod shared;
 pub mod slow;
 pub mod socket;
 pub mod stranger;
+pub mod tail;
 mod talk;
 pub mod tls;
 pub mod two;

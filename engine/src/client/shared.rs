@@ -172,7 +172,7 @@ impl Pool {
             if connection.is_usable() {
                 return Some(connection);
             }
-            strays.extend(framing::last_bytes(connection));
+            strays.extend(framing::remains(Some(connection)));
         }
     }
 }
@@ -286,21 +286,69 @@ impl UserClient {
             Lease::Stream(stream) => {
                 let is_silent = ending == Some(Ending::TimedOut) && stream.trunk.traffic.so_far().0 == stream.read;
                 // Nothing came for anybody, or it says itself that it is over: nobody else is to wait on it.
-                if is_silent || (ending.is_none() && connection.is_some_and(|c| c.ended)) {
+                if is_silent || (ending.is_none() && connection.as_ref().is_some_and(|c| c.ended)) {
                     stream.trunk.retire();
                     pool.changed.notify_waiters();
                 }
+                // The stream is this user's alone, and left with its lease.
+                self.strays.extend(framing::remains(connection));
             }
             Lease::Place(place) => {
                 match connection {
                     Some(connection) if connection.is_usable() && !connection.is_two() => {
                         pool.idle.borrow_mut().push(connection);
                     }
-                    other => self.strays.extend(other.and_then(framing::last_bytes)),
+                    other => self.strays.extend(framing::remains(other)),
                 }
                 // Only now: whoever comes next finds it.
                 drop(place);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use http::Uri;
+    use scenarios::program::Target;
+    use scenarios::transport::Transport as Way;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    fn wire() -> Wire {
+        let target = Target {
+            name: "t".into(),
+            url: "http://127.0.0.1:1".into(),
+            timeout_ns: 0,
+            connect_timeout_ns: 1,
+            health: None,
+            insecure: false,
+            ca: None,
+            watch: None,
+            transport: Way { share_connections: Some(1), ..Way::default() },
+        };
+        let wire = Wire::new(Clock::starting_in(Duration::ZERO), &[target], &[None]).expect("a good target");
+        wire.share(0, 1, None);
+        wire
+    }
+
+    #[test]
+    fn what_went_over_the_connection_of_a_try_before_is_not_this_requests() {
+        let wire = wire();
+        let pool = Rc::clone(wire.pool(0).expect("it is shared"));
+        let _taken = Arc::clone(&pool.places).try_acquire_owned().expect("nobody has it");
+        let mut client = UserClient::new(1);
+        let mut out = Outgoing { uri: Uri::from_static("/"), ..Outgoing::default() };
+        // A try before has noted what had gone over its connection, which turned out to be closed. Now there is none.
+        let mut received = Received::new(0, Vec::new());
+        (received.bytes_received, received.bytes_sent) = (5_000, 700);
+        let mut waiting = Box::pin(client.attempt_shared(&wire, &pool, &mut out, &mut received));
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(waiting);
+        // As when its time is up.
+        let answer = received.answer();
+        assert_eq!((answer.bytes_received, answer.bytes_sent), (0, 0));
     }
 }

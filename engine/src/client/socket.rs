@@ -17,6 +17,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::task::coop;
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
@@ -31,6 +32,10 @@ const READ_BUFFER: usize = 1 << 10;
 
 /// Bytes of one message at most.
 const LARGEST_MESSAGE: usize = 1 << 20;
+
+/// Pongs that wait for a target that does not read. Nothing more is read of it until they are written: pings by the
+/// million must not grow what waits for it.
+const MOST_PONGS: u32 = 32;
 
 /// A message of ours or of the target's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +91,8 @@ pub struct Socket {
     heartbeat: Option<Heartbeat>,
     /// Something was queued that is not yet written.
     is_flushing: bool,
+    /// Pings that came since then.
+    pongs: u32,
 }
 
 struct Heartbeat {
@@ -113,17 +120,33 @@ impl Socket {
             let every = Duration::from_nanos(ns);
             Heartbeat { every, next: Box::pin(tokio::time::sleep(every)) }
         });
-        Self { stream, heartbeat, is_flushing: false }
+        Self { stream, heartbeat, is_flushing: false, pongs: 0 }
     }
 
-    /// Sends what is due and reads until there is something to tell.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Ended>> {
+    /// Sends what is due and reads until there is something to tell, with the time at which it came.
+    fn poll(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<News> {
+        let heard = std::task::ready!(self.read(cx));
+        let now = wire.now();
+        Poll::Ready(match heard {
+            Ok(message) => News::Message(now, message),
+            Err(ended) => News::Ended(now, ended),
+        })
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Ended>> {
         self.beat(cx);
-        if self.is_flushing && Pin::new(&mut self.stream).poll_flush(cx).is_ready() {
-            self.is_flushing = false;
+        if self.is_flushing {
+            self.flush(cx);
         }
         loop {
-            return Poll::Ready(match std::task::ready!(Pin::new(&mut self.stream).poll_next(cx)) {
+            if self.pongs >= MOST_PONGS {
+                return Poll::Pending;
+            }
+            // Of a target that talks without end no more is read in a turn than others can wait for.
+            let turn = std::task::ready!(coop::poll_proceed(cx));
+            let next = std::task::ready!(Pin::new(&mut self.stream).poll_next(cx));
+            turn.made_progress();
+            return Poll::Ready(match next {
                 Some(Ok(Frame::Text(text))) => Ok(Message { bytes: text.into(), is_text: true }),
                 Some(Ok(Frame::Binary(bytes))) => Ok(Message { bytes, is_text: false }),
                 Some(Ok(Frame::Close(frame))) => {
@@ -136,10 +159,23 @@ impl Socket {
                         None => Ended { code: Some(1005), reason: Bytes::new(), why: Transport::Closed },
                     })
                 }
-                Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => continue,
-                Some(Err(error)) => Err(broken(&error)),
-                None => Err(broken(&Error::ConnectionClosed)),
+                Some(Ok(Frame::Ping(_))) => {
+                    self.pongs += 1;
+                    self.flush(cx);
+                    continue;
+                }
+                Some(Ok(Frame::Pong(_) | Frame::Frame(_))) => continue,
+                Some(Err(error)) => Err(ended(broken(&error))),
+                None => Err(ended(Transport::Closed)),
             });
+        }
+    }
+
+    /// Writes what waits to be written. What cannot be written any more is noticed when it is read.
+    fn flush(&mut self, cx: &mut Context<'_>) {
+        self.is_flushing = Pin::new(&mut self.stream).poll_flush(cx).is_pending();
+        if !self.is_flushing {
+            self.pongs = 0;
         }
     }
 
@@ -160,7 +196,7 @@ impl Socket {
         }
     }
 
-    fn poll_say(&mut self, frame: &mut Option<Frame>, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+    fn poll_say(&mut self, frame: &mut Option<Frame>, cx: &mut Context<'_>) -> Poll<Result<(), Transport>> {
         let mut stream = Pin::new(&mut self.stream);
         if frame.is_some() {
             if let Err(error) = std::task::ready!(stream.as_mut().poll_ready(cx)) {
@@ -182,8 +218,8 @@ impl Socket {
     }
 }
 
-fn broken(error: &Error) -> Ended {
-    let why = match error {
+fn broken(error: &Error) -> Transport {
+    match error {
         Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Transport::Reset,
         Error::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Transport::Reset,
         Error::ConnectionClosed
@@ -193,8 +229,40 @@ fn broken(error: &Error) -> Ended {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => Transport::MessageTooLarge,
         Error::Utf8(_) => Transport::NotUtf8,
         _ => Transport::BadFrame,
-    };
+    }
+}
+
+/// Broken off, without a word.
+fn ended(why: Transport) -> Ended {
     Ended { code: None, reason: Bytes::new(), why }
+}
+
+/// A user's WebSocket while the user is busy with something else: it is heard all the same.
+#[derive(Debug)]
+pub struct Aside(Option<Box<Socket>>);
+
+impl Aside {
+    /// Takes it out of `client`, which is busy.
+    pub fn of(client: &mut UserClient) -> Self {
+        Self(client.socket.take())
+    }
+
+    /// Tells all news there are. To be polled whenever the user's task is woken.
+    pub fn poll(&mut self, wire: &Wire, cx: &mut Context<'_>, mut tell: impl FnMut(&News)) {
+        while let Some(socket) = &mut self.0
+            && let Poll::Ready(news) = socket.poll(wire, cx)
+        {
+            if matches!(news, News::Ended(..)) {
+                self.0 = None;
+            }
+            tell(&news);
+        }
+    }
+
+    /// Gives it back.
+    pub fn back(self, client: &mut UserClient) {
+        client.socket = self.0;
+    }
 }
 
 impl UserClient {
@@ -263,18 +331,25 @@ impl UserClient {
         Ok(Socket::over(stream, early, LARGEST_MESSAGE.min(wire.targets[target].limits.body_bytes), heartbeat_ns).await)
     }
 
-    /// Does what `order` says with the WebSocket; `message` is what is to be said.
-    pub async fn socket(&mut self, wire: &Wire, order: SocketOrder, message: &mut Option<Message>) -> News {
+    /// Does what `order` says with the WebSocket; `message` is what is to be said. What comes while it is said goes to
+    /// `tell`.
+    pub async fn socket(
+        &mut self,
+        wire: &Wire,
+        order: SocketOrder,
+        message: Option<Message>,
+        tell: impl FnMut(&News),
+    ) -> News {
         match order {
             SocketOrder::Listen(until) => self.listen(wire, pin!(limit(wire, until))).await,
-            SocketOrder::Say(until) => match message.take().map(frame) {
-                Some(Ok(frame)) => self.say(wire, frame, until).await,
-                Some(Err(why)) => News::Ended(wire.clock.now(), Ended { code: None, reason: Bytes::new(), why }),
+            SocketOrder::Say(until) => match message.map(frame) {
+                Some(Ok(frame)) => self.say(wire, frame, until, tell).await,
+                Some(Err(why)) => News::Ended(wire.clock.now(), ended(why)),
                 None => News::Done(wire.clock.now()),
             },
             SocketOrder::Close(code, until) => {
                 let close = CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::default() };
-                self.say(wire, Frame::Close(Some(close)), until).await
+                self.say(wire, Frame::Close(Some(close)), until, tell).await
             }
             SocketOrder::Drop(how) => {
                 self.drop_socket(how);
@@ -293,41 +368,53 @@ impl UserClient {
                 return Poll::Ready(News::Time(wire.clock.now()));
             }
             self.drive_idle(false, cx);
-            let Some(socket) = &mut self.socket else {
-                return Poll::Pending;
-            };
-            let heard = std::task::ready!(socket.poll(cx));
-            let now = wire.clock.now();
-            Poll::Ready(match heard {
-                Ok(message) => News::Message(now, message),
-                Err(ended) => {
-                    self.socket = None;
-                    News::Ended(now, ended)
-                }
-            })
+            self.hear(wire, cx)
         })
         .await
     }
 
-    async fn say(&mut self, wire: &Wire, frame: Frame, until: Nanos) -> News {
+    /// The next news of the WebSocket. One that has ended is gone.
+    fn hear(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<News> {
+        let Some(socket) = &mut self.socket else {
+            return Poll::Pending;
+        };
+        let news = std::task::ready!(socket.poll(wire, cx));
+        if matches!(news, News::Ended(..)) {
+            self.socket = None;
+        }
+        Poll::Ready(news)
+    }
+
+    async fn say(&mut self, wire: &Wire, frame: Frame, until: Nanos, mut tell: impl FnMut(&News)) -> News {
         let mut time = pin!(limit(wire, until));
         let mut frame = Some(frame);
         poll_fn(|cx| {
             if wire.cut.get() {
                 return Poll::Ready(News::Cut);
             }
-            let gone = || Ended { code: None, reason: Bytes::new(), why: Transport::Closed };
             let Some(socket) = &mut self.socket else {
-                return Poll::Ready(News::Ended(wire.clock.now(), gone()));
+                return Poll::Ready(News::Ended(wire.clock.now(), ended(Transport::Closed)));
             };
-            match socket.poll_say(&mut frame, cx) {
-                Poll::Ready(Ok(())) => Poll::Ready(News::Done(wire.clock.now())),
-                Poll::Ready(Err(ended)) => {
-                    self.socket = None;
-                    Poll::Ready(News::Ended(wire.clock.now(), ended))
+            let broken = match socket.poll_say(&mut frame, cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(News::Done(wire.clock.now())),
+                Poll::Ready(Err(why)) => Some(why),
+                Poll::Pending => None,
+            };
+            // A target that talks itself may not read before it is heard; and one that hung up may have said why.
+            while let Poll::Ready(news) = self.hear(wire, cx) {
+                match (news, broken) {
+                    (News::Ended(at, Ended { code: None, .. }), Some(why)) => {
+                        return Poll::Ready(News::Ended(at, ended(why)));
+                    }
+                    (news @ News::Ended(..), _) => return Poll::Ready(news),
+                    (news, _) => tell(&news),
                 }
-                Poll::Pending => time.as_mut().poll(cx).map(|()| News::Time(wire.clock.now())),
             }
+            if let Some(why) = broken {
+                self.socket = None;
+                return Poll::Ready(News::Ended(wire.clock.now(), ended(why)));
+            }
+            time.as_mut().poll(cx).map(|()| News::Time(wire.clock.now()))
         })
         .await
     }

@@ -38,6 +38,7 @@ pub(super) async fn send(
     received: &mut Received,
 ) -> Attempt {
     connection.last = Some((out.request, out.uri.path_and_query().cloned()));
+    connection.asked = wire.recent();
     let endpoint = &wire.targets[out.target];
     if out.orders.slow_reader {
         connection.traffic.slowness.begin(out.timeout_ns);
@@ -188,6 +189,12 @@ async fn collect(
     .await;
     if is_over {
         connection.rest = Some(body);
+        // What is there already is read before the connection may be given up.
+        poll_fn(|cx| {
+            connection.drive(cx);
+            Poll::Ready(())
+        })
+        .await;
     }
     ending
 }

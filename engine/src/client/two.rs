@@ -5,6 +5,7 @@ use super::answer::{Ending, Via};
 use super::connect::{Connection, Line, Stream};
 use super::received::Received;
 use super::shared::Trunk;
+use super::tail::{self, Tail};
 use super::talk::Attempt;
 use super::wire::{Endpoint, Wire};
 use crate::failure::{Code, Transport};
@@ -218,7 +219,8 @@ async fn collect(
     limit: usize,
 ) -> Result<Ending, Transport> {
     let mut body = body;
-    poll_fn(|cx| {
+    let mut is_over = false;
+    let ending = poll_fn(|cx| {
         loop {
             if received.has_left(wire, cx) {
                 return Poll::Ready(Ok(Ending::Abandoned));
@@ -244,8 +246,10 @@ async fn collect(
                     match wants_more {
                         Ok(true) if body.is_end_stream() => {}
                         Ok(true) => received.note_piece(wire),
-                        // What follows the last event is not wanted: dropped, the stream is reset.
-                        Ok(false) => return Poll::Ready(Ok(Ending::Complete)),
+                        Ok(false) => {
+                            is_over = true;
+                            return Poll::Ready(Ok(Ending::Complete));
+                        }
                         Err(failure) => return Poll::Ready(Err(failure)),
                     }
                 }
@@ -260,7 +264,17 @@ async fn collect(
             Err(error) => Poll::Ready(Err(classify(&error))),
         }
     })
-    .await
+    .await;
+    if is_over {
+        connection.tails.extend(Tail::of(body, connection, received.via));
+        tail::shorten(&mut connection.tails);
+        poll_fn(|cx| {
+            connection.drive(cx);
+            Poll::Ready(())
+        })
+        .await;
+    }
+    ending
 }
 
 /// As the protocol counts it: RFC 9113, 6.5.2.

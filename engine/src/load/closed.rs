@@ -4,8 +4,16 @@
 use crate::clock::Nanos;
 use scenarios::program::Stage;
 
+/// From one user to the next where the file lets many begin at one instant. No machine puts hundreds of connections on
+/// the wire at once: told so, it would do it one after the other all the same, and the wait would be in the figures.
+/// So they are due one after the other, at a pace that a generator keeps, and what is late then is late.
+pub const APART: Nanos = 250_000;
+/// All of them are there within this part of their stage, however many they are.
+const MOST_OF_STAGE: u64 = 10;
+
 /// The windows in which user `index` (0-based) plays: while the level is above its index.
-/// On a ramp from a to b users, user i starts when the straight line passes i, so that starts are evenly spread.
+/// On a ramp from a to b users, user i starts when the straight line passes i, so that starts are evenly spread; without
+/// a ramp they start [`APART`].
 pub fn windows(stages: &[Stage], index: usize) -> Vec<(Nanos, Nanos)> {
     let rank = index as f64;
     let mut windows: Vec<(Nanos, Nanos)> = Vec::new();
@@ -21,7 +29,7 @@ pub fn windows(stages: &[Stage], index: usize) -> Vec<(Nanos, Nanos)> {
             let at = start + (share * stage.ramp_ns as f64).round() as Nanos;
             match open.take() {
                 Some(since) => windows.push((since, at)),
-                None => open = Some(at),
+                None => open = Some(at + after_others(stage, from, index)),
             }
         }
         from = stage.level;
@@ -32,6 +40,17 @@ pub fn windows(stages: &[Stage], index: usize) -> Vec<(Nanos, Nanos)> {
     }
     windows.retain(|(a, b)| b > a);
     windows
+}
+
+/// How long after the jump to a stage's level user `index` begins; `from` is the level before.
+fn after_others(stage: &Stage, from: f64, index: usize) -> Nanos {
+    if stage.ramp_ns > 0 {
+        return 0;
+    }
+    let there = from.ceil() as u64;
+    let beginning = (stage.level.ceil() as u64).saturating_sub(there).max(1);
+    let apart = APART.min(stage.duration_ns / MOST_OF_STAGE / beginning);
+    (index as u64).saturating_sub(there) * apart
 }
 
 #[cfg(test)]
@@ -47,10 +66,24 @@ mod tests {
     }
 
     #[test]
-    fn all_at_once_without_a_ramp() {
-        check(&[stage(3.0, 100, 0)], 0, &[(0, 100)]);
-        check(&[stage(3.0, 100, 0)], 2, &[(0, 100)]);
-        check(&[stage(3.0, 100, 0)], 3, &[]);
+    fn one_after_the_other_at_a_pace_that_can_be_kept_without_a_ramp() {
+        let second = 1_000_000_000;
+        check(&[stage(3.0, second, 0)], 0, &[(0, second)]);
+        check(&[stage(3.0, second, 0)], 2, &[(2 * APART, second)]);
+        check(&[stage(3.0, second, 0)], 3, &[]);
+        // Those who come on top begin at the jump.
+        let spike = [stage(5.0, second, 0), stage(400.0, second, 0)];
+        check(&spike, 4, &[(4 * APART, 2 * second)]);
+        check(&spike, 5, &[(second, 2 * second)]);
+        check(&spike, 399, &[(second + 394 * APART, 2 * second)]);
+    }
+
+    #[test]
+    fn however_many_they_are_all_begin_within_a_tenth_of_their_stage() {
+        let second = 1_000_000_000;
+        check(&[stage(100_000.0, second, 0)], 1, &[(1000, second)]);
+        check(&[stage(100_000.0, second, 0)], 99_999, &[(99_999_000, second)]);
+        check(&[stage(1000.0, 1, 0)], 999, &[(0, 1)]);
     }
 
     #[test]
@@ -71,7 +104,7 @@ mod tests {
     #[test]
     fn a_ramp_down_stops_the_last_first() {
         let down = [stage(10.0, 100, 0), stage(0.0, 100, 100)];
-        check(&down, 9, &[(0, 110)]);
+        check(&down, 9, &[(9, 110)]);
         check(&down, 0, &[(0, 200)]);
     }
 

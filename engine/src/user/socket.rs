@@ -492,9 +492,19 @@ impl VirtualUser {
         let run = Rc::clone(&self.run);
         let plan = &run.program.requests[request];
         recorder.failure(plan.step, request, failure, due);
-        self.note_failure(request, failure, "", None, recorder);
+        self.note_missed(request, failure, "", recorder);
         self.due = self.due.max(at);
         if plan.continue_on_failure { None } else { Some(self.give_up(at, recorder)) }
+    }
+
+    /// As for a request that failed, with the WebSocket's own address, whatever was asked for since.
+    fn note_missed(&mut self, request: usize, failure: Failure, detail: &str, recorder: &mut Recorder) {
+        let Some(conversation) = &self.conversation else {
+            return;
+        };
+        let uri = std::mem::replace(&mut self.outgoing.uri, conversation.uri.clone());
+        self.note_failure(request, failure, detail, None, recorder);
+        self.outgoing.uri = uri;
     }
 
     /// Every message passes here once, asked for or not.
@@ -530,7 +540,7 @@ impl VirtualUser {
         if is_lost {
             self.count(request, at, recorder, |m| m.lost += 1);
             recorder.failure(plan.step, request, failure, at);
-            self.note_failure(request, failure, "while nobody waited for a message", None, recorder);
+            self.note_missed(request, failure, "while nobody waited for a message", recorder);
         }
         if let Some(conversation) = &mut self.conversation {
             conversation.ended = Some((failure, is_lost));
@@ -562,6 +572,7 @@ impl VirtualUser {
         let uri = std::mem::replace(&mut self.outgoing.uri, conversation.uri.clone());
         let request = std::mem::replace(&mut self.outgoing.request, conversation.request);
         let what = format!("a {} over the WebSocket", heard.place);
+        let asked = uri.path_and_query().map_or("", |path| path.as_str());
         let origin = Origin {
             step: heard.plan.step,
             is_probe: false,
@@ -572,7 +583,7 @@ impl VirtualUser {
             headers: None,
             is_whole: true,
             what: &what,
-            sent: &[&said],
+            sent: &[&said, asked.as_bytes()],
         };
         look(self, &origin);
         self.outgoing.uri = uri;

@@ -4,13 +4,14 @@
 use super::Desk;
 use crate::client::answer::Ending;
 use crate::client::exchange::UserClient;
+use crate::client::socket::Aside;
 use crate::client::stranger::send_beside;
 use crate::clock::Nanos;
 use crate::user::{Effect, Input, VirtualUser};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 /// Plays all branches to their end; `None` when the run was cut.
 pub(super) async fn send_all(
@@ -21,11 +22,16 @@ pub(super) async fn send_all(
 ) -> Option<Effect> {
     let out = user.branches_out();
     let mut lanes = client.take_lanes(out.len().saturating_sub(1));
+    let mut socket = Aside::of(client);
     let shared = RefCell::new(user);
     let clients = std::iter::once(&mut *client).chain(&mut lanes);
     let branches = out.iter().zip(clients).map(|(number, lane)| branch(desk, &shared, lane, *number, due));
-    let ends = all(branches.map(Box::pin).collect()).await;
+    let ends = all(branches.map(Box::pin).collect(), |cx| {
+        socket.poll(&desk.wire, cx, |news| shared.borrow_mut().hear_unasked(news, &mut desk.recorder.borrow_mut()));
+    })
+    .await;
     client.keep_lanes(lanes);
+    socket.back(client);
     let user = shared.into_inner();
     let next = ends.into_iter().flatten().find(|effect| *effect != Effect::Others);
     if next.is_none() {
@@ -77,8 +83,8 @@ async fn branch(
     }
 }
 
-/// Drives all futures in this task until the last is ready.
-async fn all<F: Future>(mut futures: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
+/// Drives all futures in this task until the last is ready, and `beside` with them.
+async fn all<F: Future>(mut futures: Vec<Pin<Box<F>>>, mut beside: impl FnMut(&mut Context<'_>)) -> Vec<F::Output> {
     let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     poll_fn(|cx| {
         let mut is_pending = false;
@@ -90,6 +96,7 @@ async fn all<F: Future>(mut futures: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
                 }
             }
         }
+        beside(cx);
         if is_pending { Poll::Pending } else { Poll::Ready(()) }
     })
     .await;

@@ -39,8 +39,9 @@ fn timed(text: &str, mut answer: impl FnMut(&str, Nanos) -> Reply) -> (RunResult
     (result, log)
 }
 
+/// When it was sent, to a hundredth of a second: users that begin together begin a moment after each other.
 fn sent(log: &[(String, f64)], path: &str) -> Vec<f64> {
-    log.iter().filter(|(p, _)| p == path).map(|(_, at)| *at).collect()
+    log.iter().filter(|(p, _)| p == path).map(|(_, at)| (at * 100.0).round() / 100.0).collect()
 }
 
 fn count(result: &RunResult, name: &str) -> engine::run_result::Counts {

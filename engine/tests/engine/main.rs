@@ -4,7 +4,9 @@
 mod aborts;
 mod answers;
 mod around;
+mod beside;
 mod detectors;
+mod elsewhere;
 mod faults;
 mod field;
 mod flow;
@@ -28,6 +30,7 @@ mod soak;
 mod sockets;
 mod spoken;
 mod streams;
+mod tails;
 mod tls;
 mod truth;
 mod ways;

@@ -8,6 +8,7 @@ use crate::clock::Nanos;
 use crate::record::Recorder;
 use crate::run_result::{Party, Tier};
 use crate::user::VirtualUser;
+use http::Uri;
 use http::uri::PathAndQuery;
 use memchr::memmem::find;
 
@@ -16,7 +17,13 @@ impl VirtualUser {
     pub fn hear(&mut self, now: Nanos, stray: &Stray, recorder: &mut Recorder) {
         let bytes = &stray.bytes[..];
         if !stray.is_unasked {
-            self.scan_message(&self.origin_of(now, stray), &[Spot::one("connection", bytes)], recorder);
+            let origin = Origin { what: &"beside its answer", ..self.origin_of(now, stray) };
+            // Another request may have been made since.
+            let path = stray.last.1.clone().map(Uri::from).unwrap_or_default();
+            let uri = std::mem::replace(&mut self.outgoing.uri, path);
+            let request = std::mem::replace(&mut self.outgoing.request, stray.last.0);
+            self.scan_message(&origin, &[Spot::one("connection", bytes)], recorder);
+            (self.outgoing.uri, self.outgoing.request) = (uri, request);
             return;
         }
         let counts = &mut recorder.interval().isolation;
@@ -54,7 +61,7 @@ impl VirtualUser {
         Origin {
             step: self.run.program.requests[stray.last.0].step,
             is_probe: false,
-            from: now,
+            from: stray.asked,
             at: now,
             via: stray.via,
             codings: &[],
