@@ -6,7 +6,7 @@ use crate::clock::Nanos;
 use crate::failure::Transport;
 use crate::faults::Orders;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use scenarios::streams::Events;
 use std::sync::Arc;
 
@@ -151,6 +151,12 @@ pub struct Answer<'a> {
     pub bytes_received: u64,
     /// The events, where the answer was read as some.
     pub heard: Option<&'a Heard>,
+}
+
+/// Whether a header of this name is among `headers`. For what is asked of every answer: they have a handful of headers,
+/// and comparing those costs less than looking one up that is not there.
+pub fn names(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.keys().any(|known| known == name)
 }
 
 impl Answer<'_> {

@@ -405,7 +405,9 @@ impl AsyncRead for Counted {
             return self.read_line(cx, buf);
         }
         let this = &mut *self;
-        std::task::ready!(this.pause.poll(&this.traffic.slowness, &this.clock, cx));
+        if this.traffic.slowness.is_on() || !this.pause.is_over() {
+            std::task::ready!(this.pause.poll(&this.traffic.slowness, &this.clock, cx));
+        }
         if this.traffic.slowness.is_on() {
             let mut bytes = [0; MOUTHFUL];
             let mut mouthful = ReadBuf::new(&mut bytes[..MOUTHFUL.min(buf.remaining())]);

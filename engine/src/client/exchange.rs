@@ -1,7 +1,7 @@
 //! One exchange: request out, answer in, four times stamped. The one place that awaits requests.
 //! In: an [`Outgoing`] and its due time. Out: [`Received`], whatever the target does.
 
-use super::answer::{Ending, Outgoing};
+use super::answer::{Ending, Outgoing, names};
 use super::connect::{ConnectError, Connection, connect, connect_to_upgrade};
 use super::cookies::Jar;
 use super::elsewhere::Elsewhere;
@@ -168,7 +168,7 @@ impl UserClient {
         received.ending = ending;
         self.settle(wire, target, out.orders, &mut received);
         self.release(wire, target, Some(received.ending));
-        if received.status != 0 && !out.aside && received.headers.contains_key(header::SET_COOKIE) {
+        if received.status != 0 && !out.aside && names(&received.headers, &header::SET_COOKIE) {
             let endpoint = &wire.targets[target];
             self.jar.receive(&received.headers, &endpoint.base, endpoint.address(out).path());
         }
@@ -313,7 +313,7 @@ impl UserClient {
         }
         if !out.aside
             && !self.jar.is_empty()
-            && !headers.contains_key(header::COOKIE)
+            && !names(headers, &header::COOKIE)
             && let Some(cookies) = self.jar.header(&endpoint.base, endpoint.address(out).path())
         {
             headers.insert(header::COOKIE, cookies);
@@ -321,7 +321,7 @@ impl UserClient {
         if let Some(Some(login)) = &endpoint.absolute {
             headers.insert(header::PROXY_AUTHORIZATION, login.clone());
         }
-        out.sent_cookies = headers.get(header::COOKIE).cloned();
+        out.sent_cookies = if names(headers, &header::COOKIE) { headers.get(header::COOKIE).cloned() } else { None };
         request
     }
 }

@@ -60,6 +60,11 @@ pub struct Pause {
 }
 
 impl Pause {
+    /// There is none, and none is due.
+    pub fn is_over(&self) -> bool {
+        !self.has_eaten && self.now.is_none()
+    }
+
     /// Ready when a mouthful may be read.
     pub fn poll(&mut self, slowness: &Slowness, clock: &Clock, cx: &mut Context<'_>) -> Poll<()> {
         if !slowness.is_on() {
