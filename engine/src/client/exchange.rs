@@ -224,7 +224,11 @@ impl UserClient {
     pub(super) async fn try_once(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Attempt {
         let mut request = Some(self.request(wire, out));
         if out.orders.swaps.is_some() {
-            poll_fn(|cx| Poll::Ready(self.swap(wire, out, cx))).await;
+            poll_fn(|cx| {
+                self.swap(wire, out, cx);
+                Poll::Ready(())
+            })
+            .await;
         }
         let slot = &mut self.connections[out.target];
         if out.orders.reconnect {

@@ -29,7 +29,7 @@ impl Left {
 /// Over HTTP/2 a connection may have streams of its user's, and one that is shared is everybody's anyway. What is still
 /// to be told of it is its user's.
 fn may_go(connection: &Connection) -> bool {
-    connection.is_usable() && !connection.is_two() && connection.left.is_empty()
+    connection.is_usable() && !connection.is_two() && connection.left.is_empty() && connection.tails.is_empty()
 }
 
 impl UserClient {
@@ -61,7 +61,7 @@ impl UserClient {
                 connection.handed = Some(Handed { by, ordinal: connection.ordinal + 1 });
                 self.connections[target] = Some(connection);
             } else {
-                self.strays.extend(framing::last_bytes(connection));
+                self.strays.extend(framing::remains(Some(connection)));
             }
         }
     }
@@ -73,7 +73,7 @@ impl UserClient {
             && let Some(own) = self.connections[target].take()
             && let Some((_, before)) = wire.left.put(target, Some((me, own)))
         {
-            self.strays.extend(framing::last_bytes(before));
+            self.strays.extend(framing::remains(Some(before)));
         }
     }
 }
