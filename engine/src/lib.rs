@@ -1,6 +1,7 @@
 //! Program to run result: schedule → virtual users → workers → recorder. Measures, never judges.
 //! In: a compiled program, a profile, a seed. Out: [`run_result::RunResult`], and events while it runs.
 
+pub mod allocator;
 mod around;
 pub mod client;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod preflight;
 pub mod record;
 pub mod run;
 pub mod run_result;
+mod runtime;
 pub mod scrape;
 mod secrets;
 pub mod simulate;

@@ -5,6 +5,7 @@ use crate::client::answer::{Ending, Outgoing};
 use crate::client::exchange::UserClient;
 use crate::client::wire::Wire;
 use crate::clock::{Clock, SECOND};
+use crate::runtime::Runtime;
 use http::{Method, Uri};
 use scenarios::program::Target;
 use std::time::Duration;
@@ -24,10 +25,7 @@ pub struct PreflightError(pub String);
 /// All targets that are not there or not healthy, with their addresses.
 pub fn preflight(targets: &[Target]) -> Result<u64, PreflightError> {
     let fail = |e: String| PreflightError(e);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| fail(format!("the runtime cannot start: {e}")))?;
+    let runtime = Runtime::new().map_err(|e| fail(format!("the runtime cannot start: {e}")))?;
     let tls = Wire::tls_configs(targets).map_err(fail)?;
     let wire = Wire::new(Clock::starting_in(Duration::ZERO), targets, &tls).map_err(fail)?;
     runtime.block_on(async {

@@ -18,6 +18,7 @@ use crate::load::floor::{Floor, Taken, own_first_arrivals};
 use crate::record::Recorder;
 use crate::run::{Run, Stop};
 use crate::run_result::WorkerHealth;
+use crate::runtime::Runtime;
 use crate::timer::Timer;
 use crate::user::{Effect, Input, VirtualUser};
 use crate::worker_run::WorkerRun;
@@ -200,8 +201,8 @@ pub fn work(
     let wire = Wire::new(run.clock, &run.program.targets, tls).map_err(io::Error::other)?;
     wire.network.set(run.profile.network);
     wire.share(index, of, run.profile.share_connections);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let played = LocalSet::new().block_on(&runtime, async move {
+    let runtime = Runtime::new()?;
+    LocalSet::new().block_on(&runtime, async move {
         let timer = Timer::start(run.clock)?;
         let wire = Rc::new(wire);
         // It was made just now and nobody else has set it.
@@ -238,10 +239,7 @@ pub fn work(
             recorder.finish(last);
         }
         Ok(())
-    });
-    // Whoever still waits for a name to be resolved does not keep the run from its end.
-    runtime.shutdown_background();
-    played
+    })
 }
 
 fn seat_users(desk: &Rc<Desk>, index: usize, of: usize) {
@@ -347,7 +345,7 @@ enum Played {
 async fn iterate(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient, due: Nanos) -> Option<Played> {
     let fresh = user.fresh();
     if fresh.connections {
-        client.disconnect();
+        client.part().await;
         hear(desk, user, client);
     }
     if fresh.cookies {
@@ -367,7 +365,8 @@ async fn leave(desk: &Desk, user: &mut VirtualUser, client: &mut UserClient) {
         let effect = desk.step(user, Input::Leave);
         perform(desk, user, client, effect).await;
     }
-    client.reset();
+    client.part().await;
+    client.forget();
     hear(desk, user, client);
 }
 

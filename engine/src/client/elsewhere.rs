@@ -71,7 +71,7 @@ impl UserClient {
         };
         if self.elsewhere.as_ref().is_none_or(|e| e.origin != origin) {
             if let Some(mut before) = self.elsewhere.take() {
-                before.client.disconnect();
+                Box::pin(before.client.part()).await;
                 self.strays.append(&mut before.client.strays);
             }
             self.elsewhere = Some(Box::new(Elsewhere { origin: origin.clone(), client: Self::new(1) }));

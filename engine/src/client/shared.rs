@@ -306,3 +306,49 @@ impl UserClient {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use http::Uri;
+    use scenarios::program::Target;
+    use scenarios::transport::Transport as Way;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    fn wire() -> Wire {
+        let target = Target {
+            name: "t".into(),
+            url: "http://127.0.0.1:1".into(),
+            timeout_ns: 0,
+            connect_timeout_ns: 1,
+            health: None,
+            insecure: false,
+            ca: None,
+            watch: None,
+            transport: Way { share_connections: Some(1), ..Way::default() },
+        };
+        let wire = Wire::new(Clock::starting_in(Duration::ZERO), &[target], &[None]).expect("a good target");
+        wire.share(0, 1, None);
+        wire
+    }
+
+    #[test]
+    fn what_went_over_the_connection_of_a_try_before_is_not_this_requests() {
+        let wire = wire();
+        let pool = Rc::clone(wire.pool(0).expect("it is shared"));
+        let _taken = Arc::clone(&pool.places).try_acquire_owned().expect("nobody has it");
+        let mut client = UserClient::new(1);
+        let mut out = Outgoing { uri: Uri::from_static("/"), ..Outgoing::default() };
+        // A try before has noted what had gone over its connection, which turned out to be closed. Now there is none.
+        let mut received = Received::new(0, Vec::new());
+        (received.bytes_received, received.bytes_sent) = (5_000, 700);
+        let mut waiting = Box::pin(client.attempt_shared(&wire, &pool, &mut out, &mut received));
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(waiting);
+        // As when its time is up.
+        let answer = received.answer();
+        assert_eq!((answer.bytes_received, answer.bytes_sent), (0, 0));
+    }
+}

@@ -10,6 +10,7 @@ use crate::client::wire::Wire;
 use crate::clock::{Clock, Nanos, SECOND};
 use crate::record::collector::{Handover, Message};
 use crate::record::interval::Interval;
+use crate::runtime::Runtime;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use scenarios::diagnostic::did_you_mean;
 use scenarios::program::{Profile, Program, Target};
@@ -70,7 +71,7 @@ pub struct Scraper {
     series: Vec<WatchExpr>,
     targets: Vec<Watched>,
     ends: Vec<Target>,
-    runtime: tokio::runtime::Runtime,
+    runtime: Runtime,
     tls: Vec<Option<Arc<rustls::ClientConfig>>>,
     /// By series: what was said last about why it has no value.
     said: Vec<String>,
@@ -119,10 +120,7 @@ impl Scraper {
         }
         let count = targets.len();
         targets.iter_mut().for_each(|t| t.client = UserClient::new(count));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| format!("the runtime of the watched series cannot start: {e}"))?;
+        let runtime = Runtime::new().map_err(|e| format!("the runtime of the watched series cannot start: {e}"))?;
         let tls = Wire::tls_configs(&ends)?;
         let said = vec![String::new(); series.len()];
         Ok(Some(Self { program: Arc::clone(program), series, targets, ends, runtime, tls, said }))

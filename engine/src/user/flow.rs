@@ -264,6 +264,10 @@ impl VirtualUser {
             let wait = retry.wait.map_or(0, |wait| self.draw(wait));
             return Next::Again(answer.times.done.saturating_add(wait));
         }
+        if class == Class::Abandoned && self.reloads() {
+            return Next::Again(answer.times.done);
+        }
+        self.burst.calm();
         // A fault must not break the journey: as a person reloads, what later steps build on is asked for once more.
         self.flow.reloads = class == Class::Abandoned && !self.flow.reloads && self.is_built_on(plan);
         if self.flow.reloads {

@@ -130,6 +130,7 @@ pub struct VirtualUser {
     /// Global account number; anonymous users have numbers behind the accounts.
     account: u32,
     head: [u8; crate::isolation::marker::HEAD],
+    trace: render::Trace,
     id: Value,
     random: Pcg64,
     /// Faults have a stream of their own.
@@ -198,6 +199,7 @@ impl VirtualUser {
             index,
             account,
             head: run.mint.head(crate::isolation::marker::Kind::Account, account),
+            trace: render::trace(run.trace, index),
             id: Value::text(format!("{}-{index}", run.id)),
             random,
             fault_random: faults::stream(run.seed, index),

@@ -201,21 +201,30 @@ impl VirtualUser {
 
     /// W3C trace context: run, user and request number, so that evidence can be found in the target's traces.
     pub(super) fn traceparent(&self) -> HeaderValue {
-        let mut text = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
-        let user = u64::from(self.index) << 32 | u64::from(self.requests_sent + 1);
-        hex(self.run.trace, &mut text[3..19]);
-        hex(user, &mut text[19..35]);
-        // A span id may not be all zero; a user's index may be.
-        hex(user.wrapping_add(1 << 32), &mut text[36..52]);
+        let mut text = self.trace;
+        let number = hex(self.requests_sent + 1);
+        text[27..35].copy_from_slice(&number);
+        text[44..52].copy_from_slice(&number);
         HeaderValue::from_bytes(&text).expect("hexadecimal digits and dashes are a header value")
     }
 }
 
-fn hex(mut value: u64, out: &mut [u8]) {
-    for digit in out.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(value & 15) as usize];
-        value >>= 4;
-    }
+/// A user's trace context, but for the number of the request.
+pub(super) type Trace = [u8; 55];
+
+/// The trace context of a run's user.
+pub(super) fn trace(run: u64, user: u32) -> Trace {
+    let mut text = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
+    text[3..11].copy_from_slice(&hex((run >> 32) as u32));
+    text[11..19].copy_from_slice(&hex(run as u32));
+    text[19..27].copy_from_slice(&hex(user));
+    // A span id may not be all zero; a user's index may be.
+    text[36..44].copy_from_slice(&hex(user.wrapping_add(1)));
+    text
+}
+
+fn hex(value: u32) -> [u8; 8] {
+    std::array::from_fn(|place| b"0123456789abcdef"[(value >> (28 - 4 * place) & 15) as usize])
 }
 
 fn header_value(name: &HeaderName, template: &Template, scope: &mut dyn Scope) -> Result<HeaderValue, EvalError> {
@@ -317,5 +326,23 @@ impl Scope for Constant {
     }
     fn client_id(&mut self) -> String {
         String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{hex, trace};
+
+    #[test]
+    fn a_trace_context_is_as_w3c_wants_it_and_names_run_and_user() {
+        assert_eq!(&hex(0x0123_abcd), b"0123abcd");
+        for (run, user) in [(0x0123_4567_89ab_cdef, 7), (u64::MAX, u32::MAX - 1), (1, 0)] {
+            let text = String::from_utf8(trace(run, user).to_vec()).unwrap();
+            let parts: Vec<&str> = text.split('-').collect();
+            assert_eq!(parts.iter().map(|p| p.len()).collect::<Vec<_>>(), [2, 32, 16, 2], "{text}");
+            assert_eq!(parts[1][..16], format!("{run:016x}"));
+            assert_eq!(parts[1][16..24], format!("{user:08x}"));
+            assert_ne!(&parts[2][..8], "00000000", "{text}");
+        }
     }
 }

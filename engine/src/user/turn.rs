@@ -158,6 +158,7 @@ impl VirtualUser {
         let sample = Sample { step: plan.step, class: counted, due, times, delivered, bytes };
         recorder.sample(&sample);
         self.count_left(answer, recorder);
+        self.count_swap(answer, recorder);
         self.count_healthy(&sample, recorder);
         self.record_events(plan, answer, due, recorder);
         self.upgraded(plan, answer, class);

@@ -5,8 +5,10 @@ use engine::run_result::{RunResult, Tier};
 use engine::{HeaderFacts, Setup, Unobserved};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Two users who ask, think for longer than parking needs, and ask again. The server plays `after` when it has answered.
 fn run(after: fn(&mut TcpStream, usize)) -> (RunResult, usize) {
@@ -81,4 +83,58 @@ fn bytes_that_come_meanwhile_are_found() {
     let found: Vec<_> = result.isolation.groups.iter().map(|g| (g.key.detector.as_str(), g.key.tier)).collect();
     // One for each step whose answer was the last one before them.
     assert!(!found.is_empty() && found.iter().all(|f| *f == ("framing", Tier::Proven)), "{found:?}");
+}
+
+#[test]
+fn an_upload_that_is_still_going_out_is_not_cut_off_by_parking() {
+    // Answered before it is read, as by a server that refuses by the head: most of it still waits to be written while
+    // the user thinks for longer than parking needs. The server reads on and must get every byte, and what follows.
+    const SIZE: usize = 4_096_000;
+    let read: Arc<Mutex<Vec<(usize, String)>>> = Arc::default();
+    let log = Arc::clone(&read);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    // As little as the system grants: all the rest is with the client.
+    let _ = socket2::SockRef::from(&listener).set_recv_buffer_size(4096);
+    let port = listener.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let Some(head) = head(&mut stream) else { return };
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+            let (_nobody, silence) = channel::<()>();
+            assert_eq!(silence.recv_timeout(Duration::from_millis(400)), Err(RecvTimeoutError::Timeout));
+            let length =
+                head.lines().find_map(|l| l.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap_or(0));
+            let mut body = vec![0; length];
+            let whole =
+                if stream.read_exact(&mut body).is_ok() { body.iter().filter(|b| **b == b'x').count() } else { 0 };
+            let next = self::head(&mut stream).unwrap_or_default();
+            log.lock().expect("nobody dies holding it").push((whole, next));
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        }
+    });
+    let result = super::loopback::run_file(&format!(
+        "watertight: 1\nname: upload\ntargets: {{ t: {{ url: 'http://127.0.0.1:{port}', timeout: 5s }} }}\n\
+         journeys: {{ j: {{ target: t, steps: [\n\
+         set: {{ long: {} }}, {{ repeat: 12, steps: [ set: {{ long: '{{{{ long }}}}{{{{ long }}}}' }} ] }},\n\
+         POST /upload: {{ body: '{{{{ long }}}}' }}, think: 1s, GET /next ] }} }}\n\
+         profiles: {{ p: {{ users: 1, for: 50ms, graceful_stop: 9s }} }}\n",
+        "x".repeat(1000)
+    ));
+    assert_eq!((result.totals().ok, result.iterations.completed), (2, 1), "{:?}", result.errors);
+    let read = read.lock().expect("nobody dies holding it");
+    let [(whole, next)] = &read[..] else { panic!("one connection: {read:?}") };
+    assert_eq!(*whole, SIZE);
+    assert!(next.starts_with("get /next"), "{next}");
+}
+
+/// The head of a request, in lower case.
+fn head(stream: &mut TcpStream) -> Option<String> {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    Some(String::from_utf8_lossy(&head).to_lowercase())
 }
