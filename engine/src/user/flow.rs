@@ -334,7 +334,7 @@ fn wants(retry: &Retry, class: Class, failure: Option<Failure>, answer: &Answer<
         Class::TimedOut => retry.on_timeout,
         Class::Failed if matches!(failure, Some(Failure::Transport(_))) => retry.on_connection,
         Class::Ok | Class::Failed => retry.on.iter().any(|(low, high)| (*low..=*high).contains(&answer.status)),
-        Class::Abandoned | Class::Unfinished | Class::GeneratorError => false,
+        Class::Abandoned | Class::Unfinished | Class::GeneratorError | Class::Limited => false,
     }
 }
 

@@ -553,7 +553,7 @@ const OBJECTIVE: &[Key] = keys! {
     "uptime": limit, "The share of the time in which the target answered.";
     "longest_outage": limit, "The longest time without an answer as expected.";
     "recovery": limit, "The time until it was well again after a fault.";
-    "rate_limit": any, "Answers with 429.";
+    "rate_limit": text, "The rate that the target states for each user, `10/s`: 429 with Retry-After comes above it, and only above it.";
     "connections_ok": limit, "The share of connections that could be made; of a `websocket`, of upgrades that were granted.";
     "watch": text, "A series of the target's metrics.";
     "growth": limit, "How much a watched series may grow, `< 5% per 24h`.";
