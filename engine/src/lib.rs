@@ -10,6 +10,7 @@ pub mod failure;
 pub mod faults;
 mod header;
 pub mod isolation;
+pub mod limits;
 pub mod load;
 mod meetings;
 pub mod preflight;

@@ -109,6 +109,17 @@ pub struct Via {
     pub since: Nanos,
     /// Over HTTP/2.
     pub is_http2: bool,
+    /// It was another user's before.
+    pub handed: Option<Handed>,
+}
+
+/// How a connection came from one user to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handed {
+    /// Number of the user who left it.
+    pub by: u32,
+    /// Number of the first request of its present user on it.
+    pub ordinal: u32,
 }
 
 /// What came back.

@@ -184,6 +184,7 @@ impl UserClient {
             received.bytes_sent = written.saturating_sub(received.bytes_sent);
             received.delivered = received.times.sent.is_some() && received.bytes_sent > 0;
             received.times.held = connection.traffic.slowness.end();
+            connection.traffic.hesitation.end();
             // An upgraded one has ended as far as HTTP goes.
             let is_over = connection.ended && received.status != 101;
             if is_over || !outlives(connection, orders, received) {
@@ -196,6 +197,8 @@ impl UserClient {
                 } else {
                     self.strays.extend(framing::remains(connection));
                 }
+            } else if let Some(me) = orders.leaves.filter(|_| received.status != 101) {
+                self.leave(wire, target, me);
             }
         }
         received.decode(wire.targets[target].limits.body_bytes);
@@ -220,6 +223,13 @@ impl UserClient {
 
     pub(super) async fn try_once(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Attempt {
         let mut request = Some(self.request(wire, out));
+        if out.orders.swaps.is_some() {
+            poll_fn(|cx| {
+                self.swap(wire, out, cx);
+                Poll::Ready(())
+            })
+            .await;
+        }
         let slot = &mut self.connections[out.target];
         if out.orders.reconnect {
             self.strays.extend(framing::remains(slot.take()));

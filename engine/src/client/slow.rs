@@ -40,6 +40,11 @@ impl Slowness {
         held
     }
 
+    /// What was held back for so long is no time of the target's.
+    pub(super) fn hold(&self, ns: Nanos) {
+        self.held.fetch_add(ns, Relaxed);
+    }
+
     /// Whether the present answer is read slowly.
     pub fn is_on(&self) -> bool {
         self.left.load(Relaxed) > 0

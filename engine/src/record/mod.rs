@@ -40,6 +40,8 @@ pub enum Class {
     Unfinished,
     /// Our own machine could not.
     GeneratorError,
+    /// Refused with 429 as a stated rate limit asks for: no error, and no time of an answer either.
+    Limited,
 }
 
 /// One finished request.
@@ -191,7 +193,8 @@ impl Recorder {
             Class::Failed => step.failed_response.record(response),
             // What would have come is not known, so it enters no percentile.
             Class::Abandoned => self.now.faults.abandon += 1,
-            Class::GeneratorError => {}
+            // So quick a no would flatter the times of the answers.
+            Class::Limited | Class::GeneratorError => {}
         }
     }
 
@@ -413,6 +416,10 @@ fn count(step: &mut StepInterval, sample: &Sample) {
         Class::Abandoned => counts.abandoned += 1,
         Class::Unfinished => counts.unfinished += 1,
         Class::GeneratorError => counts.generator_errors += 1,
+        Class::Limited => {
+            counts.ok += 1;
+            counts.limited += 1;
+        }
     }
     if !sample.delivered && sample.class != Class::GeneratorError {
         counts.not_delivered += 1;

@@ -111,10 +111,11 @@ impl VirtualUser {
             offset: offset as u64,
             excerpt: self.mask_with(&excerpt, owner_account),
             connection: format!(
-                "local port {}, request {} on it, open for {:.3} s",
+                "local port {}, request {} on it, open for {:.3} s{}",
                 via.local_port,
                 via.ordinal,
-                origin.at.saturating_sub(via.since) as f64 / 1e9
+                origin.at.saturating_sub(via.since) as f64 / 1e9,
+                via.handed.map_or(String::new(), |handed| format!(", taken over from user {}", handed.by))
             ),
             why: why.to_owned(),
             hint: hint.to_owned(),
@@ -140,12 +141,17 @@ impl VirtualUser {
         {
             "kept over a change of account: the owner is who this user was before `switch_account`, so a context or \
              session of the connection outlives its user"
+        } else if let Some(handed) = origin.via.handed
+            && owner.is_some_and(|owner| self.run.accounts.user_of(owner) == Some(handed.by))
+        {
+            "kept with the connection: it was taken over from the owner, so a context or session of the connection \
+             outlives its user, as it would behind a proxy that keeps its connections"
         } else if faults.equal_ids && self.client_ids > 0 {
             "no signature; ids of clients were equal in this run: an answer may be chosen by an id that clients count \
              themselves"
-        } else if faults.abandon.is_some() {
+        } else if faults.abandon.is_some() || faults.reload_burst > 0.0 {
             "no signature; requests were given up in this run: a pooled connection may keep the answer of one. Play it \
-             without `abandon` to tell that from a shared variable"
+             without `abandon` and `reload_burst` to tell that from a shared variable"
         } else {
             "no signature: a shared variable, a crossed connection or a session handed over"
         }
