@@ -13,6 +13,7 @@ pub mod isolation;
 pub mod limits;
 pub mod load;
 mod meetings;
+mod overlap;
 pub mod preflight;
 pub mod record;
 pub mod run;
@@ -186,6 +187,7 @@ fn conduct(
     let mut run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
         .map_err(RunError::Setup)?;
     run.most_iterations = most;
+    run.overlaps = Arc::new(overlap::Overlaps::new(workers, program.targets.len()));
     run.tracer = tracer;
     run.given.clone_from(&given);
     run.secrets.extend_from_slice(&frame.secrets);

@@ -97,6 +97,7 @@ pub(super) async fn talk(
         since: connection.since,
         is_http2: true,
         handed: None,
+        is_beside: false,
     };
     (received.bytes_received, received.bytes_sent) = connection.traffic.so_far();
     // On a connection that was idle a refusal may come of what happened before this request.
