@@ -17,6 +17,7 @@ pub mod park;
 pub mod reach;
 pub mod received;
 mod shared;
+pub mod sips;
 pub mod slow;
 pub mod socket;
 pub mod stranger;

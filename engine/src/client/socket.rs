@@ -5,6 +5,7 @@ use super::answer::{Ending, Outgoing};
 use super::connect::Stream;
 use super::exchange::UserClient;
 use super::received::Received;
+use super::sips::Sips;
 use super::wire::Wire;
 use crate::clock::Nanos;
 use crate::failure::Transport;
@@ -17,7 +18,6 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::task::coop;
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
@@ -87,7 +87,7 @@ pub enum SocketOrder {
 
 /// An open WebSocket.
 pub struct Socket {
-    stream: WebSocketStream<Stream>,
+    stream: WebSocketStream<Sips>,
     heartbeat: Option<Heartbeat>,
     /// Something was queued that is not yet written.
     is_flushing: bool,
@@ -115,7 +115,8 @@ impl Socket {
             .write_buffer_size(0)
             .max_message_size(Some(most))
             .max_frame_size(Some(most));
-        let stream = WebSocketStream::from_partially_read(stream, early.to_vec(), Role::Client, Some(config)).await;
+        let stream =
+            WebSocketStream::from_partially_read(Sips::of(stream), early.to_vec(), Role::Client, Some(config)).await;
         let heartbeat = heartbeat_ns.map(|ns| {
             let every = Duration::from_nanos(ns);
             Heartbeat { every, next: Box::pin(tokio::time::sleep(every)) }
@@ -143,9 +144,14 @@ impl Socket {
                 return Poll::Pending;
             }
             // Of a target that talks without end no more is read in a turn than others can wait for.
-            let turn = std::task::ready!(coop::poll_proceed(cx));
-            let next = std::task::ready!(Pin::new(&mut self.stream).poll_next(cx));
-            turn.made_progress();
+            std::task::ready!(self.stream.get_mut().poll(cx));
+            let Poll::Ready(next) = Pin::new(&mut self.stream).poll_next(cx) else {
+                if self.stream.get_mut().ran_dry() {
+                    continue;
+                }
+                return Poll::Pending;
+            };
+            self.stream.get_mut().took_frame();
             return Poll::Ready(match next {
                 Some(Ok(Frame::Text(text))) => Ok(Message { bytes: text.into(), is_text: true }),
                 Some(Ok(Frame::Binary(bytes))) => Ok(Message { bytes, is_text: false }),
@@ -213,7 +219,7 @@ impl Socket {
 
     fn leave(self: Box<Self>, how: GiveUp) {
         if how == GiveUp::Reset {
-            self.stream.get_ref().end_by_reset();
+            self.stream.get_ref().stream.end_by_reset();
         }
     }
 }
