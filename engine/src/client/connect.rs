@@ -4,6 +4,7 @@
 use super::network::Throttle;
 use super::park::Parked;
 use super::reach::{Socket, reach};
+use super::share::Share;
 use super::slow::{MOUTHFUL, Pause, Slowness};
 use super::tail::Tail;
 use super::tls;
@@ -27,6 +28,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// Reads of a connection in one turn of its user.
+const MOST_READS: u32 = 4;
 /// Pieces after a stream's last event that are read away at one go.
 const MOST_LEFT_FRAMES: usize = 16;
 
@@ -265,7 +268,14 @@ async fn bytes_to(
             Some(Box::new(Throttle::new(network, wire.clock)))
         }
     };
-    let plain = Counted { socket, traffic: Arc::clone(&traffic), clock: wire.clock, pause: Pause::default(), line };
+    let plain = Counted {
+        socket,
+        traffic: Arc::clone(&traffic),
+        clock: wire.clock,
+        pause: Pause::default(),
+        share: Share::default(),
+        line,
+    };
     let stream = match tls {
         None => Stream::Plain(plain),
         Some(config) => {
@@ -356,6 +366,7 @@ pub struct Counted {
     traffic: Arc<Traffic>,
     clock: Clock,
     pause: Pause,
+    share: Share<MOST_READS>,
     /// The users' network, if it is not the machine's own.
     line: Option<Box<Throttle>>,
 }
@@ -377,8 +388,10 @@ impl AsyncRead for Counted {
             buf.put_slice(read);
             return Poll::Ready(Ok(()));
         }
+        std::task::ready!(self.share.poll(cx));
         let before = buf.filled().len();
         let result = Pin::new(&mut self.socket).poll_read(cx, buf);
+        self.share.took(result.is_ready());
         add(&self.traffic.read, buf.filled().len() - before);
         result
     }

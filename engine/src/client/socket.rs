@@ -5,7 +5,7 @@ use super::answer::{Ending, Outgoing};
 use super::connect::Stream;
 use super::exchange::UserClient;
 use super::received::Received;
-use super::sips::Sips;
+use super::share::Share;
 use super::wire::Wire;
 use crate::clock::Nanos;
 use crate::failure::Transport;
@@ -32,6 +32,9 @@ const READ_BUFFER: usize = 1 << 10;
 
 /// Bytes of one message at most.
 const LARGEST_MESSAGE: usize = 1 << 20;
+
+/// Messages, pings and pongs that are read in one turn.
+const MOST_FRAMES: u32 = 32;
 
 /// Pongs that wait for a target that does not read. Nothing more is read of it until they are written: pings by the
 /// million must not grow what waits for it.
@@ -87,12 +90,13 @@ pub enum SocketOrder {
 
 /// An open WebSocket.
 pub struct Socket {
-    stream: WebSocketStream<Sips>,
+    stream: WebSocketStream<Stream>,
     heartbeat: Option<Heartbeat>,
     /// Something was queued that is not yet written.
     is_flushing: bool,
     /// Pings that came since then.
     pongs: u32,
+    share: Share<MOST_FRAMES>,
 }
 
 struct Heartbeat {
@@ -115,13 +119,12 @@ impl Socket {
             .write_buffer_size(0)
             .max_message_size(Some(most))
             .max_frame_size(Some(most));
-        let stream =
-            WebSocketStream::from_partially_read(Sips::of(stream), early.to_vec(), Role::Client, Some(config)).await;
+        let stream = WebSocketStream::from_partially_read(stream, early.to_vec(), Role::Client, Some(config)).await;
         let heartbeat = heartbeat_ns.map(|ns| {
             let every = Duration::from_nanos(ns);
             Heartbeat { every, next: Box::pin(tokio::time::sleep(every)) }
         });
-        Self { stream, heartbeat, is_flushing: false, pongs: 0 }
+        Self { stream, heartbeat, is_flushing: false, pongs: 0, share: Share::default() }
     }
 
     /// Sends what is due and reads until there is something to tell, with the time at which it came.
@@ -144,15 +147,10 @@ impl Socket {
                 return Poll::Pending;
             }
             // Of a target that talks without end no more is read in a turn than others can wait for.
-            std::task::ready!(self.stream.get_mut().poll(cx));
-            let Poll::Ready(next) = Pin::new(&mut self.stream).poll_next(cx) else {
-                if self.stream.get_mut().ran_dry() {
-                    continue;
-                }
-                return Poll::Pending;
-            };
-            self.stream.get_mut().took_frame();
-            return Poll::Ready(match next {
+            std::task::ready!(self.share.poll(cx));
+            let next = Pin::new(&mut self.stream).poll_next(cx);
+            self.share.took(next.is_ready());
+            return Poll::Ready(match std::task::ready!(next) {
                 Some(Ok(Frame::Text(text))) => Ok(Message { bytes: text.into(), is_text: true }),
                 Some(Ok(Frame::Binary(bytes))) => Ok(Message { bytes, is_text: false }),
                 Some(Ok(Frame::Close(frame))) => {
@@ -219,7 +217,7 @@ impl Socket {
 
     fn leave(self: Box<Self>, how: GiveUp) {
         if how == GiveUp::Reset {
-            self.stream.get_ref().stream.end_by_reset();
+            self.stream.get_ref().end_by_reset();
         }
     }
 }

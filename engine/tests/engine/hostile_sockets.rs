@@ -45,7 +45,7 @@ fn run_after(early: &'static [u8], behave: impl Fn(&mut TcpStream) + Send + Sync
     let result = engine::run(&program(&text), setup(1), &mut Unobserved).expect("the run starts").result;
     assert_laws(&result);
     let good = result.steps.iter().zip(&result.header.steps).find(|(_, h)| h.name == "GET /good").expect("a step").0;
-    assert!(good.counts.ok > 5 && good.counts.ok == good.counts.sent(), "{:?} {:?}", good.counts, result.errors);
+    assert!(good.counts.ok > 2 && good.counts.ok == good.counts.sent(), "{:?} {:?}", good.counts, result.errors);
     assert_eq!(result.iterations.cut, 0, "nobody hangs: {:?}", result.iterations);
     result
 }
@@ -191,12 +191,6 @@ fn flood(bytes: &'static [u8], repeat: usize) -> (Arc<AtomicU64>, impl Fn(&mut T
 
 #[test]
 fn floods_are_borne_by_their_own_user() {
-    // Pings that are answered to nobody: the server never reads. What waits to be written has a limit, so the flood
-    // stops where the buffers of the system are full.
-    let (said, behave) = flood(&[0x89, 4, b'p', b'i', b'n', b'g'], 1000);
-    check(&[NEVER], behave);
-    let most = 64 << 20;
-    assert!(said.load(SeqCst) < most, "{said:?}");
     // Frames without anything in them, as one message that never ends, and as messages.
     check(&[NEVER], |stream| {
         let _ = stream.write_all(&[0x01, 0]);
@@ -232,4 +226,23 @@ fn a_head_without_end_is_no_acceptance() {
     let result = engine::run(&program(&text), setup(1), &mut Unobserved).expect("the run starts").result;
     assert_laws(&result);
     assert!(result.errors.iter().all(|e| e.kind == "answer head too large") && !result.errors.is_empty());
+}
+
+#[test]
+fn pongs_that_nobody_reads_have_a_limit() {
+    // Pings without end by a server that never reads. What waits to be written has a limit, so the flood stops where the
+    // buffers of the system are full.
+    let ping: &'static [u8] = Box::leak([&[0x89, 125][..], &[b'p'; 125]].concat().into_boxed_slice());
+    let (said, behave) = flood(ping, 100);
+    let result = run(
+        move |stream| {
+            let socket = socket2::SockRef::from(&*stream);
+            let _ = (socket.set_send_buffer_size(1 << 16), socket.set_recv_buffer_size(1 << 16));
+            behave(stream);
+        },
+        "{ receive: { $.type: never }, within: 3s }",
+    );
+    assert!(result.errors.iter().all(|e| e.kind == "no matching message within 3s"), "{:?}", result.errors);
+    // Two sockets, and what the system takes of each; without the limit it was ten times as much.
+    assert!(said.load(SeqCst) < 40 << 20, "{said:?}");
 }
