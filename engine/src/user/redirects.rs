@@ -83,7 +83,7 @@ impl VirtualUser {
     /// Makes the request that goes there out of the one that was sent.
     fn turn_to(&mut self, target: usize, uri: Uri, leaves: bool, answer: &Answer<'_>) {
         let prepared = &self.run.prepared[self.outgoing.request];
-        let mut headers = prepared.headers_again(&self.outgoing.sent_headers, self.traceparent());
+        let mut headers = prepared.headers(&self.outgoing.sent_headers, self.traceparent());
         let out = &mut self.outgoing;
         let becomes_get = match answer.status {
             303 => out.method != Method::HEAD,
