@@ -7,6 +7,7 @@ mod around;
 mod beside;
 mod detectors;
 mod elsewhere;
+mod evidence;
 mod faults;
 mod field;
 mod flow;
