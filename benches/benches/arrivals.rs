@@ -8,7 +8,7 @@ use scenarios::program::{Spacing, Stage};
 use std::time::Duration;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: engine::allocator::Allocator = engine::allocator::Allocator;
 
 fn arrivals(c: &mut Criterion) {
     // 10,000 arrivals each: flat, and on a ramp.

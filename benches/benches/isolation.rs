@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: engine::allocator::Allocator = engine::allocator::Allocator;
 
 fn markers(c: &mut Criterion) {
     let mint = Mint::new(KEY);

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: engine::allocator::Allocator = engine::allocator::Allocator;
 
 /// A sample whose times wander through the histograms as real ones do.
 fn sample(number: u64) -> Sample {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: engine::allocator::Allocator = engine::allocator::Allocator;
 
 /// A user and all that it needs to play without a network.
 struct Stage {

@@ -14,7 +14,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: engine::allocator::Allocator = engine::allocator::Allocator;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();

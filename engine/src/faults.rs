@@ -16,6 +16,12 @@ pub struct Orders {
     pub slow_reader: bool,
     /// Beside it a stranger sends something that no server should accept.
     pub stranger: Option<Stranger>,
+    /// Its body is large and goes a moment after its head.
+    pub large_body: bool,
+    /// Send it over a connection that another user has left, if there is one; this user's number.
+    pub swaps: Option<u32>,
+    /// Leave its connection to the next user who swaps, once the answer is there; this user's number.
+    pub leaves: Option<u32>,
 }
 
 /// When and how a request is given up.
@@ -34,7 +40,7 @@ pub struct Leaving {
 pub const ABANDONED_AT: [&str; 4] = ["before the head", "in the body", "in the stream", "on the WebSocket"];
 
 /// Faults that are counted by name.
-pub const FAULTS: usize = 10;
+pub const FAULTS: usize = 12;
 
 /// A request of the faulty cohort: on a connection of its own, outside all figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +77,10 @@ pub struct FaultCounts {
     pub same_url_burst: u64,
     /// Of `abandon`: how far the exchange was, by [`ABANDONED_AT`].
     pub abandoned_at: [u64; 4],
+    /// Requests that went out at one instant with other users' to the same target, to be given up and made again.
+    pub reload_burst: u64,
+    /// Requests that went over a connection which another user had left.
+    pub swap_connection: u64,
 }
 
 impl FaultCounts {
@@ -91,6 +101,8 @@ impl FaultCounts {
         self.equal_ids += other.equal_ids;
         self.switch_account += other.switch_account;
         self.same_url_burst += other.same_url_burst;
+        self.reload_burst += other.reload_burst;
+        self.swap_connection += other.swap_connection;
         for (mine, theirs) in self.abandoned_at.iter_mut().zip(other.abandoned_at) {
             *mine += theirs;
         }
@@ -109,6 +121,8 @@ impl FaultCounts {
             ("equal_ids", self.equal_ids),
             ("switch_account", self.switch_account),
             ("same_url_burst", self.same_url_burst),
+            ("reload_burst", self.reload_burst),
+            ("swap_connection", self.swap_connection),
         ]
     }
 

@@ -76,6 +76,7 @@ pub fn header(program: &Program, profile: &Profile, setup: &Setup, clock: &Clock
         commands: Vec::new(),
         canary: canary(profile),
         containment: Cohorts::plan(program, profile, setup.seed).map(|c| c.header(profile.load.most_users())),
+        rate_limits: crate::limits::Rules::new(program, profile).rules,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Program to run result: schedule → virtual users → workers → recorder. Measures, never judges.
 //! In: a compiled program, a profile, a seed. Out: [`run_result::RunResult`], and events while it runs.
 
+pub mod allocator;
 mod around;
 pub mod client;
 pub mod clock;
@@ -9,6 +10,7 @@ pub mod failure;
 pub mod faults;
 mod header;
 pub mod isolation;
+pub mod limits;
 pub mod load;
 mod meetings;
 pub mod preflight;

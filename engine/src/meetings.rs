@@ -1,10 +1,10 @@
-//! Where users of all workers wait for one another (`rendezvous`, and the fault `same_url_burst`). A lock is taken at the
+//! Where users of all workers wait for one another (`rendezvous`, and the faults `same_url_burst` and `reload_burst`). A lock is taken at the
 //! meeting only.
 //! In: users that come, with the time. Out: the moment at which all of a round go on, the same for each of them.
 
-use crate::clock::MILLISECOND;
-use crate::clock::Nanos;
+use crate::clock::{MILLISECOND, Nanos, SECOND};
 use scenarios::program::{Meeting, Program};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -13,6 +13,11 @@ const CORNERS: usize = 64;
 /// Users of one burst at most, and how long the first of them waits.
 const BURST: u64 = 10;
 const BURST_PATIENCE: Nanos = 250 * MILLISECOND;
+/// Targets for which users who will reload may gather at one time.
+const RELOAD_CORNERS: usize = 16;
+/// How long the first of them waits, and how long after one has opened the next one may: under a large load, where each
+/// would be complete at once, they stay rare.
+const RELOAD_PATIENCE: Nanos = SECOND;
 
 /// The meetings of a run, by `Program::meetings`; behind them the corners where bursts gather.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub struct Meetings {
 struct Hall {
     plan: Meeting,
     gathering: Mutex<Option<Gathering>>,
+    /// Nobody opens a gathering of users who reload before.
+    rests_until: AtomicU64,
 }
 
 /// A round that is not complete.
@@ -68,6 +75,10 @@ impl Round {
 }
 
 impl Hall {
+    fn new(plan: &Meeting) -> Self {
+        Self { plan: plan.clone(), gathering: Mutex::default(), rests_until: AtomicU64::new(0) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Gathering>> {
         self.gathering.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -97,10 +108,11 @@ impl Gathering {
 impl Meetings {
     /// The meetings of `program` in a load that ends at `end`.
     pub fn new(program: &Program, end: Nanos) -> Self {
-        let hall = |plan: &Meeting| Hall { plan: plan.clone(), gathering: Mutex::default() };
-        let corner = Meeting { name: "same_url_burst".into(), users: BURST, within_ns: BURST_PATIENCE };
-        let corners = std::iter::repeat_n(&corner, CORNERS);
-        Self { halls: program.meetings.iter().chain(corners).map(hall).collect(), corners: program.meetings.len(), end }
+        let corner = |name: &str, within_ns| Meeting { name: name.into(), users: BURST, within_ns };
+        let (urls, reloads) = (corner("same_url_burst", BURST_PATIENCE), corner("reload_burst", RELOAD_PATIENCE));
+        let corners = std::iter::repeat_n(&urls, CORNERS).chain(std::iter::repeat_n(&reloads, RELOAD_CORNERS));
+        let halls = program.meetings.iter().chain(corners).map(Hall::new).collect();
+        Self { halls, corners: program.meetings.len(), end }
     }
 
     /// Whether `meeting` is no `rendezvous` but a burst's.
@@ -108,10 +120,29 @@ impl Meetings {
         meeting >= self.corners
     }
 
+    /// Whether whoever comes from `meeting` reloads.
+    pub fn is_reload(&self, meeting: usize) -> bool {
+        meeting >= self.corners + CORNERS
+    }
+
+    /// A user is about to read something of a target, and may have to wait for others as in [`Self::gather`].
+    pub fn gather_to_reload(&self, target: usize, opens: bool, now: Nanos) -> Option<(usize, Arc<Round>)> {
+        let meeting = self.corners + CORNERS + target % RELOAD_CORNERS;
+        let rests_until = &self.halls[meeting].rests_until;
+        let opens = opens && now >= rests_until.load(Relaxed);
+        if opens {
+            rests_until.store(now.saturating_add(RELOAD_PATIENCE), Relaxed);
+        }
+        self.gather_at(meeting, target as u64, opens, now)
+    }
+
     /// A user is about to ask for a URL. Whoever `opens` waits for others there; the others join who is waiting, and
     /// where nobody is (`None`) they go on.
     pub fn gather(&self, url: u64, opens: bool, now: Nanos) -> Option<(usize, Arc<Round>)> {
-        let meeting = self.corners + (url % CORNERS as u64) as usize;
+        self.gather_at(self.corners + (url % CORNERS as u64) as usize, url, opens, now)
+    }
+
+    fn gather_at(&self, meeting: usize, url: u64, opens: bool, now: Nanos) -> Option<(usize, Arc<Round>)> {
         let hall = &self.halls[meeting];
         let mut lock = hall.lock();
         hall.end_if_late(&mut lock, self.end, now);
@@ -170,8 +201,8 @@ mod tests {
     fn meetings(users: u64, end: Nanos) -> Meetings {
         let plan = Meeting { name: "start".into(), users, within_ns: 10 };
         let corner = Meeting { name: "burst".into(), users: BURST, within_ns: 10 };
-        let plans = std::iter::once(plan).chain(std::iter::repeat_n(corner, CORNERS));
-        let halls = plans.map(|plan| Hall { plan, gathering: Mutex::default() }).collect();
+        let plans = std::iter::once(&plan).chain(std::iter::repeat_n(&corner, CORNERS + RELOAD_CORNERS));
+        let halls = plans.map(Hall::new).collect();
         Meetings { halls, corners: 1, end }
     }
 
@@ -226,5 +257,21 @@ mod tests {
             "a full one goes at once"
         );
         assert!(meetings.gather(7, true, 1_000).is_none(), "behind the end nobody waits");
+    }
+
+    #[test]
+    fn those_who_reload_gather_by_target_and_open_once_a_second() {
+        let meetings = meetings(2, 10 * SECOND);
+        let (corner, first) = meetings.gather_to_reload(3, true, 5).expect("it is opened");
+        assert!(meetings.is_burst(corner) && meetings.is_reload(corner));
+        let (url, _) = meetings.gather(3, true, 5).expect("a corner of its own");
+        assert!(meetings.is_burst(url) && !meetings.is_reload(url));
+        let (_, second) = meetings.gather_to_reload(3, false, 6).expect("it is joined");
+        assert!(Arc::ptr_eq(&first, &second));
+        meetings.lapse(corner, &first);
+        assert_eq!(second.release().map(|r| r.came), Some(2));
+        assert!(meetings.gather_to_reload(3, true, SECOND).is_none(), "too soon");
+        assert!(meetings.gather_to_reload(4, true, SECOND).is_some(), "another target's is its own");
+        assert!(meetings.gather_to_reload(3, true, SECOND + 5).is_some());
     }
 }

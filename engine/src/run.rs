@@ -9,6 +9,7 @@ use crate::isolation::identity::Identities;
 use crate::isolation::marker::Mint;
 use crate::isolation::scanner::Scanner;
 use crate::isolation::writings::Writings;
+use crate::limits::Rules;
 use crate::load::cohorts::Cohorts;
 use crate::load::deal::{Seat, seats};
 use crate::meetings::Meetings;
@@ -77,6 +78,8 @@ pub struct Run {
     pub cookie_steps: Vec<AtomicBool>,
     /// What was written, and where it is shown.
     pub writings: Writings,
+    /// Rate limits that the target states.
+    pub limits: Rules,
 }
 
 impl Run {
@@ -125,6 +128,7 @@ impl Run {
             credential_cookies: credential_cookies(&program),
             tracer: None,
             cohorts: Cohorts::plan(&program, &profile, seed),
+            limits: Rules::new(&program, &profile),
             meetings: Meetings::new(&program, profile.load.duration_ns()),
             given: None,
             leaves: None,

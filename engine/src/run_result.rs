@@ -7,6 +7,7 @@ mod capacity;
 mod containment;
 mod evidence;
 mod isolation;
+mod limits;
 mod messages;
 mod phase;
 pub(crate) mod streams;
@@ -18,6 +19,7 @@ pub use capacity::{Capacity, Trial, TrialOutcome};
 pub use containment::{BlockHeader, ContainmentHeader, HealthyBlock};
 pub use evidence::{FailureRecord, LeakGroup, LeakKey, LeakRecord, Party, Tier};
 pub use isolation::{Isolation, IsolationStep, TRANSPORTS};
+pub use limits::LimitCounts;
 pub use messages::Messages;
 pub use phase::{PhaseHeader, PhaseStep, PhaseTotals};
 pub use streams::StreamTime;
@@ -26,6 +28,7 @@ pub use windows::{About, Beat, BeatSeries, Window, WindowSeries};
 
 pub use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
+use crate::limits::Rule;
 use crate::record::interval::Recording;
 use hdrhistogram::Histogram;
 use scenarios::objective::Objective;
@@ -117,6 +120,9 @@ pub struct RunHeader {
     /// Who suffered the faults and when, where they were played in blocks; `None`: everybody, all the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containment: Option<ContainmentHeader>,
+    /// Rate limits that the targets state.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<Rule>,
 }
 
 /// A moment of the run.
@@ -233,6 +239,9 @@ pub struct Counts {
     /// Bytes of answers (heads as far as known, bodies before decoding).
     #[serde(skip_serializing_if = "is_zero")]
     pub bytes_received: u64,
+    /// Of the ok ones: refused with 429 as a stated rate limit asks for. They are in no percentile.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub limited: u64,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -248,6 +257,7 @@ impl Counts {
     /// Adds `other`.
     pub fn add(&mut self, other: &Self) {
         self.planned += other.planned;
+        self.limited += other.limited;
         self.ok += other.ok;
         self.failed += other.failed;
         self.timed_out += other.timed_out;
@@ -562,6 +572,8 @@ pub struct RunResult {
     pub watched: Vec<WatchedSeries>,
     /// The healthy cohort, by block of the header's `containment`.
     pub healthy: Vec<HealthyBlock>,
+    /// What was seen of the header's `rate_limits`.
+    pub limits: Vec<LimitCounts>,
 }
 
 impl RunResult {

@@ -257,6 +257,7 @@ fn totals(result: &RunResult) -> Value {
         },
         "bytes_sent": sum.bytes_sent,
         "bytes_received": sum.bytes_received,
+        "limited": sum.limited,
         "errors": errors,
     })
 }
@@ -274,6 +275,7 @@ fn counts(map: &mut Map<String, Value>, c: &Counts) {
         ("not_delivered", c.not_delivered),
         ("bytes_sent", c.bytes_sent),
         ("bytes_received", c.bytes_received),
+        ("limited", c.limited),
     ] {
         map.insert(key.into(), json!(value));
     }

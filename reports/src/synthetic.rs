@@ -236,6 +236,10 @@ fn isolate(result: &mut RunResult) {
     };
 }
 
+fn well_worker() -> WorkerHealth {
+    WorkerHealth { wall_ns: 20_000 * MS, cpu_ns: 4_000 * MS, queue_wait_ns: 40 * MS, gaps_ns: 0, busy_max: 0.41 }
+}
+
 /// A finished run in which nothing happened.
 pub fn empty() -> RunResult {
     RunResult {
@@ -276,6 +280,7 @@ pub fn empty() -> RunResult {
             watched: Vec::new(),
             commands: Vec::new(),
             containment: None,
+            rate_limits: Vec::new(),
         },
         ending: Ending::Finished,
         duration_s: 20.0,
@@ -288,25 +293,14 @@ pub fn empty() -> RunResult {
         errors: Vec::new(),
         timeline: Vec::new(),
         warm_up: Times::default(),
-        health: Health {
-            workers: vec![
-                WorkerHealth {
-                    wall_ns: 20_000 * MS,
-                    cpu_ns: 4_000 * MS,
-                    queue_wait_ns: 40 * MS,
-                    gaps_ns: 0,
-                    busy_max: 0.41,
-                };
-                2
-            ],
-            ..Default::default()
-        },
+        health: Health { workers: vec![well_worker(); 2], ..Default::default() },
         isolation: Isolation::default(),
         phases: Vec::new(),
         windows: Vec::new(),
         beats: Vec::new(),
         watched: Vec::new(),
         healthy: Vec::new(),
+        limits: Vec::new(),
     }
 }
 

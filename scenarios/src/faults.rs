@@ -80,6 +80,11 @@ pub struct Faults {
     pub same_url_burst: f64,
     /// Share of the users that suffer all this, above 0 and below 1; everybody when `None`.
     pub cohort: Option<f64>,
+    /// Share of the GETs that wait for other users' GETs to the same target; all go out at one instant, and each is
+    /// given up and made again, up to five times, before its answer is heard out.
+    pub reload_burst: f64,
+    /// Share of the requests that go over a connection which another user has just left.
+    pub swap_connection: f64,
 }
 
 impl Faults {
@@ -103,6 +108,8 @@ impl Faults {
             ("oversize_headers", self.oversize_headers),
             ("switch_account", self.switch_account),
             ("same_url_burst", self.same_url_burst),
+            ("reload_burst", self.reload_burst),
+            ("swap_connection", self.swap_connection),
         ];
         words.extend(shares.iter().filter(|(_, share)| *share > 0.0).map(|(name, share)| (*name, percent(*share))));
         if self.equal_ids {

@@ -27,6 +27,7 @@ pub mod objective;
 pub mod overrides;
 pub mod plan;
 pub mod program;
+pub mod rate_limit;
 pub mod shape;
 pub mod source;
 pub mod streams;

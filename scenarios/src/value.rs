@@ -212,6 +212,10 @@ fn write_quoted(text: &str, out: &mut Vec<u8>) {
 pub fn escape_json(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let bytes = text.as_bytes();
+    // Without a way out in the middle the compiler looks at many at once, and most texts have nothing to escape.
+    if !bytes.iter().fold(false, |any, &byte| any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')) {
+        return out.extend_from_slice(bytes);
+    }
     let mut copied = 0;
     for (i, &byte) in bytes.iter().enumerate() {
         let short = match byte {

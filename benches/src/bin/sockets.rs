@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// The binary's allocator, so that memory is what a run takes.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: engine::allocator::Allocator = engine::allocator::Allocator;
 
 const SECOND: u64 = 1_000_000_000;
 /// What an idle connection may cost the client, kB of 1,024 bytes.

@@ -73,7 +73,8 @@ fn timeline_adds_up(result: &Value) {
 
 fn times(step: &Value, is_killed: bool) {
     let response = &step["response"];
-    let ended = count(step, "ok") + count(step, "timed_out");
+    // What a stated rate limit refuses is no error, and no time of an answer either.
+    let ended = count(step, "ok") + count(step, "timed_out") - count(step, "limited");
     let sampled = response["count"].as_u64().unwrap_or(0);
     // What was in flight at a kill is known to be unfinished, but not since when.
     let least = if is_killed { ended } else { ended + count(step, "unfinished") };

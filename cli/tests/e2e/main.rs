@@ -4,6 +4,7 @@
 
 mod binary;
 mod laws;
+mod rate_limits;
 mod replay;
 mod scenario;
 mod server;

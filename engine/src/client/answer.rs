@@ -6,8 +6,9 @@ use crate::clock::Nanos;
 use crate::failure::Transport;
 use crate::faults::Orders;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use scenarios::streams::Events;
+use scenarios::value::Value;
 use std::sync::Arc;
 
 /// A rendered request.
@@ -62,6 +63,8 @@ pub struct Hops {
     pub bytes: (u64, u64),
     /// The present time limit ends then.
     pub deadline: Nanos,
+    /// Cookies set on the way that the step saves, by name; the latest of each.
+    pub cookies: Vec<(String, Value)>,
 }
 
 /// How the exchange ended.
@@ -109,6 +112,17 @@ pub struct Via {
     pub since: Nanos,
     /// Over HTTP/2.
     pub is_http2: bool,
+    /// It was another user's before.
+    pub handed: Option<Handed>,
+}
+
+/// How a connection came from one user to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handed {
+    /// Number of the user who left it.
+    pub by: u32,
+    /// Number of the first request of its present user on it.
+    pub ordinal: u32,
 }
 
 /// What came back.
@@ -140,6 +154,12 @@ pub struct Answer<'a> {
     pub bytes_received: u64,
     /// The events, where the answer was read as some.
     pub heard: Option<&'a Heard>,
+}
+
+/// Whether a header of this name is among `headers`. For what is asked of every answer: they have a handful of headers,
+/// and comparing those costs less than looking one up that is not there.
+pub fn names(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.keys().any(|known| known == name)
 }
 
 impl Answer<'_> {

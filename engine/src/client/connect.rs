@@ -1,6 +1,8 @@
 //! Connecting: socket, TLS, the first words of HTTP; failures told apart into the target's and our own.
 //! In: a target. Out: an open [`Connection`] that its user polls itself.
 
+use super::answer::Handed;
+use super::hesitant::{Hesitant, Hesitation};
 use super::network::Throttle;
 use super::park::Parked;
 use super::reach::{Socket, reach};
@@ -40,6 +42,8 @@ pub struct Traffic {
     written: AtomicU64,
     /// How slowly the present answer is read.
     pub slowness: Slowness,
+    /// Whether the present request's body waits behind its head.
+    pub hesitation: Hesitation,
 }
 
 impl Traffic {
@@ -103,6 +107,8 @@ pub struct Connection {
     pub local_port: u16,
     /// What is left of an event stream after its last event; read away before the next request.
     pub rest: Option<hyper::body::Incoming>,
+    /// From whom its present user has it, if not new.
+    pub handed: Option<Handed>,
     /// HTTP/2: what follows the last events of streams; further requests need not wait for it.
     pub tails: Vec<Tail>,
 }
@@ -193,6 +199,7 @@ impl Connection {
             since,
             local_port,
             rest: None,
+            handed: None,
             tails: Vec::new(),
         }
     }
@@ -274,6 +281,7 @@ async fn bytes_to(
         clock: wire.clock,
         pause: Pause::default(),
         share: Share::default(),
+        hesitant: Hesitant::default(),
         line,
     };
     let stream = match tls {
@@ -357,6 +365,30 @@ impl Stream {
             Self::Tls(tls) => tls.get_ref().0.socket.end_by_reset(),
         }
     }
+
+    /// Ready with how many of so many bytes may be written now, if not all.
+    fn may_write(&mut self, total: usize, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        let Counted { hesitant, traffic, clock, .. } = match self {
+            Self::Plain(plain) => plain,
+            Self::Tls(tls) => tls.get_mut().0,
+        };
+        hesitant.poll((&traffic.hesitation, &traffic.slowness), (total, clock), cx)
+    }
+
+    /// Writes only the first bytes of `buf`.
+    fn write_some(&mut self, cx: &mut Context<'_>, buf: &[u8], most: usize) -> Poll<io::Result<usize>> {
+        let part = &buf[..most.min(buf.len())];
+        let written = std::task::ready!(match self {
+            Self::Plain(s) => Pin::new(s).poll_write(cx, part),
+            Self::Tls(s) => Pin::new(s).poll_write(cx, part),
+        })?;
+        let Counted { hesitant, clock, .. } = match self {
+            Self::Plain(plain) => plain,
+            Self::Tls(tls) => tls.get_mut().0,
+        };
+        hesitant.wrote(written, most, clock);
+        Poll::Ready(Ok(written))
+    }
 }
 
 /// A TCP stream that counts.
@@ -367,6 +399,7 @@ pub struct Counted {
     clock: Clock,
     pause: Pause,
     share: Share<MOST_READS>,
+    hesitant: Hesitant,
     /// The users' network, if it is not the machine's own.
     line: Option<Box<Throttle>>,
 }
@@ -377,7 +410,9 @@ impl AsyncRead for Counted {
             return self.read_line(cx, buf);
         }
         let this = &mut *self;
-        std::task::ready!(this.pause.poll(&this.traffic.slowness, &this.clock, cx));
+        if this.traffic.slowness.is_on() || !this.pause.is_over() {
+            std::task::ready!(this.pause.poll(&this.traffic.slowness, &this.clock, cx));
+        }
         if this.traffic.slowness.is_on() {
             let mut bytes = [0; MOUTHFUL];
             let mut mouthful = ReadBuf::new(&mut bytes[..MOUTHFUL.min(buf.remaining())]);
@@ -484,7 +519,11 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
+        let this = self.get_mut();
+        if let Some(most) = std::task::ready!(this.may_write(buf.len(), cx)) {
+            return this.write_some(cx, buf, most);
+        }
+        match this {
             Self::Plain(s) => Pin::new(s).poll_write(cx, buf),
             Self::Tls(s) => Pin::new(s).poll_write(cx, buf),
         }
@@ -495,7 +534,12 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
+        let this = self.get_mut();
+        if let Some(most) = std::task::ready!(this.may_write(bufs.iter().map(|b| b.len()).sum(), cx)) {
+            let first = bufs.iter().find(|b| !b.is_empty()).map_or(&[][..], |b| &**b);
+            return this.write_some(cx, first, most);
+        }
+        match this {
             Self::Plain(s) => Pin::new(s).poll_write_vectored(cx, bufs),
             Self::Tls(s) => Pin::new(s).poll_write_vectored(cx, bufs),
         }

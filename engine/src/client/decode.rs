@@ -1,6 +1,7 @@
 //! Content codings: gzip, deflate, br and zstd, with a limit on what they may unfold to.
 //! In: the body as received and its `content-encoding`. Out: the body as meant, or why not.
 
+use super::answer::names;
 use crate::failure::Transport;
 use http::{HeaderMap, header};
 use std::io::Read;
@@ -39,6 +40,9 @@ const MOST_CODINGS: usize = 4;
 /// `Coding` for one that is not known here, or for more than four.
 pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Transport> {
     let mut list = Vec::new();
+    if !names(headers, &header::CONTENT_ENCODING) {
+        return Ok(list);
+    }
     for value in headers.get_all(header::CONTENT_ENCODING) {
         let text = value.to_str().map_err(|_| Transport::Coding)?;
         for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {

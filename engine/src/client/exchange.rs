@@ -1,7 +1,7 @@
 //! One exchange: request out, answer in, four times stamped. The one place that awaits requests.
 //! In: an [`Outgoing`] and its due time. Out: [`Received`], whatever the target does.
 
-use super::answer::{Ending, Outgoing};
+use super::answer::{Ending, Outgoing, names};
 use super::connect::{ConnectError, Connection, connect, connect_to_upgrade};
 use super::cookies::Jar;
 use super::elsewhere::Elsewhere;
@@ -168,7 +168,7 @@ impl UserClient {
         received.ending = ending;
         self.settle(wire, target, out.orders, &mut received);
         self.release(wire, target, Some(received.ending));
-        if received.status != 0 && !out.aside && received.headers.contains_key(header::SET_COOKIE) {
+        if received.status != 0 && !out.aside && names(&received.headers, &header::SET_COOKIE) {
             let endpoint = &wire.targets[target];
             self.jar.receive(&received.headers, &endpoint.base, endpoint.address(out).path());
         }
@@ -184,6 +184,7 @@ impl UserClient {
             received.bytes_sent = written.saturating_sub(received.bytes_sent);
             received.delivered = received.times.sent.is_some() && received.bytes_sent > 0;
             received.times.held = connection.traffic.slowness.end();
+            connection.traffic.hesitation.end();
             // An upgraded one has ended as far as HTTP goes.
             let is_over = connection.ended && received.status != 101;
             if is_over || !outlives(connection, orders, received) {
@@ -196,6 +197,8 @@ impl UserClient {
                 } else {
                     self.strays.extend(framing::remains(connection));
                 }
+            } else if let Some(me) = orders.leaves.filter(|_| received.status != 101) {
+                self.leave(wire, target, me);
             }
         }
         received.decode(wire.targets[target].limits.body_bytes);
@@ -220,6 +223,13 @@ impl UserClient {
 
     pub(super) async fn try_once(&mut self, wire: &Wire, out: &mut Outgoing, received: &mut Received) -> Attempt {
         let mut request = Some(self.request(wire, out));
+        if out.orders.swaps.is_some() {
+            poll_fn(|cx| {
+                self.swap(wire, out, cx);
+                Poll::Ready(())
+            })
+            .await;
+        }
         let slot = &mut self.connections[out.target];
         if out.orders.reconnect {
             self.strays.extend(framing::remains(slot.take()));
@@ -307,7 +317,7 @@ impl UserClient {
         }
         if !out.aside
             && !self.jar.is_empty()
-            && !headers.contains_key(header::COOKIE)
+            && !names(headers, &header::COOKIE)
             && let Some(cookies) = self.jar.header(&endpoint.base, endpoint.address(out).path())
         {
             headers.insert(header::COOKIE, cookies);
@@ -315,7 +325,7 @@ impl UserClient {
         if let Some(Some(login)) = &endpoint.absolute {
             headers.insert(header::PROXY_AUTHORIZATION, login.clone());
         }
-        out.sent_cookies = headers.get(header::COOKIE).cloned();
+        out.sent_cookies = if names(headers, &header::COOKIE) { headers.get(header::COOKIE).cloned() } else { None };
         request
     }
 }

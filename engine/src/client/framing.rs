@@ -76,6 +76,7 @@ fn via(connection: &Connection) -> Via {
         ordinal: connection.ordinal,
         since: connection.since,
         is_http2: connection.is_two(),
+        handed: connection.handed,
     }
 }
 

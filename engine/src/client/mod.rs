@@ -10,6 +10,8 @@ pub mod events;
 pub mod exchange;
 pub mod facts;
 pub mod framing;
+pub mod handed;
+pub mod hesitant;
 mod lanes;
 pub mod leaving;
 pub mod network;

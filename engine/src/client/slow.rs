@@ -40,6 +40,11 @@ impl Slowness {
         held
     }
 
+    /// What was held back for so long is no time of the target's.
+    pub(super) fn hold(&self, ns: Nanos) {
+        self.held.fetch_add(ns, Relaxed);
+    }
+
     /// Whether the present answer is read slowly.
     pub fn is_on(&self) -> bool {
         self.left.load(Relaxed) > 0
@@ -55,6 +60,11 @@ pub struct Pause {
 }
 
 impl Pause {
+    /// There is none, and none is due.
+    pub fn is_over(&self) -> bool {
+        !self.has_eaten && self.now.is_none()
+    }
+
     /// Ready when a mouthful may be read.
     pub fn poll(&mut self, slowness: &Slowness, clock: &Clock, cx: &mut Context<'_>) -> Poll<()> {
         if !slowness.is_on() {

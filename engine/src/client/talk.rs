@@ -43,6 +43,9 @@ pub(super) async fn send(
     if out.orders.slow_reader {
         connection.traffic.slowness.begin(out.timeout_ns);
     }
+    if let Some(body) = request.as_ref().filter(|_| out.orders.large_body && !connection.is_two()).map(Request::body) {
+        connection.traffic.hesitation.begin(body.size_hint().exact().unwrap_or(0));
+    }
     match (out.orders.abandon, wire.timer.get()) {
         (Some(leaving), Some(timer)) => {
             received.departure = Departure::of(leaving);
@@ -101,6 +104,7 @@ async fn talk(
         ordinal: connection.ordinal,
         since: connection.since,
         is_http2: false,
+        handed: connection.handed,
     };
     (received.bytes_received, received.bytes_sent) = connection.traffic.so_far();
     received.times.sent = Some(wire.now());

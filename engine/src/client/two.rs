@@ -95,8 +95,13 @@ pub(super) async fn talk(
     received: &mut Received,
 ) -> Attempt {
     connection.ordinal += 1;
-    received.via =
-        Via { local_port: connection.local_port, ordinal: connection.ordinal, since: connection.since, is_http2: true };
+    received.via = Via {
+        local_port: connection.local_port,
+        ordinal: connection.ordinal,
+        since: connection.since,
+        is_http2: true,
+        handed: None,
+    };
     (received.bytes_received, received.bytes_sent) = connection.traffic.so_far();
     // On a connection that was idle a refusal may come of what happened before this request.
     let spare = (connection.ordinal > 1).then(|| Box::new(request.clone()));

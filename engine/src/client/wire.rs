@@ -4,6 +4,7 @@
 use super::answer::Outgoing;
 use super::connect::ConnectError;
 use super::facts::Facts;
+use super::handed::Left;
 use super::reach::{self, Turn};
 use super::shared::Pool;
 use super::stranger::Strangers;
@@ -81,6 +82,8 @@ pub struct Wire {
     pub(super) elsewhere: RefCell<HashMap<Box<str>, Rc<Wire>>>,
     /// By target: connections that all users of the worker share. Not there if no target asks for it.
     pub(super) pools: OnceCell<Vec<Option<Rc<Pool>>>>,
+    /// Connections that users have left to others.
+    pub(super) left: Left,
     /// Body buffers at rest; a thinking user holds none.
     buffers: RefCell<Vec<Vec<u8>>>,
 }
@@ -104,6 +107,7 @@ impl Wire {
             timer: OnceCell::new(),
             facts: Facts::default(),
             strangers: Strangers::default(),
+            left: Left::default(),
             buffers: RefCell::default(),
         })
     }

@@ -11,8 +11,8 @@ use crate::faults::FaultCounts;
 use crate::run_result::streams::add_aligned;
 use crate::run_result::{
     Counts, Ending, ErrorCount, GroupTotals, Health, HealthyBlock, Isolation, IsolationStep, Iterations, LeakGroup,
-    LeakKey, LeakRecord, Overhead, Point, PointStep, RunHeader, RunResult, StepTotals, Tier, Times, WatchedSeries,
-    WorkerHealth,
+    LeakKey, LeakRecord, LimitCounts, Overhead, Point, PointStep, RunHeader, RunResult, StepTotals, Tier, Times,
+    WatchedSeries, WorkerHealth,
 };
 
 /// Points of a timeline at most.
@@ -45,6 +45,7 @@ pub struct Fold {
     beats: Beats,
     watched: Vec<WatchedSeries>,
     healthy: Vec<HealthyBlock>,
+    limits: Vec<LimitCounts>,
     exposure: Exposure,
 }
 
@@ -82,6 +83,7 @@ impl Fold {
                 .map(|text| WatchedSeries { series: text.clone(), ..WatchedSeries::default() })
                 .collect(),
             healthy: vec![HealthyBlock::default(); header.containment.as_ref().map_or(0, |c| c.blocks.len())],
+            limits: vec![LimitCounts::default(); header.rate_limits.len()],
             exposure: Exposure::default(),
             steps,
             header,
@@ -136,6 +138,11 @@ impl Fold {
         }
         for (block, counts) in &interval.healthy {
             if let Some(sum) = self.healthy.get_mut(*block) {
+                sum.add(counts);
+            }
+        }
+        for (limit, counts) in &interval.limits {
+            if let Some(sum) = self.limits.get_mut(*limit) {
                 sum.add(counts);
             }
         }
@@ -200,6 +207,7 @@ impl Fold {
             beats: self.beats.finish(),
             watched: self.watched,
             healthy: self.healthy,
+            limits: self.limits,
             header: self.header,
         }
     }

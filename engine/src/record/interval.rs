@@ -5,7 +5,8 @@ use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
 use crate::run_result::streams::add_aligned;
 use crate::run_result::{
-    Counts, ErrorCount, HealthyBlock, IsolationStep, Iterations, LeakKey, Messages, Overhead, Times, WorkerHealth,
+    Counts, ErrorCount, HealthyBlock, IsolationStep, Iterations, LeakKey, LimitCounts, Messages, Overhead, Times,
+    WorkerHealth,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -78,6 +79,9 @@ pub struct Interval {
     /// Requests of healthy users by the block in which they fell due, where faults are played in blocks.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub healthy: BTreeMap<usize, HealthyBlock>,
+    /// What was seen of rate limits, by their place in the header.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<usize, LimitCounts>,
 }
 
 /// Isolation counters of a second that belong to no step.
@@ -287,6 +291,9 @@ impl Interval {
         self.unwatched.extend_from_slice(&other.unwatched);
         for (block, counts) in &other.healthy {
             self.healthy.entry(*block).or_default().add(counts);
+        }
+        for (limit, counts) in &other.limits {
+            self.limits.entry(*limit).or_default().add(counts);
         }
         for (mine, theirs) in self.targets.iter_mut().zip(&other.targets) {
             match theirs {

@@ -48,7 +48,7 @@ impl HealthyBlock {
     pub fn count(&mut self, sample: &Sample) {
         let is_late = sample.class == Class::TimedOut;
         match sample.class {
-            Class::Ok => self.ok += 1,
+            Class::Ok | Class::Limited => self.ok += 1,
             Class::Failed | Class::TimedOut => self.bad += 1,
             // What would have come is not known.
             Class::Abandoned | Class::Unfinished | Class::GeneratorError => return,

@@ -103,6 +103,7 @@ impl RunResult {
             beats: Vec::new(),
             watched: Vec::new(),
             healthy: Vec::new(),
+            limits: Vec::new(),
         })
     }
 

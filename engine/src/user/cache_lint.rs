@@ -4,7 +4,7 @@
 
 use super::VirtualUser;
 use super::isolation::{Origin, Seen, Spot};
-use crate::client::answer::{Answer, Ending};
+use crate::client::answer::{Answer, Ending, names};
 use crate::record::Recorder;
 use crate::run_result::{LeakKey, Tier};
 use http::{HeaderMap, header};
@@ -21,7 +21,7 @@ impl VirtualUser {
         }
         let what = if seen.own || seen.permitted {
             "private content"
-        } else if answer.headers.contains_key(header::SET_COOKIE) {
+        } else if names(answer.headers, &header::SET_COOKIE) {
             "a cookie"
         } else {
             return;

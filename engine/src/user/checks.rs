@@ -72,7 +72,7 @@ impl VirtualUser {
         }
         self.check_headers(plan, answer, recorder)?;
         self.check_events(plan, answer, recorder)?;
-        self.check_body(plan, answer, recorder)?;
+        self.check_body(plan, request, answer, recorder)?;
         self.check_json(plan, json, answer, recorder)?;
         if plan.expect.marker == Some(Control::Latest) {
             self.check_latest(seen)?;
@@ -109,17 +109,27 @@ impl VirtualUser {
         Ok(())
     }
 
-    fn check_body(&mut self, plan: &Request, answer: &Answer<'_>, recorder: &mut Recorder) -> Result<(), Wrong> {
+    fn check_body(
+        &mut self,
+        plan: &Request,
+        request: usize,
+        answer: &Answer<'_>,
+        recorder: &mut Recorder,
+    ) -> Result<(), Wrong> {
+        let missing = |i: usize, text: &[u8]| {
+            Wrong(Failure::Contains(i as u16), format!("`{}` is not there", String::from_utf8_lossy(text)))
+        };
         for (i, template) in plan.expect.contains.iter().enumerate() {
+            if let Some(constant) = &self.run.prepared[request].contains[i] {
+                constant.find(answer.said()).ok_or_else(|| missing(i, constant.needle()))?;
+                continue;
+            }
             let mut text = Vec::new();
             template
                 .write_text(&mut self.scope(answer.times.done, Some(answer), recorder), &mut text)
                 .map_err(scenario)?;
             if !text.is_empty() && !contains(answer.said(), &text) {
-                return Err(Wrong(
-                    Failure::Contains(i as u16),
-                    format!("`{}` is not there", String::from_utf8_lossy(&text)),
-                ));
+                return Err(missing(i, &text));
             }
         }
         for (i, pattern) in plan.expect.matches.iter().enumerate() {
@@ -185,7 +195,7 @@ impl VirtualUser {
         let json = &run.prepared[self.outgoing.request].wanted.read(answer.body);
         let page = page(plan, answer);
         for save in &plan.saves {
-            if let Some(value) = find(save, json, answer, page.as_ref()) {
+            if let Some(value) = find(save, json, answer, page.as_ref()).or_else(|| self.cookie_on_the_way(save)) {
                 self.slots[usize::from(save.slot)] = value;
             }
         }
@@ -194,7 +204,8 @@ impl VirtualUser {
     fn save(&mut self, plan: &Request, json: &Json, answer: &Answer<'_>) -> Result<(), Wrong> {
         let page = page(plan, answer);
         for (i, save) in plan.saves.iter().enumerate() {
-            match find(save, json, answer, page.as_ref()).or_else(|| save.default.clone()) {
+            let found = find(save, json, answer, page.as_ref()).or_else(|| self.cookie_on_the_way(save));
+            match found.or_else(|| save.default.clone()) {
                 Some(value) => self.slots[usize::from(save.slot)] = value,
                 None => return Err(Wrong(Failure::Save(i as u16), String::new())),
             }

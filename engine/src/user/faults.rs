@@ -17,7 +17,7 @@ use scenarios::program::{Body, Request};
 const BLANKS: usize = (64 << 10) + 1;
 
 /// The usual response time of a step that nobody has seen yet.
-const UNKNOWN: Nanos = 10 * MILLISECOND;
+pub(super) const UNKNOWN: Nanos = 10 * MILLISECOND;
 
 /// The random stream of a user's faults.
 pub(super) fn stream(seed: u64, index: u32) -> Pcg64 {
@@ -85,6 +85,9 @@ impl VirtualUser {
         if faults.is_off() && plan.abandon.is_none() {
             return;
         }
+        if self.reloads() {
+            return self.lose_patience(plan, recorder);
+        }
         let suffers = self.suffers();
         let abandon = plan
             .abandon
@@ -107,14 +110,36 @@ impl VirtualUser {
         }
         if matches!(plan.body, Body::Json(_)) && self.is_hit(faults.large_body) {
             self.outgoing.body.splice(0..0, std::iter::repeat_n(b' ', BLANKS));
+            self.outgoing.orders.large_body = true;
             self.count_fault(recorder, |c| c.large_body += 1);
         }
+        self.order_swap(faults.swap_connection);
         if self.is_hit(faults.malformed) {
             self.outgoing.orders.stranger = Some(Stranger::Malformed);
             self.count_fault(recorder, |c| c.malformed += 1);
         } else if self.is_hit(faults.oversize_headers) {
             self.outgoing.orders.stranger = Some(Stranger::OversizeHeaders);
             self.count_fault(recorder, |c| c.oversize_headers += 1);
+        }
+    }
+
+    /// Whether the request goes over a connection that another user has left, and whether its own is left to another. What
+    /// may leave something behind in a connection, a body or an answer that did not fit, is left to somebody else.
+    fn order_swap(&mut self, share: f64) {
+        if share == 0.0 {
+            return;
+        }
+        let swaps = self.is_hit(share);
+        let orders = &mut self.outgoing.orders;
+        let strains = orders.slow_reader || orders.large_body;
+        orders.swaps = swaps.then_some(self.index);
+        orders.leaves = strains.then_some(self.index);
+    }
+
+    /// Counts a request that went over a connection which another user had left.
+    pub(super) fn count_swap(&self, answer: &Answer<'_>, recorder: &mut Recorder) {
+        if answer.via.handed.is_some_and(|handed| handed.ordinal == answer.via.ordinal) {
+            self.count_fault(recorder, |c| c.swap_connection += 1);
         }
     }
 

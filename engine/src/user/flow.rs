@@ -264,6 +264,10 @@ impl VirtualUser {
             let wait = retry.wait.map_or(0, |wait| self.draw(wait));
             return Next::Again(answer.times.done.saturating_add(wait));
         }
+        if class == Class::Abandoned && self.reloads() {
+            return Next::Again(answer.times.done);
+        }
+        self.burst.calm();
         // A fault must not break the journey: as a person reloads, what later steps build on is asked for once more.
         self.flow.reloads = class == Class::Abandoned && !self.flow.reloads && self.is_built_on(plan);
         if self.flow.reloads {
@@ -330,7 +334,7 @@ fn wants(retry: &Retry, class: Class, failure: Option<Failure>, answer: &Answer<
         Class::TimedOut => retry.on_timeout,
         Class::Failed if matches!(failure, Some(Failure::Transport(_))) => retry.on_connection,
         Class::Ok | Class::Failed => retry.on.iter().any(|(low, high)| (*low..=*high).contains(&answer.status)),
-        Class::Abandoned | Class::Unfinished | Class::GeneratorError => false,
+        Class::Abandoned | Class::Unfinished | Class::GeneratorError | Class::Limited => false,
     }
 }
 

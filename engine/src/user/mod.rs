@@ -13,6 +13,7 @@ mod flow;
 mod isolation;
 mod json;
 mod last;
+mod limits;
 mod mask;
 mod redirects;
 mod render;
@@ -30,6 +31,7 @@ use crate::client::socket::{Message, News, SocketOrder};
 use crate::clock::{Nanos, SECOND};
 use crate::failure::Failure;
 use crate::isolation::audiences::Audience;
+use crate::limits::Pace;
 use crate::meetings::Release;
 use crate::record::Recorder;
 use crate::run_result::FailureRecord;
@@ -128,6 +130,7 @@ pub struct VirtualUser {
     /// Global account number; anonymous users have numbers behind the accounts.
     account: u32,
     head: [u8; crate::isolation::marker::HEAD],
+    trace: render::Trace,
     id: Value,
     random: Pcg64,
     /// Faults have a stream of their own.
@@ -180,6 +183,8 @@ pub struct VirtualUser {
     flow: Flow,
     together: Together,
     burst: burst::Burst,
+    /// By stated rate limit; empty before its first request that one counts.
+    paces: Vec<Pace>,
 }
 
 impl VirtualUser {
@@ -194,6 +199,7 @@ impl VirtualUser {
             index,
             account,
             head: run.mint.head(crate::isolation::marker::Kind::Account, account),
+            trace: render::trace(run.trace, index),
             id: Value::text(format!("{}-{index}", run.id)),
             random,
             fault_random: faults::stream(run.seed, index),
@@ -231,6 +237,7 @@ impl VirtualUser {
             flow: Flow::new(plan.flow.lists),
             together: Together::default(),
             burst: burst::Burst::default(),
+            paces: Vec::new(),
             run,
         }
     }

@@ -9,6 +9,7 @@ use crate::clock::Nanos;
 use crate::record::Recorder;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use memchr::memmem::Finder;
 use scenarios::expr::{EvalError, Scope, Template};
 use scenarios::program::{Body, Request, Target};
 use url::Url;
@@ -21,14 +22,16 @@ pub struct Prepared {
     uri: Option<Uri>,
     /// The headers that are always the same, with room for those that are not.
     headers: HeaderMap,
-    /// Headers with a template: name, and index into the request's `headers`.
-    rendered: Vec<(HeaderName, usize)>,
+    /// Headers with a template: name, index into the request's `headers`, and where among `headers` it stands.
+    rendered: Vec<(HeaderName, usize, usize)>,
     /// `host` is among `headers`.
     names_host: bool,
     /// Where among `headers` the trace context stands, still to be filled in; `None` where the scenario sets it.
     trace: Option<usize>,
     /// The header that carries the request's own id.
     pub(super) echo: Option<HeaderName>,
+    /// By `contains` check: the text to find, where it is always the same.
+    pub(super) contains: Vec<Option<Finder<'static>>>,
     /// What the request needs of its answer's JSON.
     pub(super) wanted: Wanted,
 }
@@ -50,8 +53,8 @@ impl Prepared {
             let name = HeaderName::try_from(text).map_err(|_| format!("`{text}` is no header name"))?;
             match template.as_constant() {
                 None => {
-                    headers.remove(&name);
-                    rendered.push((name, index));
+                    headers.insert(&name, HeaderValue::from_static(""));
+                    rendered.push((name, index, 0));
                 }
                 Some(value) => {
                     let value = HeaderValue::try_from(value.to_string())
@@ -63,7 +66,7 @@ impl Prepared {
         let echo = request.guard.echo.as_ref();
         let echo =
             echo.map(|echo| HeaderName::try_from(&echo.send).map_err(|_| format!("`{}` is no header name", echo.send)));
-        let names_trace = headers.contains_key(&TRACEPARENT) || rendered.iter().any(|(name, _)| *name == TRACEPARENT);
+        let names_trace = headers.contains_key(&TRACEPARENT) || rendered.iter().any(|(name, ..)| *name == TRACEPARENT);
         let trace = (!names_trace).then(|| {
             headers.insert(&TRACEPARENT, HeaderValue::from_static(""));
             headers.len() - 1
@@ -71,12 +74,15 @@ impl Prepared {
         // A clone has no room beyond what it holds, so all that is known goes in here.
         let host = targets.get(request.target).filter(|_| !request.whole_url).and_then(|t| Url::parse(&t.url).ok());
         let names_host = match host.as_ref().and_then(host_header) {
-            Some(host) if !rendered.iter().any(|(name, _)| *name == header::HOST) => {
+            Some(host) if !rendered.iter().any(|(name, ..)| *name == header::HOST) => {
                 headers.entry(header::HOST).or_insert(host);
                 true
             }
             _ => false,
         };
+        for (name, _, place) in &mut rendered {
+            *place = headers.keys().position(|known| known == name).unwrap_or(usize::MAX);
+        }
         let constant = request
             .path
             .as_constant()
@@ -93,6 +99,7 @@ impl Prepared {
             names_host,
             trace,
             echo: echo.transpose()?,
+            contains: request.expect.contains.iter().map(finder).collect(),
             wanted: Wanted::by(request),
         })
     }
@@ -101,29 +108,27 @@ impl Prepared {
 impl Prepared {
     /// Of the values of a request's rendered headers, those that say who asks, without the scheme before them.
     pub(super) fn secret_headers<'v>(&self, values: &'v [HeaderValue]) -> impl Iterator<Item = &'v str> {
-        let names = self.rendered.iter().map(|(name, _)| name.as_str());
+        let names = self.rendered.iter().map(|(name, ..)| name.as_str());
         let secret = names.zip(values).filter(|(name, _)| crate::run::is_secret_header(name));
         secret.filter_map(|(_, value)| value.to_str().ok()).map(|v| v.rsplit_once(' ').map_or(v, |(_, secret)| secret))
     }
 
-    /// The constant headers, with this trace context.
-    fn headers(&self, trace: HeaderValue) -> HeaderMap {
+    /// The headers, with these values for those that have a template, and this trace context.
+    pub(super) fn headers(&self, values: &[HeaderValue], trace: HeaderValue) -> HeaderMap {
         let mut headers = self.headers.clone();
-        // A map keeps the order in which its names came in; counting is cheaper than looking a name up.
-        if let Some(value) = self.trace.and_then(|place| headers.values_mut().nth(place)) {
-            *value = trace;
+        let rendered = self.rendered.iter().zip(values).map(|((.., place), value)| (*place, value.clone()));
+        for (place, value) in rendered.chain(self.trace.map(|place| (place, trace))) {
+            // A map keeps the order in which its names came in; counting is cheaper than looking a name up.
+            if let Some(blank) = headers.values_mut().nth(place) {
+                *blank = value;
+            }
         }
         headers
     }
+}
 
-    /// The headers once more, with the values that were rendered for them.
-    pub(super) fn headers_again(&self, values: &[HeaderValue], trace: HeaderValue) -> HeaderMap {
-        let mut headers = self.headers(trace);
-        for ((name, _), value) in self.rendered.iter().zip(values) {
-            headers.insert(name.clone(), value.clone());
-        }
-        headers
-    }
+fn finder(text: &Template) -> Option<Finder<'static>> {
+    text.as_constant().map(|text| Finder::new(&text.to_string()).into_owned())
 }
 
 /// Headers that are sent unless the scenario names them.
@@ -155,7 +160,7 @@ impl VirtualUser {
         body.clear();
         // The one before was handed over to be sent; one like it will do.
         body.reserve(self.outgoing.sent_body.len());
-        let mut headers = prepared.headers(self.traceparent());
+        let trace = self.traceparent();
         self.writes.begin();
         let mut scope = self.scope(now, None, recorder);
         let (uri, target, elsewhere) = match &prepared.uri {
@@ -167,11 +172,10 @@ impl VirtualUser {
             None => (uri(plan, &mut scope)?, plan.target, None),
         };
         let mut rendered = Vec::with_capacity(prepared.rendered.len());
-        for (name, index) in &prepared.rendered {
-            let value = header_value(name, &plan.headers[*index].1, &mut scope)?;
-            rendered.push(value.clone());
-            headers.insert(name.clone(), value);
+        for (name, index, _) in &prepared.rendered {
+            rendered.push(header_value(name, &plan.headers[*index].1, &mut scope)?);
         }
+        let mut headers = prepared.headers(&rendered, trace);
         if let Some(content_type) = write_body(&plan.body, &mut scope, &mut body)?
             && let Ok(value) = HeaderValue::try_from(content_type)
         {
@@ -201,21 +205,30 @@ impl VirtualUser {
 
     /// W3C trace context: run, user and request number, so that evidence can be found in the target's traces.
     pub(super) fn traceparent(&self) -> HeaderValue {
-        let mut text = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
-        let user = u64::from(self.index) << 32 | u64::from(self.requests_sent + 1);
-        hex(self.run.trace, &mut text[3..19]);
-        hex(user, &mut text[19..35]);
-        // A span id may not be all zero; a user's index may be.
-        hex(user.wrapping_add(1 << 32), &mut text[36..52]);
+        let mut text = self.trace;
+        let number = hex(self.requests_sent + 1);
+        text[27..35].copy_from_slice(&number);
+        text[44..52].copy_from_slice(&number);
         HeaderValue::from_bytes(&text).expect("hexadecimal digits and dashes are a header value")
     }
 }
 
-fn hex(mut value: u64, out: &mut [u8]) {
-    for digit in out.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(value & 15) as usize];
-        value >>= 4;
-    }
+/// A user's trace context, but for the number of the request.
+pub(super) type Trace = [u8; 55];
+
+/// The trace context of a run's user.
+pub(super) fn trace(run: u64, user: u32) -> Trace {
+    let mut text = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
+    text[3..11].copy_from_slice(&hex((run >> 32) as u32));
+    text[11..19].copy_from_slice(&hex(run as u32));
+    text[19..27].copy_from_slice(&hex(user));
+    // A span id may not be all zero; a user's index may be.
+    text[36..44].copy_from_slice(&hex(user.wrapping_add(1)));
+    text
+}
+
+fn hex(value: u32) -> [u8; 8] {
+    std::array::from_fn(|place| b"0123456789abcdef"[(value >> (28 - 4 * place) & 15) as usize])
 }
 
 fn header_value(name: &HeaderName, template: &Template, scope: &mut dyn Scope) -> Result<HeaderValue, EvalError> {
@@ -317,5 +330,23 @@ impl Scope for Constant {
     }
     fn client_id(&mut self) -> String {
         String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{hex, trace};
+
+    #[test]
+    fn a_trace_context_is_as_w3c_wants_it_and_names_run_and_user() {
+        assert_eq!(&hex(0x0123_abcd), b"0123abcd");
+        for (run, user) in [(0x0123_4567_89ab_cdef, 7), (u64::MAX, u32::MAX - 1), (1, 0)] {
+            let text = String::from_utf8(trace(run, user).to_vec()).unwrap();
+            let parts: Vec<&str> = text.split('-').collect();
+            assert_eq!(parts.iter().map(|p| p.len()).collect::<Vec<_>>(), [2, 32, 16, 2], "{text}");
+            assert_eq!(parts[1][..16], format!("{run:016x}"));
+            assert_eq!(parts[1][16..24], format!("{user:08x}"));
+            assert_ne!(&parts[2][..8], "00000000", "{text}");
+        }
     }
 }

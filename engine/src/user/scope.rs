@@ -90,7 +90,7 @@ impl Scope for UserScope<'_> {
             }
         };
         self.recorder.planted(usize::from(step));
-        word.iter().map(|c| char::from(*c)).collect()
+        str::from_utf8(&word).expect("a marker is letters and digits of ASCII").to_owned()
     }
 
     fn marker_words(&mut self) -> String {

@@ -160,6 +160,7 @@ impl VirtualUser {
         self.switch.former = Some((self.account, self.due));
         self.switch.forgets = is_of_persons;
         self.account = next;
+        self.forget_paces();
         self.head = run.mint.head(Kind::Account, next);
         self.controls.fill(false);
         if run.accounts.appear(next, self.index) {

@@ -152,9 +152,13 @@ impl VirtualUser {
         if self.trail.is_some() {
             self.note_judged(request, class, failure, &detail);
         }
-        let sample = Sample { step: plan.step, class, due, times, delivered, bytes };
+        let is_limited = self.note_limits(plan, answer, &times, recorder);
+        // What the user does then is what it does after any failure; in the figures it is none.
+        let counted = if is_limited && is_ok_or_refused(class, failure) { Class::Limited } else { class };
+        let sample = Sample { step: plan.step, class: counted, due, times, delivered, bytes };
         recorder.sample(&sample);
         self.count_left(answer, recorder);
+        self.count_swap(answer, recorder);
         self.count_healthy(&sample, recorder);
         self.record_events(plan, answer, due, recorder);
         self.upgraded(plan, answer, class);
@@ -162,7 +166,7 @@ impl VirtualUser {
         if let Some(kept) = &mut self.kept {
             kept.keep(run.program.journeys[self.journey].keeps, answer);
         }
-        if let Some(failure) = failure {
+        if let Some(failure) = failure.filter(|_| counted != Class::Limited) {
             recorder.failure(plan.step, request, failure, due);
             self.note_failure(request, failure, &detail, Some(answer), recorder);
         }
@@ -174,7 +178,12 @@ impl VirtualUser {
             return self.repeat_answered(plan, slot, answer, control, recorder).map_or(Next::GoOn, Next::Do);
         }
         let next = self.next(plan, (class, failure), tried.as_ref(), answer);
-        self.cover(plan, answer, (control, !next.is_repetition()), recorder);
+        self.cover(plan, answer, (control, !next.is_repetition() && !is_limited), recorder);
         self.unless_upgraded(plan, class, next)
     }
+}
+
+/// Whether nothing is wrong with an answer 429, or only that it is one.
+fn is_ok_or_refused(class: Class, failure: Option<Failure>) -> bool {
+    class == Class::Ok || matches!(failure, Some(Failure::Status(_)))
 }

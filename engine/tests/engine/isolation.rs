@@ -317,7 +317,8 @@ fn exposure_counts_the_seconds_in_which_a_leak_could_have_been_seen_and_what_cam
 #[test]
 fn a_right_target_stays_intact_beside_every_fault_with_twenty_seeds() {
     let faults = "faults: { abandon: { chance: 10%, after: 0ms..2ms }, reconnect: 5%, slow_reader: 5%, think_zero: 10%, \
-                  large_body: 5%, malformed: 5%, oversize_headers: 5%, same_url_burst: 20%, switch_account: 10% }";
+                  large_body: 5%, malformed: 5%, oversize_headers: 5%, same_url_burst: 20%, switch_account: 10%, reload_burst: 10%, \
+                  swap_connection: 5% }";
     let text = SCENARIO.replace("users: USERS, for: 30s", &format!("users: 12, for: 30s, {faults}"));
     let mut bursts = 0;
     for seed in 0..20 {

@@ -7,6 +7,7 @@ mod around;
 mod beside;
 mod detectors;
 mod elsewhere;
+mod evidence;
 mod faults;
 mod field;
 mod flow;
@@ -24,6 +25,7 @@ mod loopback;
 mod parking;
 mod phases;
 mod places;
+mod provoked;
 mod redirects;
 mod requests;
 mod secrets;
@@ -69,7 +71,7 @@ fn assert_laws(result: &RunResult) {
     for (header, step) in result.header.steps.iter().zip(&result.steps) {
         let c = step.counts;
         assert_eq!(c.planned, c.sent() + c.generator_errors, "{}: {c:?}", header.name);
-        assert_eq!(step.response.count(), c.ok + c.timed_out + c.unfinished, "{}", header.name);
+        assert_eq!(step.response.count(), c.ok - c.limited + c.timed_out + c.unfinished, "{}", header.name);
         assert_eq!(step.lower_bounds.count(), c.timed_out + c.unfinished, "{}", header.name);
         assert_eq!(step.failed_response.count(), c.failed, "{}", header.name);
     }

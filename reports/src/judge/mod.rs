@@ -5,6 +5,7 @@
 pub(crate) mod claim;
 pub(crate) mod containment;
 mod isolation;
+mod limits;
 mod objectives;
 mod outages;
 mod rungs;

@@ -3,7 +3,7 @@
 
 use super::claim::Assessment;
 use super::rungs::Rung;
-use super::{containment, outages, rungs, shares, streams, times, watched, windows};
+use super::{containment, limits, outages, rungs, shares, streams, times, watched, windows};
 use crate::capacity;
 use crate::verdict::{JudgedObjective, ObjectiveOutcome};
 use engine::run_result::RunResult;
@@ -186,6 +186,6 @@ fn assess(result: &RunResult, objective: &Objective, ids: &[usize], limit: &Limi
         Stat::Uptime | Stat::LongestOutage | Stat::Recovery => outages::assess(result, objective, limit),
         Stat::Watched(stat) => watched::assess(result, objective, stat, limit),
         Stat::Containment(harm) => containment::assess(result, harm, limit),
-        Stat::RateLimit => Assessment::nothing("it was not measured"),
+        Stat::RateLimit => limits::assess(result, objective, limit),
     }
 }

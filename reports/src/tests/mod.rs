@@ -7,6 +7,7 @@ mod capacity;
 mod containment;
 mod judging;
 mod ladder;
+mod limits;
 mod outputs;
 mod statistics;
 mod streams;

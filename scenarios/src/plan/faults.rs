@@ -21,6 +21,8 @@ const FAULTS: Spec = Spec {
         "switch_account",
         "same_url_burst",
         "cohort",
+        "reload_burst",
+        "swap_connection",
     ],
     not_yet: &[],
 };
@@ -47,6 +49,10 @@ pub(super) fn chaos() -> Faults {
         switch_unplayed: true,
         same_url_burst: 0.02,
         cohort: None,
+        // As seldom as a small load must have them to find a pool that is out of step for a tenth of a millisecond, and
+        // what stays with a connection; under a large one bursts come once a second.
+        reload_burst: 0.1,
+        swap_connection: 0.1,
     }
 }
 
@@ -71,6 +77,8 @@ pub(super) fn read(reader: &mut Reader<'_>, profile: Fields<'_>, silent: Faults)
         ("oversize_headers", &mut faults.oversize_headers),
         ("switch_account", &mut faults.switch_account),
         ("same_url_burst", &mut faults.same_url_burst),
+        ("reload_burst", &mut faults.reload_burst),
+        ("swap_connection", &mut faults.swap_connection),
     ] {
         if let Some(entry) = fields.entry(key) {
             *share = self::share(reader, &entry.value, entry.key.span, key).unwrap_or(*share);

@@ -3,6 +3,7 @@
 
 mod confidence;
 mod containment;
+mod rate_limit;
 mod watched;
 mod windows;
 
@@ -48,9 +49,10 @@ const STATS: &[&str] = &[
     "first_event_p95",
     "event_gap_p95",
     "message_p95",
+    "rate_limit",
 ];
 
-const NOT_YET: &[&str] = &["regress", "rate_limit"];
+const NOT_YET: &[&str] = &["regress"];
 
 /// Makes the statistic of a percentile.
 type AtPercentile = fn(f64) -> Stat;
@@ -148,7 +150,13 @@ fn objective(reader: &mut Reader<'_>, node: &Node) -> Option<ObjectivePlan> {
         }
     };
     let limit = limit_of(reader, entry, stat)?;
-    let warn = fields.entry("warn").and_then(|warn| warning(reader, warn, stat, &limit));
+    let warn = match stat {
+        Stat::RateLimit => {
+            rate_limit::refuse_warn(reader, fields);
+            None
+        }
+        _ => fields.entry("warn").and_then(|warn| warning(reader, warn, stat, &limit)),
+    };
     let each = windows::read(reader, fields, stat);
     let confident = confidence::read(reader, fields, stat);
     let limits = Limits { stat, limit, warn };
@@ -220,6 +228,7 @@ pub(super) fn stat_of(key: &str) -> Option<Result<Stat, String>> {
         "uptime" => Stat::Uptime,
         "longest_outage" => Stat::LongestOutage,
         "recovery" => Stat::Recovery,
+        "rate_limit" => Stat::RateLimit,
         _ if let Some((of, rest)) = TIMES.iter().find_map(|(word, of)| Some((of, key.strip_prefix(word)?))) => {
             return match stat_of(rest)? {
                 Ok(Stat::Percentile(p)) => Some(Ok(of(p))),
@@ -279,7 +288,7 @@ fn limit_of(reader: &mut Reader<'_>, entry: &Entry, stat: Stat) -> Option<Limit>
 fn parse_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: &str) -> Option<Limit> {
     let limit = read_limit(reader, span, stat, text)?;
     let upper = stat.wants_less();
-    if !matches!(stat, Stat::Rate | Stat::Iterations) && limit.op.is_upper() != upper {
+    if !matches!(stat, Stat::Rate | Stat::Iterations | Stat::RateLimit) && limit.op.is_upper() != upper {
         let sign = if upper { "<" } else { ">=" };
         let value = limit.text.trim_start_matches(['<', '>', '=', ' ']);
         reader.push(
@@ -291,6 +300,9 @@ fn parse_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: &str) -> O
 }
 
 pub(super) fn read_limit(reader: &mut Reader<'_>, span: Span, stat: Stat, text: &str) -> Option<Limit> {
+    if stat == Stat::RateLimit {
+        return rate_limit::read(reader, span, text);
+    }
     let example = match stat {
         Stat::LongestOutage | Stat::Recovery => "< 30s",
         _ if stat.unit() == Unit::Time => "< 200ms",

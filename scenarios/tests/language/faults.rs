@@ -25,7 +25,7 @@ fn nothing_is_provoked_unless_the_file_says_so() {
 #[test]
 fn shares_are_read_as_written() {
     let read = faults(
-        "{ users: 1, for: 1m, faults: { abandon: 5%, reconnect: 2%, slow_reader: 1%, think_zero: 10%, large_body: 3%, malformed: 4%, oversize_headers: 0.5%, equal_ids: true, switch_account: 6%, same_url_burst: 7% } }",
+        "{ users: 1, for: 1m, faults: { abandon: 5%, reconnect: 2%, slow_reader: 1%, think_zero: 10%, large_body: 3%, malformed: 4%, oversize_headers: 0.5%, equal_ids: true, switch_account: 6%, same_url_burst: 7%, reload_burst: 8%, swap_connection: 9% } }",
     );
     let expected = Faults {
         abandon: abandon(0.05, None, GiveUp::Reset),
@@ -40,6 +40,8 @@ fn shares_are_read_as_written() {
         switch_unplayed: false,
         same_url_burst: 0.07,
         cohort: None,
+        reload_burst: 0.08,
+        swap_connection: 0.09,
     };
     assert_eq!(read, expected);
     let words = read.in_words();
@@ -47,7 +49,9 @@ fn shares_are_read_as_written() {
     assert_eq!(words[6], ("oversize_headers", "0.5%".into()));
     assert_eq!(words[7], ("switch_account", "6%".into()));
     assert_eq!(words[8], ("same_url_burst", "7%".into()));
-    assert_eq!(words[9], ("equal_ids", "on".into()));
+    assert_eq!(words[9], ("reload_burst", "8%".into()));
+    assert_eq!(words[10], ("swap_connection", "9%".into()));
+    assert_eq!(words[11], ("equal_ids", "on".into()));
 }
 
 #[test]
@@ -98,6 +102,7 @@ fn chaos_provokes_modestly_and_every_number_is_open_to_change() {
         chaos.switch_account,
         chaos.same_url_burst,
     ];
+    assert_eq!((chaos.reload_burst, chaos.swap_connection), (0.1, 0.1));
     assert!(shares.iter().all(|s| (0.01..=0.05).contains(s)), "{shares:?}");
     assert!(!chaos.equal_ids, "ids that clash would change what the scenario means");
     let changed = faults("{ preset: chaos, faults: { abandon: 0%, reconnect: 9% } }");

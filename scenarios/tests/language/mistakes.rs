@@ -158,6 +158,12 @@ const CASES: &[Case] = &[
     case("users: 10, for: 10m", "preset: canary, new: patient, arrivals: 5/s", "44:46 bad-value", "a user stays with its version"),
     case("users: 10, for: 10m", "preset: canary, new: patient, for: 5m", "44:46 bad-value", "a canary has no `for`, but `each`, the length of a step"),
     case("users: 10, for: 10m", "users: 10, for: 10m, new: patient", "44:37 bad-value", "`new` goes with `preset: canary` only"),
+    case("errors: < 1%", "rate_limit: < 10/s", "47:19 bad-limit", "`rate_limit: 10/s`"),
+    case("errors: < 1%", "rate_limit: 10", "47:19 bad-limit", "`rate_limit: 10/s`"),
+    case("errors: < 1%", "rate_limit: 20000/s", "47:19 bad-limit", "`rate_limit: 10/s`"),
+    case("errors: < 1%", "rate_limit: 10/s, warn: 9/s", "47:25 bad-value", "must: false"),
+    case("errors: < 1%", "rate_limit: 10/s, each: 10s", "47:25 bad-value", "take `each` out"),
+    case("errors: < 1%", "rate_limit: 10/s, mode: confident", "47:25 bad-value", "take `mode` out"),
     case("errors: < 1%", "errors: < 1%, mode: sure", "47:27 bad-value", "confident"),
     case("errors: < 1%", "max: < 1s, mode: confident", "47:18 bad-value", "take `mode` out"),
     case("errors: < 1%", "errors: < 1%, each: 10s, mode: confident", "47:32 bad-value", "take `mode` out"),
@@ -447,7 +453,6 @@ fn warnings_do_not_stop_the_file() {
 #[rustfmt::skip]
 const LATER: &[(&str, &str)] = &[
     ("errors: < 1%", "regress: { p95: < 10% }"),
-    ("errors: < 1%", "rate_limit: 10/s"),
 ];
 
 #[test]

@@ -24,6 +24,8 @@ const SPELLINGS: &[(&str, Stat, Comparison, f64, &str)] = &[
     ("{ availability: \">= 99.9%\" }", Stat::Availability, Comparison::AtLeast, 0.999, "availability >= 99.9%"),
     ("{ completed: \"> 95%\" }", Stat::Completed, Comparison::More, 0.95, "completed > 95%"),
     ("{ rate: \">= 600/m\" }", Stat::Rate, Comparison::AtLeast, 10.0, "rate >= 600/m"),
+    ("{ rate_limit: 10/s }", Stat::RateLimit, Comparison::AtMost, 10.0, "rate_limit 10/s"),
+    ("{ rate_limit: 60 / m }", Stat::RateLimit, Comparison::AtMost, 1.0, "rate_limit 60/m"),
 ];
 
 #[test]

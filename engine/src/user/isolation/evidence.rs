@@ -97,26 +97,37 @@ impl VirtualUser {
         // What leaked is the owner's, and a password may be part of it.
         let owner_account = owner.number;
         let via = origin.via;
-        let secrets = [self.secrets_in(origin.step, spot.text), self.secrets(owner_account)].concat();
-        let excerpt = excerpt::around(spot.text, offset, length, &secrets);
+        let near = self.secrets_near(spot.text, offset);
+        let secrets = [self.secrets_in(origin.step, spot.text), self.secrets(owner_account), near].concat();
+        let lets_in = spot.kind == "cookie" || spot.kind == "header" && crate::run::is_secret_header(spot.name);
+        let excerpt = match lets_in {
+            true => excerpt::of_secret(spot.text, offset, length),
+            false => excerpt::around(spot.text, offset, length, &secrets),
+        };
+        let hide = |text: &str| secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
         LeakRecord {
             detector: key.detector.clone(),
             tier: key.tier,
             group: 0,
             reader: Party { request: self.mask(&reader.request), ..reader },
-            owner,
+            owner: match owner.number {
+                // An account is known by a name that is no secret.
+                Some(_) => owner,
+                None => Party { account: hide(&owner.account), ..owner },
+            },
             t_s: origin.at as f64 / SECOND as f64,
             place: key.place.clone(),
             decode: origin.codings.iter().rev().map(|c| c.name().to_owned()).collect(),
             offset: offset as u64,
             excerpt: self.mask_with(&excerpt, owner_account),
             connection: format!(
-                "local port {}, request {} on it, open for {:.3} s",
+                "local port {}, request {} on it, open for {:.3} s{}",
                 via.local_port,
                 via.ordinal,
-                origin.at.saturating_sub(via.since) as f64 / 1e9
+                origin.at.saturating_sub(via.since) as f64 / 1e9,
+                via.handed.map_or(String::new(), |handed| format!(", taken over from user {}", handed.by))
             ),
-            why: why.to_owned(),
+            why: hide(why),
             hint: hint.to_owned(),
         }
     }
@@ -140,12 +151,17 @@ impl VirtualUser {
         {
             "kept over a change of account: the owner is who this user was before `switch_account`, so a context or \
              session of the connection outlives its user"
+        } else if let Some(handed) = origin.via.handed
+            && owner.is_some_and(|owner| self.run.accounts.user_of(owner) == Some(handed.by))
+        {
+            "kept with the connection: it was taken over from the owner, so a context or session of the connection \
+             outlives its user, as it would behind a proxy that keeps its connections"
         } else if faults.equal_ids && self.client_ids > 0 {
             "no signature; ids of clients were equal in this run: an answer may be chosen by an id that clients count \
              themselves"
-        } else if faults.abandon.is_some() {
+        } else if faults.abandon.is_some() || faults.reload_burst > 0.0 {
             "no signature; requests were given up in this run: a pooled connection may keep the answer of one. Play it \
-             without `abandon` to tell that from a shared variable"
+             without `abandon` and `reload_burst` to tell that from a shared variable"
         } else {
             "no signature: a shared variable, a crossed connection or a session handed over"
         }

@@ -481,7 +481,7 @@ const SAVED: &[Key] = keys! {
     "json": text, "A JSONPath (RFC 9535); a definite one saves the value, any other a list.";
     "header": text, "A header's value.";
     "regex": text, "A pattern on the body: its first group, or the whole match.";
-    "cookie": text, "A cookie's value.";
+    "cookie": text, "The value of a cookie that the answer sets, or a redirect on the way to it.";
     "css": text, "A CSS selector in an HTML body.";
     "attribute": text, "With `css`: the attribute instead of the text.";
     "credential": flag, "`true`: must never be issued to two accounts; masked everywhere.";
@@ -527,6 +527,8 @@ const FAULTS: &[Key] = keys! {
     "cohort": share, "Share of the users that suffer all this, above 0% and below 100%. Default: everybody; with `containment` 20%.";
     "equal_ids": flag, "`client_id()` counts 1, 2, 3 … for every user instead of a UUID.";
     "same_url_burst": share, "Share of the requests that wait, 250ms at most, for others to ask for the same URL; all go out at one instant.";
+    "reload_burst": share, "Share of the GETs that wait, 1s at most and no more than once a second, for other users' GETs to the same target; all go out at one instant, and each is given up and asked for again, up to five times, before its answer is heard out.";
+    "swap_connection": share, "Share of the requests that go over a connection which another user has just left, as behind a proxy. HTTP/1.1 only.";
     "switch_account": share, "Share of the iterations after which the user goes on as another account; without `after`, and so without a log-out, without its cookies.";
 };
 
@@ -551,7 +553,7 @@ const OBJECTIVE: &[Key] = keys! {
     "uptime": limit, "The share of the time in which the target answered.";
     "longest_outage": limit, "The longest time without an answer as expected.";
     "recovery": limit, "The time until it was well again after a fault.";
-    "rate_limit": any, "Answers with 429.";
+    "rate_limit": text, "The rate that the target states for each user, `10/s`: 429 with Retry-After comes above it, and only above it.";
     "connections_ok": limit, "The share of connections that could be made; of a `websocket`, of upgrades that were granted.";
     "watch": text, "A series of the target's metrics.";
     "growth": limit, "How much a watched series may grow, `< 5% per 24h`.";
