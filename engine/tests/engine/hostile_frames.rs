@@ -173,7 +173,7 @@ fn frames_that_are_against_the_protocol_are_malformed() {
     check(MALFORMED, |stream, id| say(stream, &frame(HEADERS, 5, id, &[8, 5, b'9', b'9', b'9', b'9', b'9'])));
     check(MALFORMED, |stream, id| {
         // `content-length: 9`, name 28 of the static table.
-        let head = frame(HEADERS, END_HEADERS, id, &[&OK[..], &[0x0f, 13, 1, b'9']].concat());
+        let head = frame(HEADERS, END_HEADERS, id, &[OK, &[0x0f, 13, 1, b'9']].concat());
         say(stream, &[head, frame(DATA, END_STREAM, id, b"short")].concat());
     });
 }
