@@ -6,6 +6,7 @@ use super::hesitant::{Hesitant, Hesitation};
 use super::network::Throttle;
 use super::park::Parked;
 use super::reach::{Socket, reach};
+use super::share::Share;
 use super::slow::{MOUTHFUL, Pause, Slowness};
 use super::tail::Tail;
 use super::tls;
@@ -29,6 +30,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// Reads of a connection in one turn of its user.
+const MOST_READS: u32 = 4;
 /// Pieces after a stream's last event that are read away at one go.
 const MOST_LEFT_FRAMES: usize = 16;
 
@@ -277,6 +280,7 @@ async fn bytes_to(
         traffic: Arc::clone(&traffic),
         clock: wire.clock,
         pause: Pause::default(),
+        share: Share::default(),
         hesitant: Hesitant::default(),
         line,
     };
@@ -394,6 +398,7 @@ pub struct Counted {
     traffic: Arc<Traffic>,
     clock: Clock,
     pause: Pause,
+    share: Share<MOST_READS>,
     hesitant: Hesitant,
     /// The users' network, if it is not the machine's own.
     line: Option<Box<Throttle>>,
@@ -418,8 +423,10 @@ impl AsyncRead for Counted {
             buf.put_slice(read);
             return Poll::Ready(Ok(()));
         }
+        std::task::ready!(self.share.poll(cx));
         let before = buf.filled().len();
         let result = Pin::new(&mut self.socket).poll_read(cx, buf);
+        self.share.took(result.is_ready());
         add(&self.traffic.read, buf.filled().len() - before);
         result
     }

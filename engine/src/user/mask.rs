@@ -34,7 +34,8 @@ impl VirtualUser {
         if let (Some(answer), Some(_)) = (answer, secret.peek()) {
             let json = serde_json::from_slice(answer.document()).unwrap_or_default();
             let page = super::checks::page(plan, answer);
-            for value in secret.filter_map(|save| super::checks::find(save, &json, answer, page.as_ref())) {
+            let found = |save: &Save| super::checks::find(save, &json, answer, page.as_ref());
+            for value in secret.filter_map(|save| found(save).or_else(|| self.cookie_on_the_way(save))) {
                 each_form(&value, &mut |form| forms.push(form));
             }
         }
