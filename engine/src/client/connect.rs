@@ -406,6 +406,16 @@ pub struct Counted {
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(self.share.poll(cx));
+        let result = self.read(cx, buf);
+        self.share.took(result.is_ready());
+        result
+    }
+}
+
+impl Counted {
+    #[inline]
+    fn read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.line.is_some() {
             return self.read_line(cx, buf);
         }
@@ -423,16 +433,12 @@ impl AsyncRead for Counted {
             buf.put_slice(read);
             return Poll::Ready(Ok(()));
         }
-        std::task::ready!(self.share.poll(cx));
         let before = buf.filled().len();
         let result = Pin::new(&mut self.socket).poll_read(cx, buf);
-        self.share.took(result.is_ready());
         add(&self.traffic.read, buf.filled().len() - before);
         result
     }
-}
 
-impl Counted {
     /// Reads as much as the line lets through, slowly besides if that is asked for.
     fn read_line(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         std::task::ready!(self.pause.poll(&self.traffic.slowness, &self.clock, cx));
