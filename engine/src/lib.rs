@@ -186,9 +186,8 @@ fn conduct(
     header.id.clone_from(&id);
     let mut run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
         .map_err(RunError::Setup)?;
-    run.most_iterations = most;
-    run.overlaps = Arc::new(overlap::Overlaps::new(workers, program.targets.len()));
-    run.tracer = tracer;
+    run.play_on(workers);
+    (run.most_iterations, run.tracer) = (most, tracer);
     run.given.clone_from(&given);
     run.secrets.extend_from_slice(&frame.secrets);
     #[cfg(debug_assertions)]

@@ -86,6 +86,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// It is played on so many workers.
+    pub fn play_on(&mut self, workers: usize) {
+        self.overlaps = Arc::new(Overlaps::new(workers, self.program.targets.len()));
+    }
+
     /// Prepares a run.
     ///
     /// # Errors
