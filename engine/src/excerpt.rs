@@ -1,6 +1,7 @@
 //! Excerpts of answers for evidence: a bounded window of text, whatever bytes stand there, without secrets.
 //! In: bytes and a place. Out: printable text of at most 256 bytes.
 
+use crate::isolation::marker::PREFIX;
 use regex::bytes::Regex;
 use std::sync::LazyLock;
 
@@ -9,11 +10,14 @@ const LONGEST: usize = 256;
 /// Bytes beyond the excerpt that are looked at, so that a secret cut at its edge is known as one.
 const MARGIN: usize = 4096;
 
+/// Bytes of a cookie's name at most.
+const MOST_NAME: usize = 64;
+
 /// Values whose name says that they are secret, in JSON and in forms; the first group that takes part is the value.
 static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
-    let word = "(?:passw|token|secret|authorization|api_?-?key|credential)";
+    let word = "(?:passw|token|secret|authorization|api_?-?key|credential|session_?-?id|jwt|cookie)";
     Regex::new(&format!(
-        r#"(?i-u)"[^"]*{word}[^"]*"\s*:\s*"((?:[^"\\]|\\.)*)|[\w-]*{word}[\w-]*=([^&\s;"']+)|\b(?:bearer|basic) +([\w.~+/=-]+)"#
+        r#"(?i-u)"[^"]*{word}[^"]*"\s*:\s*"((?:[^"\\]|\\.)*)|[\w-]*{word}[\w-]*=([^&\s;"']+)|\b(?:bearer|basic) +([\w.~+/=-]+)|\b(eyJ[\w-]{{8,}}\.[\w-]{{8,}}(?:\.[\w-]*)?)"#
     ))
     .expect("the pattern is constant")
 });
@@ -37,6 +41,22 @@ pub fn around(bytes: &[u8], offset: usize, length: usize, secrets: &[String]) ->
         .collect()
 }
 
+/// As [`around`], of a text that lets somebody in, such as a cookie: nothing is shown of it but the name before a `=`
+/// and the `length` bytes at `offset` if they are one of our own markers as it was planted.
+pub fn of_secret(bytes: &[u8], offset: usize, length: usize) -> String {
+    let name = memchr::memchr(b'=', bytes).filter(|at| *at <= MOST_NAME && *at < offset).map_or(0, |at| at + 1);
+    let found = bytes.get(offset..offset.saturating_add(length)).unwrap_or_default();
+    let is_plain = found.len() >= PREFIX.len() && found[..PREFIX.len()].eq_ignore_ascii_case(PREFIX);
+    let marker = if is_plain { offset..offset + length } else { 0..0 };
+    let mut hidden = bytes.to_vec();
+    for (at, byte) in hidden.iter_mut().enumerate() {
+        if at >= name && !marker.contains(&at) {
+            *byte = b'*';
+        }
+    }
+    around(&hidden, offset, length, &[])
+}
+
 /// The whole text with secret values overwritten.
 pub fn without_secrets(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
@@ -57,7 +77,7 @@ fn redact(window: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::around;
+    use super::{around, of_secret};
 
     #[test]
     fn bounded_and_printable() {
@@ -75,10 +95,25 @@ mod tests {
             (r#"{"Password":"a\"b","x":1}"#, r#"{"Password":"****","x":1}"#),
             ("user=me&api_key=k1&x=2", "user=me&api_key=**&x=2"),
             ("authorization: Bearer a.b.c", "authorization: Bearer *****"),
+            (r#"{"sessionId":"s1","session":"morning"}"#, r#"{"sessionId":"**","session":"morning"}"#),
+            ("see eyJhbGciOiJI.eyJzdWIiOiIx.c2ln here", "see ****************************** here"),
             (r#"{"note":"no secret here"}"#, r#"{"note":"no secret here"}"#),
         ] {
             assert_eq!(around(text.as_bytes(), 0, 0, &[]), shown);
         }
+    }
+
+    #[test]
+    fn of_a_cookie_only_its_name_and_a_marker_are_shown() {
+        let text = b"session=abc.wtq7zx1yre6000031e25601000fr694nex149j.def; Path=/";
+        let shown = "session=****wtq7zx1yre6000031e25601000fr694nex149j************";
+        assert_eq!(of_secret(text, 12, 38), shown);
+        assert_eq!(
+            of_secret(b"session=d3RxN3p4MXly", 8, 38),
+            "session=************",
+            "in another form it is hidden too"
+        );
+        assert_eq!((of_secret(b"", 5, 38), of_secret(b"abcdef", 0, 0)), (String::new(), "******".into()));
     }
 
     #[test]

@@ -377,7 +377,8 @@ fn relative_margin(objective: &JudgedObjective) -> f64 {
 
 /// Distance to the limit in the base unit: positive on the good side.
 pub fn margin(objective: &JudgedObjective) -> Option<f64> {
-    let measured = objective.measured?;
+    // A stated rate is met or not: whoever refuses at half of it has no room left, but keeps no promise.
+    let measured = objective.measured.filter(|_| objective.stat != Stat::RateLimit)?;
     Some(if objective.limit.op.is_upper() {
         objective.limit.value - measured
     } else {

@@ -8,6 +8,7 @@ use crate::faults::Orders;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use scenarios::streams::Events;
+use scenarios::value::Value;
 use std::sync::Arc;
 
 /// A rendered request.
@@ -62,6 +63,8 @@ pub struct Hops {
     pub bytes: (u64, u64),
     /// The present time limit ends then.
     pub deadline: Nanos,
+    /// Cookies set on the way that the step saves, by name; the latest of each.
+    pub cookies: Vec<(String, Value)>,
 }
 
 /// How the exchange ended.

@@ -22,7 +22,7 @@ use collector::{Handover, Message};
 use interval::{Interval, StepInterval, TargetUse};
 use scenarios::expr::EvalError;
 use scenarios::program::Program;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How a request counts.
@@ -61,8 +61,6 @@ pub struct Sample {
     pub bytes: (u64, u64),
 }
 
-/// Full evidence records that one worker hands over in a second; counts are never capped.
-const MOST_LEAK_RECORDS: u32 = 50;
 const MOST_FAILURE_RECORDS: u32 = 20;
 
 /// One worker's recorder.
@@ -77,9 +75,8 @@ pub struct Recorder {
     now: Interval,
     errors: HashMap<(usize, Option<usize>, Failure), u64>,
     leaks: HashMap<LeakKey, u64>,
-    leak_records: u32,
-    /// Risks of which an example was handed over; as many as there are steps at most.
-    risks_shown: HashSet<LeakKey>,
+    /// Examples handed over of each group of leaks. Groups are bounded: detectors, steps and kinds of places are.
+    examples: HashMap<LeakKey, usize>,
     failure_records: u32,
     /// Users that play at this moment.
     pub users: u64,
@@ -107,8 +104,7 @@ impl Recorder {
             now,
             errors: HashMap::new(),
             leaks: HashMap::new(),
-            leak_records: 0,
-            risks_shown: HashSet::new(),
+            examples: HashMap::new(),
             failure_records: 0,
             users: 0,
             usual_ns,
@@ -266,15 +262,20 @@ impl Recorder {
         self.handover.send(Message::Failure(record));
     }
 
-    /// A leak: counted always, its evidence handed over while there are few.
+    /// A leak: counted always, its evidence handed over for the first few of its group, so that a target that leaks in
+    /// every answer neither fills a disk nor hides a rarer leak behind its own.
     pub fn leak(&mut self, key: LeakKey, evidence: impl FnOnce() -> LeakRecord) {
-        // A risk shows in every answer of its step: one example of each is enough, and leaves room for the proven ones.
-        let is_wanted = match key.tier {
-            Tier::Risk => self.risks_shown.insert(key.clone()),
-            Tier::Proven | Tier::Suspect | Tier::Correctness => self.leak_records < MOST_LEAK_RECORDS,
+        let most = match key.tier {
+            // It shows in every answer of its step: one example is enough.
+            Tier::Risk => 1,
+            Tier::Proven | Tier::Suspect | Tier::Correctness => fold::MOST_EXAMPLES,
         };
-        if is_wanted {
-            self.leak_records += 1;
+        let examples = match self.examples.get_mut(&key) {
+            Some(examples) => examples,
+            None => self.examples.entry(key.clone()).or_default(),
+        };
+        if *examples < most {
+            *examples += 1;
             self.handover.send(Message::Leak(key.clone(), Box::new(evidence())));
         }
         *self.leaks.entry(key).or_default() += 1;
@@ -395,7 +396,6 @@ impl Recorder {
             })
             .collect();
         done.leaks = self.leaks.drain().collect();
-        self.leak_records = 0;
         self.failure_records = 0;
         self.handover.send(Message::Interval(Box::new(done)));
     }

@@ -195,7 +195,7 @@ impl VirtualUser {
         let json = &run.prepared[self.outgoing.request].wanted.read(answer.body);
         let page = page(plan, answer);
         for save in &plan.saves {
-            if let Some(value) = find(save, json, answer, page.as_ref()) {
+            if let Some(value) = find(save, json, answer, page.as_ref()).or_else(|| self.cookie_on_the_way(save)) {
                 self.slots[usize::from(save.slot)] = value;
             }
         }
@@ -204,7 +204,8 @@ impl VirtualUser {
     fn save(&mut self, plan: &Request, json: &Json, answer: &Answer<'_>) -> Result<(), Wrong> {
         let page = page(plan, answer);
         for (i, save) in plan.saves.iter().enumerate() {
-            match find(save, json, answer, page.as_ref()).or_else(|| save.default.clone()) {
+            let found = find(save, json, answer, page.as_ref()).or_else(|| self.cookie_on_the_way(save));
+            match found.or_else(|| save.default.clone()) {
                 Some(value) => self.slots[usize::from(save.slot)] = value,
                 None => return Err(Wrong(Failure::Save(i as u16), String::new())),
             }

@@ -10,6 +10,11 @@ use scenarios::value::Value;
 /// Shorter values would blot out half of every text; a secret that short is none.
 const SHORTEST: usize = 4;
 
+/// Bytes on either side of what was found that evidence may show or know of.
+const NEAR: usize = 4 << 10;
+/// Accounts whose secrets are looked for at most: a millisecond's work.
+const MOST_LOOKED_UP: usize = 10_000;
+
 impl VirtualUser {
     /// Replaces this user's secrets and those that stand in the scenario itself.
     pub(super) fn mask(&self, text: &str) -> String {
@@ -29,7 +34,8 @@ impl VirtualUser {
         if let (Some(answer), Some(_)) = (answer, secret.peek()) {
             let json = serde_json::from_slice(answer.document()).unwrap_or_default();
             let page = super::checks::page(plan, answer);
-            for value in secret.filter_map(|save| super::checks::find(save, &json, answer, page.as_ref())) {
+            let found = |save: &Save| super::checks::find(save, &json, answer, page.as_ref());
+            for value in secret.filter_map(|save| found(save).or_else(|| self.cookie_on_the_way(save))) {
                 each_form(&value, &mut |form| forms.push(form));
             }
         }
@@ -50,6 +56,22 @@ impl VirtualUser {
         let mut found = Vec::new();
         for value in saves.filter_map(|save| super::checks::find(save, &json, &answer, None)) {
             each_form(&value, &mut |form| found.push(form));
+        }
+        found
+    }
+
+    /// Secret columns of any account that stand near `offset` in a text: a list that leaks is about many.
+    pub(super) fn secrets_near(&self, text: &[u8], offset: usize) -> Vec<String> {
+        let window = &text[offset.saturating_sub(NEAR).min(text.len())..text.len().min(offset.saturating_add(NEAR))];
+        let program = &self.run.program;
+        let mut found = Vec::new();
+        for (role, row) in (0..program.account_count().min(MOST_LOOKED_UP)).filter_map(|n| program.account(n)) {
+            for (value, _) in row.iter().zip(&program.roles[role].secret).filter(|(_, secret)| **secret) {
+                let value = value.to_string();
+                if value.len() >= SHORTEST && memchr::memmem::find(window, value.as_bytes()).is_some() {
+                    found.push(value);
+                }
+            }
         }
         found
     }

@@ -1,13 +1,15 @@
 //! Following redirects, as a browser does: all hops are one sample, and each hop's answer has been scanned like any other.
 //! In: an answer. Out: where to go next, with what is left of method, body and headers; or why nowhere.
 
+use super::checks::cookie;
 use super::{Effect, VirtualUser};
 use crate::client::answer::{Answer, Ending, Hops, Times};
 use crate::failure::Transport;
 use crate::faults::Orders;
 use crate::record::Recorder;
 use http::{Method, Uri, header};
-use scenarios::program::{Request, Target};
+use scenarios::program::{Request, Save, SaveSource, Target};
+use scenarios::value::Value;
 use url::Url;
 
 /// What became of an answer that may be a redirect.
@@ -47,6 +49,7 @@ impl VirtualUser {
             let why = if is_loop { Transport::RedirectLoop } else { Transport::TooManyRedirects };
             return Followed::Nowhere(why, place);
         }
+        keep_cookies(&mut hops.cookies, plan, answer);
         hops.bytes.0 += answer.bytes_sent;
         hops.bytes.1 += answer.bytes_received;
         hops.first.held += if hops.seen.len() > 1 { answer.times.held } else { 0 };
@@ -125,6 +128,12 @@ impl VirtualUser {
         prefix.is_empty() || out.uri.path().strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
     }
 
+    /// The cookie that `save` names, if a redirect on the way to this answer set it.
+    pub(super) fn cookie_on_the_way(&self, save: &Save) -> Option<Value> {
+        let (SaveSource::Cookie(name), Some(hops)) = (&save.source, &self.outgoing.hops) else { return None };
+        hops.cookies.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
     /// Times and bytes (sent, received) of the whole sample that ends with `answer`, and whether any of it was delivered.
     pub(super) fn whole_sample(&self, answer: &Answer<'_>) -> (Times, (u64, u64), bool) {
         let bytes = (answer.bytes_sent, answer.bytes_received);
@@ -137,6 +146,18 @@ impl VirtualUser {
             ..first
         };
         (times, (hops.bytes.0 + bytes.0, hops.bytes.1 + bytes.1), true)
+    }
+}
+
+/// Keeps the cookies of this hop that the step saves: a log-in often sets its cookie and sends the user on.
+fn keep_cookies(kept: &mut Vec<(String, Value)>, plan: &Request, answer: &Answer<'_>) {
+    for save in &plan.saves {
+        if let SaveSource::Cookie(name) = &save.source
+            && let Some(value) = cookie(name, answer)
+        {
+            kept.retain(|(known, _)| known != name);
+            kept.push((name.clone(), value));
+        }
     }
 }
 

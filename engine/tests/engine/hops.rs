@@ -247,3 +247,56 @@ fn what_is_asked_for_after_a_redirected_log_out_is_a_request_of_its_own() {
         assert_eq!(result.isolation.probes_indeterminate, 0);
     }
 }
+
+/// A log-in that sets its cookie and sends the user on; `last` is what the page behind it sets.
+fn log_in(save: &str, last: &'static str) -> (RunResult, Vec<String>) {
+    let steps = format!(
+        "      - POST /login: {{ form: {{ user: '{{{{ account.id }}}}' }}, save: {{ session: {save} }} }}\n\
+         \x20     - GET /home: {{ headers: {{ x-session: '{{{{ session }}}}' }} }}\n"
+    );
+    let mut sent = Vec::new();
+    let result = play(&scenario(&steps, ""), 1, |out: &Outgoing, _: Nanos| match out.uri.path() {
+        "/login" => {
+            let cookie = format!("session=of-{}-1; Path=/", String::from_utf8_lossy(&out.body));
+            reply(302, &[("location", "/api/welcome"), ("set-cookie", &cookie)], "")
+        }
+        "/api/welcome" if last.is_empty() => reply(302, &[("location", "/api/hello")], ""),
+        "/api/welcome" => reply(200, &[("set-cookie", last)], ""),
+        "/home" => {
+            sent.push(String::from_utf8_lossy(out.headers["x-session"].as_bytes()).into_owned());
+            reply(200, &[], "")
+        }
+        _ => reply(200, &[], "hello"),
+    });
+    assert_laws(&result);
+    (result, sent)
+}
+
+#[test]
+fn a_cookie_that_was_set_on_the_way_is_saved() {
+    let (result, sent) = log_in("{ cookie: session, credential: true }", "");
+    assert_eq!(kinds(&result), [""; 0]);
+    assert!(sent.len() > 30 && sent.contains(&"of-user=u-2-1".to_owned()), "{sent:?}");
+    assert_eq!(found(&result), [], "each has its own");
+    // What the page itself sets is later, and so is what counts; other cookies of it change nothing.
+    let (_, sent) = log_in("{ cookie: session }", "session=later");
+    assert!(!sent.is_empty() && sent.iter().all(|value| value == "later"), "{sent:?}");
+    let (_, sent) = log_in("{ cookie: session }", "another=later");
+    assert!(!sent.is_empty() && sent.iter().all(|value| value.starts_with("of-user=u-")), "{sent:?}");
+    // One that nobody set is still not there.
+    let (result, _) = log_in("{ cookie: other }", "");
+    assert!(kinds(&result).contains(&"nothing to save as session"), "{:?}", kinds(&result));
+    let (result, sent) = log_in("{ cookie: other, default: none }", "");
+    assert!(kinds(&result).is_empty() && sent.iter().all(|value| value == "none"), "{sent:?}");
+}
+
+#[test]
+fn a_credential_that_a_redirect_sets_for_two_users_is_found_once_saved() {
+    let steps = "      - GET /sso: { save: { session: { cookie: session, credential: true } } }\n";
+    let result = play(&scenario(steps, ""), 1, |out: &Outgoing, _: Nanos| match out.uri.path() {
+        "/sso" => reply(302, &[("location", "/api/in"), ("set-cookie", "session=the-same-for-all")], ""),
+        _ => reply(200, &[], ""),
+    });
+    assert_eq!(found(&result), [("credential", Tier::Proven)]);
+    assert_eq!(kinds(&result), [""; 0]);
+}

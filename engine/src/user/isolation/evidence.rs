@@ -97,14 +97,24 @@ impl VirtualUser {
         // What leaked is the owner's, and a password may be part of it.
         let owner_account = owner.number;
         let via = origin.via;
-        let secrets = [self.secrets_in(origin.step, spot.text), self.secrets(owner_account)].concat();
-        let excerpt = excerpt::around(spot.text, offset, length, &secrets);
+        let near = self.secrets_near(spot.text, offset);
+        let secrets = [self.secrets_in(origin.step, spot.text), self.secrets(owner_account), near].concat();
+        let lets_in = spot.kind == "cookie" || spot.kind == "header" && crate::run::is_secret_header(spot.name);
+        let excerpt = match lets_in {
+            true => excerpt::of_secret(spot.text, offset, length),
+            false => excerpt::around(spot.text, offset, length, &secrets),
+        };
+        let hide = |text: &str| secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
         LeakRecord {
             detector: key.detector.clone(),
             tier: key.tier,
             group: 0,
             reader: Party { request: self.mask(&reader.request), ..reader },
-            owner,
+            owner: match owner.number {
+                // An account is known by a name that is no secret.
+                Some(_) => owner,
+                None => Party { account: hide(&owner.account), ..owner },
+            },
             t_s: origin.at as f64 / SECOND as f64,
             place: key.place.clone(),
             decode: origin.codings.iter().rev().map(|c| c.name().to_owned()).collect(),
@@ -117,7 +127,7 @@ impl VirtualUser {
                 origin.at.saturating_sub(via.since) as f64 / 1e9,
                 via.handed.map_or(String::new(), |handed| format!(", taken over from user {}", handed.by))
             ),
-            why: why.to_owned(),
+            why: hide(why),
             hint: hint.to_owned(),
         }
     }

@@ -481,7 +481,7 @@ const SAVED: &[Key] = keys! {
     "json": text, "A JSONPath (RFC 9535); a definite one saves the value, any other a list.";
     "header": text, "A header's value.";
     "regex": text, "A pattern on the body: its first group, or the whole match.";
-    "cookie": text, "A cookie's value.";
+    "cookie": text, "The value of a cookie that the answer sets, or a redirect on the way to it.";
     "css": text, "A CSS selector in an HTML body.";
     "attribute": text, "With `css`: the attribute instead of the text.";
     "credential": flag, "`true`: must never be issued to two accounts; masked everywhere.";
