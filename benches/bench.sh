@@ -20,7 +20,8 @@ trap 'exit 130' INT TERM
 # NO_BUILD=1 takes the binaries that are there.
 build() {
     if [ -n "${NO_BUILD:-}" ]; then return; fi
-    (cd "$ROOT" && cargo build --quiet --release --package watertight --package benches) || exit 1
+    (cd "$ROOT" && cargo build --quiet --release --package watertight --package benches \
+        --bin watertight --bin bare-target --bin bare-client) || exit 1
 }
 
 # The first two processors that this shell may use; the same twice if there is one, nothing without taskset.

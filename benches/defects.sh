@@ -17,7 +17,7 @@ failed=0
 
 # Proven leaks of a results folder, and the second of the first one.
 leaks() { sed -n 's/^    "leaks": \([0-9]*\),*$/\1/p' "$1/result.json" | head -1; }
-first() { sed -n 's/.*"t_s":\([0-9.]*\).*/\1/p' "$1/leaks.jsonl" | sort -n | head -1; }
+first() { sed -n '/"tier":"proven"/ s/.*"t_s":\([0-9.]*\).*/\1/p' "$1/leaks.jsonl" | sort -n | head -1; }
 # Of those: own data that a revoked token still brought. One user alone meets them too.
 stale() { sed -n '/^    "by_detector"/,/}/ s/.*"stale-access": \([0-9]*\),*$/\1/p' "$1/result.json"; }
 row() { printf '%-18s %-10s %8s %10s  %s\n' "$@"; }

@@ -75,6 +75,8 @@ pub enum Transport {
     ProxyLogin,
     /// The proxy does not let us through.
     ProxyRefused,
+    /// Frames of HTTP/2 that carry next to nothing, by the thousand.
+    Flood,
 }
 
 /// An error code of HTTP/2.
@@ -144,6 +146,7 @@ impl Transport {
             Self::ProxyBroken => "proxy: connection broken",
             Self::ProxyLogin => "proxy: login required",
             Self::ProxyRefused => "proxy: refused",
+            Self::Flood => "http/2 flood of tiny frames",
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod isolation;
 pub mod limits;
 pub mod load;
 mod meetings;
+mod overlap;
 pub mod preflight;
 pub mod record;
 pub mod run;
@@ -185,8 +186,8 @@ fn conduct(
     header.id.clone_from(&id);
     let mut run = Run::new(Arc::clone(program), profile, clock, setup.seed, header.id.clone(), setup.key)
         .map_err(RunError::Setup)?;
-    run.most_iterations = most;
-    run.tracer = tracer;
+    run.play_on(workers);
+    (run.most_iterations, run.tracer) = (most, tracer);
     run.given.clone_from(&given);
     run.secrets.extend_from_slice(&frame.secrets);
     #[cfg(debug_assertions)]

@@ -13,6 +13,7 @@ use crate::limits::Rules;
 use crate::load::cohorts::Cohorts;
 use crate::load::deal::{Seat, seats};
 use crate::meetings::Meetings;
+use crate::overlap::Overlaps;
 use crate::user::Prepared;
 use scenarios::expr::Slot;
 use scenarios::program::{Profile, Program, SaveSource};
@@ -52,6 +53,8 @@ pub struct Run {
     pub secret_slots: Vec<Vec<Slot>>,
     /// Secrets that are the same for everybody: constant headers that carry credentials, values from the environment.
     pub secrets: Vec<Value>,
+    /// Who is under way at each target.
+    pub overlaps: Arc<Overlaps>,
     /// By target: 0 nobody used it yet; an account's number plus one; all ones: several accounts.
     pub target_use: Vec<AtomicU64>,
     /// By user index.
@@ -83,6 +86,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// It is played on so many workers.
+    pub fn play_on(&mut self, workers: usize) {
+        self.overlaps = Arc::new(Overlaps::new(workers, self.program.targets.len()));
+    }
+
     /// Prepares a run.
     ///
     /// # Errors
@@ -118,6 +126,7 @@ impl Run {
             secret_slots: crate::secrets::slots(&program),
             secrets: shared_secrets(&program),
             cookie_steps: program.steps.iter().map(|_| AtomicBool::new(false)).collect(),
+            overlaps: Arc::new(Overlaps::new(1, program.targets.len())),
             target_use: program.targets.iter().map(|_| AtomicU64::new(0)).collect(),
             trace: mint.digest(id.as_bytes()) as u64,
             mint,

@@ -10,6 +10,7 @@ use crate::header;
 use crate::load::closed;
 use crate::load::floor::{Floor, Taken, own_arrivals};
 use crate::meetings::{Release, Round};
+use crate::overlap::Lap;
 use crate::record::Recorder;
 use crate::record::abort::Guard;
 use crate::record::collector::{Message, Observer, Unobserved, queue};
@@ -22,7 +23,7 @@ use http::HeaderMap;
 use scenarios::faults::Place;
 use scenarios::program::{Load, Profile, Program};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -258,6 +259,8 @@ struct Simulation<'a> {
     fold: Fold,
     script: &'a mut dyn Script,
     seats: Vec<Seat>,
+    /// By user and branch: what is under way.
+    laps: HashMap<(usize, Option<usize>), (usize, Lap)>,
     floor: Floor,
     events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
     order: u64,
@@ -308,6 +311,7 @@ impl<'a> Simulation<'a> {
             fold,
             script,
             seats,
+            laps: HashMap::new(),
             floor,
             events: BinaryHeap::new(),
             order: 0,
@@ -561,6 +565,8 @@ impl<'a> Simulation<'a> {
         if let Some(left) = left_after(request, &reply) {
             after = after.min(left);
         }
+        let lap = self.run.overlaps.begin(0, request.target, request.own);
+        self.laps.insert((user, branch), (request.target, lap));
         *seat.in_flight(branch) = Some((now, reply));
         self.at(now + after, Event::Done(user, branch));
     }
@@ -577,7 +583,10 @@ impl<'a> Simulation<'a> {
         };
         let ending = ending(request, &reply, cut);
         let listener = heard(request, &reply, ending == Exchange::Complete, now);
-        let answer = outcome(&reply, sent, now, ending, listener.as_ref());
+        let mut answer = outcome(&reply, sent, now, ending, listener.as_ref());
+        if let Some((target, lap)) = self.laps.remove(&(user, branch)) {
+            answer.via.is_beside = self.run.overlaps.end(0, target, lap);
+        }
         let (seat, recorder) = (&mut self.seats[user].user, &mut self.recorder);
         match (branch, cut) {
             (None, Some(_)) => seat.cut_in_flight(&answer, recorder),

@@ -201,6 +201,8 @@ pub fn work(
     let wire = Wire::new(run.clock, &run.program.targets, tls).map_err(io::Error::other)?;
     wire.network.set(run.profile.network);
     wire.share(index, of, run.profile.share_connections);
+    // It was made just now and nobody else has set it.
+    let _ = wire.overlaps.set((Arc::clone(&run.overlaps), index));
     let runtime = Runtime::new()?;
     LocalSet::new().block_on(&runtime, async move {
         let timer = Timer::start(run.clock)?;

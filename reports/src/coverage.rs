@@ -133,6 +133,13 @@ pub(crate) fn in_words(result: &RunResult, verdict: &Verdict) -> Vec<String> {
     if over.len() + beside.len() > 1 {
         lines.extend([over, beside].into_iter().filter(|rows| !rows.is_empty()).map(|rows| rows.join("; ")));
     }
+    let judged = &verdict.isolation;
+    if judged.opportunities > judged.beside() && judged.beside() > 0 {
+        let share = figures::share(judged.beside() as f64 / judged.opportunities as f64);
+        let of = figures::count(judged.opportunities);
+        let beside = figures::count(judged.beside());
+        lines.push(format!("another user's request to the same target was under way in {beside} of {of} ({share})"));
+    }
     let lost: Vec<String> = written(result)
         .into_iter()
         .filter(|w| w.read_at.is_empty())

@@ -225,6 +225,8 @@ fn isolate(result: &mut RunResult) {
                 after_others_controlled: s.counts.ok,
                 places: [s.counts.ok, 0, 0, 0, 0, 0, 0, 0],
                 planted: 0,
+                alone: 0,
+                alone_controlled: 0,
             })
             .collect(),
         planted: 400,

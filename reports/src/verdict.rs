@@ -306,6 +306,8 @@ pub struct IsolationVerdict {
     pub opportunities: u64,
     /// Opportunities by step index.
     pub opportunities_by_step: Vec<u64>,
+    /// Of those: another user's request to the same target was under way meanwhile; by step index.
+    pub beside_by_step: Vec<u64>,
     /// With 95 % confidence at most this share of the opportunities leaks; `None` if leaking or without opportunities.
     pub bound95: Option<f64>,
     /// With 95 % confidence at most this many leaks a target-minute; `None` as above.
@@ -323,6 +325,11 @@ pub struct IsolationVerdict {
 }
 
 impl IsolationVerdict {
+    /// Opportunities beside another user's request.
+    pub fn beside(&self) -> u64 {
+        self.beside_by_step.iter().sum()
+    }
+
     /// Whether the scanner missed a marker that it was given: then its silence means nothing.
     pub fn is_calibration_failed(&self) -> bool {
         self.found != self.injected

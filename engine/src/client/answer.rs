@@ -34,6 +34,8 @@ pub struct Outgoing {
     pub sent_headers: Vec<HeaderValue>,
     /// Time limit, ns.
     pub timeout_ns: u64,
+    /// How many requests its user may have under way at one time; 0 counts as 1.
+    pub own: u32,
     /// What it is to suffer.
     pub orders: Orders,
     /// How its answer is read as server-sent events.
@@ -114,6 +116,8 @@ pub struct Via {
     pub is_http2: bool,
     /// It was another user's before.
     pub handed: Option<Handed>,
+    /// Another user's request to the same target was under way meanwhile.
+    pub is_beside: bool,
 }
 
 /// How a connection came from one user to another.

@@ -6,6 +6,7 @@ use super::hesitant::{Hesitant, Hesitation};
 use super::network::Throttle;
 use super::park::Parked;
 use super::reach::{Socket, reach};
+use super::share::Share;
 use super::slow::{MOUTHFUL, Pause, Slowness};
 use super::tail::Tail;
 use super::tls;
@@ -29,6 +30,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// Reads of a connection in one turn of its user.
+const MOST_READS: u32 = 4;
 /// Pieces after a stream's last event that are read away at one go.
 const MOST_LEFT_FRAMES: usize = 16;
 
@@ -277,6 +280,7 @@ async fn bytes_to(
         traffic: Arc::clone(&traffic),
         clock: wire.clock,
         pause: Pause::default(),
+        share: Share::default(),
         hesitant: Hesitant::default(),
         line,
     };
@@ -394,6 +398,7 @@ pub struct Counted {
     traffic: Arc<Traffic>,
     clock: Clock,
     pause: Pause,
+    share: Share<MOST_READS>,
     hesitant: Hesitant,
     /// The users' network, if it is not the machine's own.
     line: Option<Box<Throttle>>,
@@ -401,6 +406,16 @@ pub struct Counted {
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(self.share.poll(cx));
+        let result = self.read(cx, buf);
+        self.share.took(result.is_ready());
+        result
+    }
+}
+
+impl Counted {
+    #[inline]
+    fn read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.line.is_some() {
             return self.read_line(cx, buf);
         }
@@ -423,9 +438,7 @@ impl AsyncRead for Counted {
         add(&self.traffic.read, buf.filled().len() - before);
         result
     }
-}
 
-impl Counted {
     /// Reads as much as the line lets through, slowly besides if that is asked for.
     fn read_line(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         std::task::ready!(self.pause.poll(&self.traffic.slowness, &self.clock, cx));

@@ -143,6 +143,7 @@ impl UserClient {
         let start = wire.recent().max(due);
         let deadline = start.saturating_add(out.timeout_ns);
         let mut reminder = std::mem::take(&mut self.reminder);
+        let lap = wire.overlaps.get().map(|(overlaps, worker)| overlaps.begin(*worker, target, out.own));
         let ending = {
             let mut attempt = pin!(self.attempt(wire, out, &mut received));
             // Where there is no timer, outside of a run, nobody counts what a sleep costs.
@@ -166,6 +167,9 @@ impl UserClient {
         self.reminder = reminder;
         received.times.done = wire.now();
         received.ending = ending;
+        if let (Some((overlaps, worker)), Some(lap)) = (wire.overlaps.get(), lap) {
+            received.via.is_beside = overlaps.end(*worker, target, lap);
+        }
         self.settle(wire, target, out.orders, &mut received);
         self.release(wire, target, Some(received.ending));
         if received.status != 0 && !out.aside && names(&received.headers, &header::SET_COOKIE) {

@@ -77,6 +77,7 @@ fn via(connection: &Connection) -> Via {
         since: connection.since,
         is_http2: connection.is_two(),
         handed: connection.handed,
+        is_beside: false,
     }
 }
 

@@ -18,6 +18,7 @@ pub mod network;
 pub mod park;
 pub mod reach;
 pub mod received;
+pub mod share;
 mod shared;
 pub mod slow;
 pub mod socket;

@@ -5,6 +5,7 @@ use super::answer::{Ending, Outgoing};
 use super::connect::Stream;
 use super::exchange::UserClient;
 use super::received::Received;
+use super::share::Share;
 use super::wire::Wire;
 use crate::clock::Nanos;
 use crate::failure::Transport;
@@ -17,7 +18,6 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::task::coop;
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
@@ -32,6 +32,9 @@ const READ_BUFFER: usize = 1 << 10;
 
 /// Bytes of one message at most.
 const LARGEST_MESSAGE: usize = 1 << 20;
+
+/// Messages, pings and pongs that are read in one turn.
+const MOST_FRAMES: u32 = 32;
 
 /// Pongs that wait for a target that does not read. Nothing more is read of it until they are written: pings by the
 /// million must not grow what waits for it.
@@ -93,6 +96,7 @@ pub struct Socket {
     is_flushing: bool,
     /// Pings that came since then.
     pongs: u32,
+    share: Share<MOST_FRAMES>,
 }
 
 struct Heartbeat {
@@ -120,7 +124,7 @@ impl Socket {
             let every = Duration::from_nanos(ns);
             Heartbeat { every, next: Box::pin(tokio::time::sleep(every)) }
         });
-        Self { stream, heartbeat, is_flushing: false, pongs: 0 }
+        Self { stream, heartbeat, is_flushing: false, pongs: 0, share: Share::default() }
     }
 
     /// Sends what is due and reads until there is something to tell, with the time at which it came.
@@ -143,10 +147,10 @@ impl Socket {
                 return Poll::Pending;
             }
             // Of a target that talks without end no more is read in a turn than others can wait for.
-            let turn = std::task::ready!(coop::poll_proceed(cx));
-            let next = std::task::ready!(Pin::new(&mut self.stream).poll_next(cx));
-            turn.made_progress();
-            return Poll::Ready(match next {
+            std::task::ready!(self.share.poll(cx));
+            let next = Pin::new(&mut self.stream).poll_next(cx);
+            self.share.took(next.is_ready());
+            return Poll::Ready(match std::task::ready!(next) {
                 Some(Ok(Frame::Text(text))) => Ok(Message { bytes: text.into(), is_text: true }),
                 Some(Ok(Frame::Binary(bytes))) => Ok(Message { bytes, is_text: false }),
                 Some(Ok(Frame::Close(frame))) => {

@@ -105,6 +105,7 @@ async fn talk(
         since: connection.since,
         is_http2: false,
         handed: connection.handed,
+        is_beside: false,
     };
     (received.bytes_received, received.bytes_sent) = connection.traffic.so_far();
     received.times.sent = Some(wire.now());

@@ -23,6 +23,9 @@ use std::task::{Context, Poll, ready};
 /// What a target may send ahead of our reading: on a stream, and on a connection.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
+/// What pieces of bodies that wait to be read may cost beside their bytes: some 16,000 tiny ones, as a server sends that
+/// has a whole answer's words at hand.
+const PIECES: usize = 4 << 20;
 /// Interim answers (1xx) to one request; more come from a target that never means to answer.
 const MOST_INTERIM: u32 = 64;
 
@@ -75,6 +78,7 @@ pub async fn greet(stream: Stream, endpoint: &Endpoint) -> Result<Two, Transport
         .enable_push(false)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .data_frame_budget(PIECES)
         .max_header_list_size(u32::try_from(endpoint.limits.head_bytes.saturating_mul(ROOM)).unwrap_or(u32::MAX))
         .handshake(stream)
         .await;
@@ -97,6 +101,7 @@ pub(super) async fn talk(
         since: connection.since,
         is_http2: true,
         handed: None,
+        is_beside: false,
     };
     (received.bytes_received, received.bytes_sent) = connection.traffic.so_far();
     // On a connection that was idle a refusal may come of what happened before this request.
@@ -333,6 +338,10 @@ fn head(endpoint: &Endpoint, parts: Parts, body: &Bytes) -> Request<()> {
 
 pub(super) fn classify(error: &h2::Error) -> Transport {
     if let Some(io) = error.get_io() {
+        // An end in mid-answer: the library's own words, not the system's, in which we had written to somebody gone.
+        if io.to_string().contains("because of a broken pipe") {
+            return Transport::Closed;
+        }
         return super::connect::classify_io(io);
     }
     let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
@@ -341,8 +350,8 @@ pub(super) fn classify(error: &h2::Error) -> Transport {
     } else if error.is_reset() && error.is_remote() {
         Transport::StreamReset(Code(reason.into()))
     } else if error.is_library() && reason == Reason::ENHANCE_YOUR_CALM {
-        // The library's word for a head far beyond our limit.
-        Transport::HeadTooLarge
+        // The library's word for several excesses; which, it says in words only.
+        if error.to_string().contains("data_frames") { Transport::Flood } else { Transport::HeadTooLarge }
     } else if error.is_library() {
         Transport::Malformed
     } else {

@@ -11,6 +11,7 @@ use super::stranger::Strangers;
 use super::tls;
 use crate::clock::{Clock, Nanos};
 use crate::failure::Transport;
+use crate::overlap::Overlaps;
 use crate::timer::Timer;
 use http::{HeaderValue, Uri};
 use rustls::ClientConfig;
@@ -84,6 +85,8 @@ pub struct Wire {
     pub(super) pools: OnceCell<Vec<Option<Rc<Pool>>>>,
     /// Connections that users have left to others.
     pub(super) left: Left,
+    /// Who is under way at each target, and this worker's number; outside of a run nobody asks.
+    pub(crate) overlaps: OnceCell<(Arc<Overlaps>, usize)>,
     /// Body buffers at rest; a thinking user holds none.
     buffers: RefCell<Vec<Vec<u8>>>,
 }
@@ -108,6 +111,7 @@ impl Wire {
             facts: Facts::default(),
             strangers: Strangers::default(),
             left: Left::default(),
+            overlaps: OnceCell::new(),
             buffers: RefCell::default(),
         })
     }

@@ -281,13 +281,15 @@ impl Recorder {
         *self.leaks.entry(key).or_default() += 1;
     }
 
-    /// An answer was scanned to its end.
-    pub fn scanned(&mut self, step: usize, controlled: bool, after_others: bool) {
+    /// An answer was scanned to its end; `is_beside`: while another user's request to the target was under way.
+    pub fn scanned(&mut self, step: usize, controlled: bool, (after_others, is_beside): (bool, bool)) {
         let seen: &mut IsolationStep = &mut self.now.step(step).isolation;
         seen.scanned += 1;
         seen.controlled += u64::from(controlled);
         seen.after_others += u64::from(after_others);
         seen.after_others_controlled += u64::from(after_others && controlled);
+        seen.alone += u64::from(after_others && !is_beside);
+        seen.alone_controlled += u64::from(after_others && controlled && !is_beside);
     }
 
     /// Where the markers stood that the reader may see, and over what they came: what the scanner has been shown to see.

@@ -72,6 +72,12 @@ pub struct IsolationStep {
     /// Markers planted in its requests and messages.
     #[serde(skip_serializing_if = "is_zero")]
     pub planted: u64,
+    /// Of `after_others`: no other user's request to the target was under way meanwhile.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub alone: u64,
+    /// Of `after_others_controlled`: the same.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub alone_controlled: u64,
 }
 
 /// Over what answers come.
@@ -93,6 +99,8 @@ impl IsolationStep {
         self.after_others += other.after_others;
         self.after_others_controlled += other.after_others_controlled;
         self.planted += other.planted;
+        self.alone += other.alone;
+        self.alone_controlled += other.alone_controlled;
         for (mine, theirs) in self.places.iter_mut().zip(other.places) {
             *mine += theirs;
         }

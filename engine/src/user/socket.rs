@@ -9,6 +9,7 @@ use crate::client::socket::{Ended, Message, News, SocketOrder};
 use crate::clock::{Nanos, SECOND};
 use crate::failure::Failure;
 use crate::faults::Leaving;
+use crate::overlap::Presence;
 use crate::record::{Class, Recorder};
 use crate::run_result::Messages;
 use crate::trace::Event;
@@ -47,6 +48,8 @@ pub(super) struct Conversation {
     doing: Doing,
     /// How the target ended it, and whether that has been counted.
     ended: Option<(Failure, bool)>,
+    /// It is open.
+    _presence: Presence,
 }
 
 /// What the user does with it at this moment.
@@ -133,6 +136,7 @@ impl VirtualUser {
             waiting_bytes: 0,
             doing: Doing::Nothing,
             ended: None,
+            _presence: Presence::new(&run.overlaps, self.outgoing.target),
         }));
     }
 

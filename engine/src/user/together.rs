@@ -51,6 +51,13 @@ struct Memory {
     headers: Option<HeaderMap>,
 }
 
+impl Together {
+    /// How many requests of the user may be under way at one time.
+    pub fn width(&self) -> u32 {
+        if self.is_open { self.branches.len() as u32 } else { 1 }
+    }
+}
+
 impl VirtualUser {
     /// The branches to be sent, after [`Effect::SendAll`].
     pub fn branches_out(&self) -> Vec<usize> {

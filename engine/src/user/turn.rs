@@ -53,6 +53,8 @@ impl VirtualUser {
         }
         self.note_start(plan);
         let rendered = self.render(request, now, recorder);
+        // The branches of one user are no company to each other.
+        self.outgoing.own = self.together.width();
         let is_held = rendered.is_ok() && self.gathers(plan, now);
         if !is_held {
             recorder.planned(plan.step, self.due);

@@ -45,8 +45,13 @@ const MOST_READ: u64 = 3 << 20;
 
 #[track_caller]
 fn check(behave: fn(&mut TcpStream), kind: &str) {
+    check_step(behave, "GET /bad", kind);
+}
+
+#[track_caller]
+fn check_step(behave: fn(&mut TcpStream), step: &str, kind: &str) {
     // Whoever is waited for on purpose is not waited for long.
-    let result = run_for(if kind == "timeout" { "300ms" } else { "10s" }, behave, "GET /bad");
+    let result = run_for(if kind == "timeout" { "300ms" } else { "10s" }, behave, step);
     let (bad, good) = (&result.steps[0].counts, &result.steps[1].counts);
     assert!(bad.ok == 0 && bad.sent() > 0, "{kind}: {bad:?} {:?}", result.errors);
     assert!(result.errors.iter().all(|e| e.kind == kind && e.step == 0), "{kind}: {:?}", result.errors);
@@ -196,5 +201,33 @@ fn a_flood_of_cookies_is_not_sent_back_without_end() {
             say(s, format!("HTTP/1.1 200 OK\r\n{cookies}content-length: 0\r\n\r\n").as_bytes());
         },
         "GET /bad",
+    );
+}
+
+/// A stream of events that goes on like this.
+fn stream(s: &mut TcpStream, text: &[u8]) {
+    say(s, b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n");
+    flood(s, &text.repeat(2000));
+}
+
+#[test]
+fn event_streams_without_end_are_cut_off_at_the_limit() {
+    const EVENTS: &str = "{ GET /bad: { events: { until: DONE } } }";
+    // Events of nothing, comments, fields that mean nothing, one event of many lines, a line without end.
+    check_step(|s| stream(s, b"data\n\n"), EVENTS, "answer body too large");
+    check_step(|s| stream(s, b":\n"), EVENTS, "answer body too large");
+    check_step(|s| stream(s, b"retry: 99999999999999999999\nid: \0\nevent: \xff\n\n"), EVENTS, "answer body too large");
+    check_step(|s| stream(s, b"\r"), EVENTS, "answer body too large");
+    check_step(|s| stream(s, b"data: [\n"), EVENTS, "answer body too large");
+    check_step(|s| stream(s, b"data: [[[[[[[["), EVENTS, "answer body too large");
+    // Broken off in the middle of an event.
+    check_step(
+        |s| {
+            say(s, b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {\"a\":");
+            let _ = socket2::SockRef::from(&*s).set_linger(Some(std::time::Duration::ZERO));
+            let _ = s.shutdown(std::net::Shutdown::Read);
+        },
+        EVENTS,
+        "connection reset",
     );
 }

@@ -192,22 +192,24 @@ fn sizes_have_limits_here_too() {
     assert_good(&run(&target("headers: 40, body: 2B"), "GET /x"));
 }
 
-/// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+/// A frame of HTTP/2: kind, flags, stream, payload.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u32).to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
+/// Kinds of frames.
+pub const HEADERS: u8 = 1;
+pub const SETTINGS: u8 = 4;
+pub const GOAWAY: u8 = 7;
 
-fn settings(most_streams: u32) -> Vec<u8> {
+/// The server's settings: how many streams it allows.
+pub fn settings(most_streams: u32) -> Vec<u8> {
     frame(SETTINGS, 0, 0, &[&[0, 3][..], &most_streams.to_be_bytes()].concat())
 }
 
 /// Reads the preface, then hands each frame (kind, stream) to `on_frame`.
-fn raw(mut stream: TcpStream, on_frame: impl Fn(&mut TcpStream, u8, u32)) {
+pub fn raw(mut stream: TcpStream, on_frame: impl Fn(&mut TcpStream, u8, u32)) {
     let mut preface = [0; 24];
     if stream.read_exact(&mut preface).is_err() {
         return;

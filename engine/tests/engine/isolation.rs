@@ -315,6 +315,26 @@ fn exposure_counts_the_seconds_in_which_a_leak_could_have_been_seen_and_what_cam
 }
 
 #[test]
+fn who_was_under_way_at_one_moment_is_counted() {
+    let seen = |load: &str| {
+        let mut hospital = Hospital::new("none");
+        let text = SCENARIO.replace("users: USERS, for: 30s", load);
+        let result = play(&text, 1, move |out: &Outgoing, _: Nanos| hospital.answer(out));
+        assert_laws(&result);
+        let sum =
+            |of: fn(&engine::run_result::IsolationStep) -> u64| result.isolation.steps.iter().map(of).sum::<u64>();
+        assert!(sum(|s| s.alone_controlled) <= sum(|s| s.alone));
+        (sum(|s| s.alone), sum(|s| s.after_others))
+    };
+    let (alone, all) = seen("arrivals: 4/s, max_users: 20, for: 30s");
+    assert!(all > 100 && alone == all, "evenly spaced, they never meet: {alone} of {all}");
+    let (alone, all) = seen("arrivals: 4/s, spacing: poisson, max_users: 20, for: 30s");
+    assert!(alone < all && alone * 2 > all, "some meet: {alone} of {all}");
+    let (alone, all) = seen("users: 1, for: 30s");
+    assert_eq!((alone, all), (0, 0), "nobody else is there");
+}
+
+#[test]
 fn a_right_target_stays_intact_beside_every_fault_with_twenty_seeds() {
     let faults = "faults: { abandon: { chance: 10%, after: 0ms..2ms }, reconnect: 5%, slow_reader: 5%, think_zero: 10%, \
                   large_body: 5%, malformed: 5%, oversize_headers: 5%, same_url_burst: 20%, switch_account: 10%, reload_burst: 10%, \

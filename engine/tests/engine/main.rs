@@ -15,6 +15,8 @@ mod hidden;
 mod hops;
 mod hostile;
 mod hostile_bodies;
+mod hostile_frames;
+mod hostile_sockets;
 mod http2;
 mod isolation;
 mod lanes;

@@ -77,6 +77,7 @@ pub(crate) struct CoverageView {
     pub scanned: String,
     pub control: String,
     pub opportunities: String,
+    pub beside: String,
     /// Places in which markers stood that the reader may see.
     pub places: String,
     pub bound: String,
@@ -289,6 +290,7 @@ pub(crate) fn coverage(result: &RunResult, verdict: &Verdict) -> Vec<CoverageVie
                     figures::share(seen.controlled as f64 / seen.scanned as f64)
                 },
                 opportunities: count(n),
+                beside: count(verdict.isolation.beside_by_step.get(row.index).copied().unwrap_or(0)),
                 places: coverage::places(&seen).map(|(place, _)| place).collect::<Vec<_>>().join(", "),
                 bound: coverage::bound(result, row.index, n).map_or_else(|| "–".into(), figures::one_in),
                 minutes: minutes(seconds as f64 / 60.0),

@@ -9,18 +9,21 @@ use std::collections::BTreeMap;
 
 /// A declared control below this share makes its step unobservable.
 const CONTROL_SHARE: f64 = 0.95;
+/// With a smaller share of opportunities beside another user's request a silence is called weak.
+const LEAST_BESIDE: f64 = 0.01;
 /// −ln 0.05: with none seen in N, at most 3/N at 95 % (the rule of three).
 const RULE_OF_THREE: f64 = 3.0;
 
 /// Judges isolation.
 pub fn judge(result: &RunResult) -> IsolationVerdict {
     let isolation = &result.isolation;
-    let (by_step, gaps) = coverage(result);
+    let (by_step, beside_by_step, gaps) = coverage(result);
     let opportunities: u64 = by_step.iter().sum();
+    let beside: u64 = beside_by_step.iter().sum();
     let leaks = occurrences(isolation, &[Tier::Proven]);
     let state = if leaks > 0 {
         IsolationState::Leaking
-    } else if why_unproven(isolation, opportunities, &gaps).is_some() {
+    } else if why_unproven(isolation, (opportunities, beside), &gaps).is_some() {
         IsolationState::Unproven
     } else {
         IsolationState::Intact
@@ -35,6 +38,7 @@ pub fn judge(result: &RunResult) -> IsolationVerdict {
         risks: occurrences(isolation, &[Tier::Risk]),
         opportunities,
         opportunities_by_step: by_step,
+        beside_by_step,
         bound95: is_bounded.then(|| (RULE_OF_THREE / opportunities as f64).min(1.0)),
         bound95_minutes: has_minutes.then(|| RULE_OF_THREE / isolation.target_minutes),
         by_detector: by_detector(isolation, &[Tier::Proven]),
@@ -62,9 +66,10 @@ fn by_detector(isolation: &Isolation, tiers: &[Tier]) -> BTreeMap<String, u64> {
     sums
 }
 
-/// Opportunities by step, and the steps that were played but could not be observed.
-fn coverage(result: &RunResult) -> (Vec<u64>, Vec<String>) {
-    let mut gaps = Vec::new();
+/// Opportunities by step, those of them beside another user's request, and the steps that were played but could not be
+/// observed.
+fn coverage(result: &RunResult) -> (Vec<u64>, Vec<u64>, Vec<String>) {
+    let (mut gaps, mut beside) = (Vec::new(), Vec::new());
     let mut opportunities = Vec::with_capacity(result.steps.len());
     for (i, header) in result.header.steps.iter().enumerate() {
         let seen = result.isolation.steps.get(i).copied().unwrap_or_default();
@@ -78,13 +83,15 @@ fn coverage(result: &RunResult) -> (Vec<u64>, Vec<String>) {
                 count(seen.scanned)
             ));
         }
-        opportunities.push(match (header.declared_control, is_good) {
-            (true, true) => seen.after_others,
-            (true, false) => 0,
-            (false, _) => seen.after_others_controlled,
-        });
+        let (all, alone) = match (header.declared_control, is_good) {
+            (true, true) => (seen.after_others, seen.alone),
+            (true, false) => (0, 0),
+            (false, _) => (seen.after_others_controlled, seen.alone_controlled),
+        };
+        opportunities.push(all);
+        beside.push(all.saturating_sub(alone));
     }
-    (opportunities, gaps)
+    (opportunities, beside, gaps)
 }
 
 fn is_control_good(seen: &IsolationStep) -> bool {
@@ -92,7 +99,7 @@ fn is_control_good(seen: &IsolationStep) -> bool {
 }
 
 /// Why finding nothing would mean nothing.
-fn why_unproven(isolation: &Isolation, opportunities: u64, gaps: &[String]) -> Option<String> {
+fn why_unproven(isolation: &Isolation, (opportunities, beside): (u64, u64), gaps: &[String]) -> Option<String> {
     if isolation.planted == 0 {
         Some("no marker was planted in anything a user wrote".into())
     } else if isolation.accounts < 2 {
@@ -109,9 +116,33 @@ fn why_unproven(isolation: &Isolation, opportunities: u64, gaps: &[String]) -> O
         Some(format!("a step could not be observed: {first}{more}"))
     } else if opportunities == 0 {
         Some("no answer came back in which another user's data could have been seen".into())
+    } else if beside == 0 {
+        Some(format!(
+            "in none of {} was a request of another user under way at the same target, and most leaks need two at one \
+             moment: play more users, shorter think times or `spacing: poisson`",
+            opportunities_in_words(opportunities)
+        ))
     } else {
         None
     }
+}
+
+fn opportunities_in_words(n: u64) -> String {
+    counted(n, "opportunity").replace("opportunitys", "opportunities")
+}
+
+/// A silence without company is a weak one.
+fn hardly_beside(verdict: &IsolationVerdict) -> String {
+    let (all, beside) = (verdict.opportunities, verdict.beside());
+    if beside as f64 >= LEAST_BESIDE * all as f64 {
+        return String::new();
+    }
+    format!(
+        "; this says little of leaks that need two requests at one moment: in only {} of {} was another user's under way \
+         at the same target",
+        count(beside),
+        count(all)
+    )
 }
 
 /// Users that wait for answers which went to somebody else see nobody's data.
@@ -134,7 +165,7 @@ fn statement(result: &RunResult, verdict: &IsolationVerdict) -> String {
         IsolationState::Leaking => leaking(result, verdict),
         IsolationState::Unproven => format!(
             "Isolation is unproven: {}{}",
-            why_unproven(isolation, verdict.opportunities, &verdict.gaps).unwrap_or_default(),
+            why_unproven(isolation, (verdict.opportunities, verdict.beside()), &verdict.gaps).unwrap_or_default(),
             waited_in_vain(result)
         ),
         IsolationState::Intact => {
@@ -142,9 +173,10 @@ fn statement(result: &RunResult, verdict: &IsolationVerdict) -> String {
                 format!("; with 95% confidence at most {} such answers leaks", figures::one_in(b))
             });
             format!(
-                "No user received another user's data in {} among {}{bound}",
-                counted(verdict.opportunities, "opportunity").replace("opportunitys", "opportunities"),
-                counted(isolation.accounts, "account")
+                "No user received another user's data in {} among {}{bound}{}",
+                opportunities_in_words(verdict.opportunities),
+                counted(isolation.accounts, "account"),
+                hardly_beside(verdict)
             )
         }
     }

@@ -81,11 +81,14 @@ impl RecordMany for Times {
 #[test]
 fn isolation() {
     use IsolationState::{Intact, Leaking, Unproven};
-    let table: [(&str, Change, IsolationState, u64, &str); 10] = [
+    let table: [(&str, Change, IsolationState, u64, &str); 13] = [
         ("intact", |_| {}, Intact, 1000, "No user received another user's data in 1,000 opportunities among 20 accounts; with 95% confidence at most 1 in 333 such answers leaks"),
         ("no marker", |r| r.isolation.planted = 0, Unproven, 1000, "Isolation is unproven: no marker was planted in anything a user wrote"),
         ("one account", |r| r.isolation.accounts = 1, Unproven, 1000, "Isolation is unproven: fewer than two accounts took part, so nobody else's data was there to receive"),
         ("not calibrated", |r| (r.isolation.injected, r.isolation.found) = (0, 0), Unproven, 1000, "Isolation is unproven: the leak scanner was not calibrated"),
+        ("nobody at one moment", |r| r.isolation.steps[0].alone_controlled = 1000, Unproven, 1000, "Isolation is unproven: in none of 1,000 opportunities was a request of another user under way at the same target, and most leaks need two at one moment: play more users, shorter think times or `spacing: poisson`"),
+        ("hardly anybody at one moment", |r| r.isolation.steps[0].alone_controlled = 991, Intact, 1000, "No user received another user's data in 1,000 opportunities among 20 accounts; with 95% confidence at most 1 in 333 such answers leaks; this says little of leaks that need two requests at one moment: in only 9 of 1,000 was another user's under way at the same target"),
+        ("some at one moment", |r| r.isolation.steps[0].alone_controlled = 990, Intact, 1000, "No user received another user's data in 1,000 opportunities among 20 accounts; with 95% confidence at most 1 in 333 such answers leaks"),
         ("no others", |r| r.isolation.steps[0].after_others_controlled = 0, Unproven, 0, "Isolation is unproven: no answer came back in which another user's data could have been seen"),
         ("users wait for answers that went elsewhere", |r| { r.isolation.steps[0].after_others_controlled = 0; r.steps[0].counts.timed_out = 400; }, Unproven, 0, "Isolation is unproven: no answer came back in which another user's data could have been seen; 400 of 1,400 requests ran into the time limit: with a shorter `timeout` of the target users go on, and see whose answers come"),
         ("undeclared counts only controlled ones", |r| r.isolation.steps[0].after_others_controlled = 3, Intact, 3, "No user received another user's data in 3 opportunities among 20 accounts; with 95% confidence at most 1 in 1 such answers leaks"),

@@ -8,7 +8,7 @@ use super::{assignment, types};
 use crate::dealing::deal_users;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::plan::Plan;
-use crate::program::{Load, Op, Program};
+use crate::program::{Load, Op, Program, Spacing};
 use crate::units::format_duration;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -32,6 +32,7 @@ pub(super) fn review(
     found.extend(unread_variables(plan, &trails));
     found.extend(unread_tables(plan, &trails));
     found.extend(restless(plan, program));
+    found.extend(never_meeting(plan, program));
     found.extend(without_samples(plan, program));
     found
 }
@@ -102,6 +103,25 @@ fn restless(plan: &Plan, program: &Program) -> Vec<Diagnostic> {
         );
     }
     found
+}
+
+/// Profiles that look for leaks with arrivals that are evenly spaced: where answers are fast, no two requests ever meet.
+fn never_meeting(plan: &Plan, program: &Program) -> Vec<Diagnostic> {
+    let has_control = program.steps.iter().any(|step| step.control.is_some());
+    let even = plan.profiles.iter().filter(|p| {
+        let is_even = matches!(p.load, Load::Open { spacing: Spacing::Even, .. });
+        is_even && (p.isolation_required || has_control && !p.faults.is_off()) && is_own(plan, p.name.span)
+    });
+    even.map(|profile| {
+        let message = format!(
+            "profile `{}` looks for leaks, and its arrivals are evenly spaced: where answers are fast, no two requests are \
+             under way at one moment",
+            profile.name.text
+        );
+        Diagnostic::warning("even-arrivals", profile.name.span, message)
+            .help("add `spacing: poisson` to the profile: users come when they like")
+    })
+    .collect()
 }
 
 /// Objectives that a profile can never have a sample for, because it has no user for the journeys they select.

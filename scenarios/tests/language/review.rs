@@ -225,6 +225,25 @@ fn a_soak_without_pauses_is_told() {
 }
 
 #[test]
+fn arrivals_that_never_meet_are_told_where_leaks_are_looked_for() {
+    let plain = with("      - GET /a\n");
+    let marked = with("      - POST /a: { json: { x: '{{ marker }}' }, expect: { marker: own } }\n");
+    let told = |steps: &str, profile: &str| {
+        let found = found(&whole(steps, &format!("profiles: {{ p: {{ {profile} }} }}\n")));
+        found.into_iter().map(|(at, _)| at).collect::<Vec<_>>()
+    };
+    let even = "arrivals: 5/s, for: 1m, max_users: 9";
+    assert_eq!(told(&marked, &format!("{even}, isolation: required")), ["18:13 even-arrivals"]);
+    assert_eq!(told(&marked, &format!("{even}, faults: {{ abandon: 5% }}")), ["18:13 even-arrivals"]);
+    for (steps, more) in
+        [(&marked, ""), (&marked, ", spacing: poisson, isolation: required"), (&plain, ", faults: { abandon: 5% }")]
+    {
+        assert_eq!(told(steps, &format!("{even}{more}")), [] as [String; 0], "{more}");
+    }
+    assert_eq!(told(&marked, "users: 5, for: 1m, isolation: required"), [] as [String; 0]);
+}
+
+#[test]
 fn an_objective_that_can_have_no_sample_is_told() {
     let steps = with("      - GET /a\n") + "  rare:\n    steps: [ GET /b ]\nmix: { j: 9, rare: 1 }\n";
     let rest = |sla: &str| {

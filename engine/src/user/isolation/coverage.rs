@@ -64,7 +64,12 @@ impl VirtualUser {
         if plan.expect.marker.is_some() && self.is_control_met(plan, seen, answer).is_none() {
             return;
         }
-        recorder.scanned(plan.step, seen.own || seen.permitted, after_others);
+        // A WebSocket is open all the time, and its messages come when they like.
+        let is_beside = match answer.status {
+            101 => self.run.overlaps.is_beside(plan.target),
+            _ => answer.via.is_beside,
+        };
+        recorder.scanned(plan.step, seen.own || seen.permitted, (after_others, is_beside));
         recorder.seen_at(plan.step, seen.places, after_others, transport(answer));
         if seen.own && !self.controls[plan.step] {
             self.controls[plan.step] = true;

@@ -179,6 +179,7 @@ impl VirtualUser {
         (out.hops, out.events, out.upgrade) = (None, None, None);
         (out.elsewhere, out.names_host) = (elsewhere, false);
         out.body.clear();
+        out.own = 1;
         Effect::Send(self.due)
     }
 
