@@ -490,7 +490,7 @@ const SAVED: &[Key] = keys! {
 };
 
 const PROFILE: &[Key] = keys! {
-    "preset": preset, "What holds where the profile is silent: `smoke`, `sustained`, `burst`, `spike`, `soak`, `chaos`, `ladder`, `capacity`.";
+    "preset": preset, "What holds where the profile is silent: `smoke`, `sustained`, `burst`, `spike`, `soak`, `chaos`, `ladder`, `capacity`, `canary`.";
     "users": users, "Virtual users (closed load), 1 to 1,000,000; with `preset: ladder` a list of rungs.";
     "arrivals": arrivals, "Iterations that start per time (open load), such as `20/s`; a list of rungs, or the range of `preset: capacity`, `1/s..40/s`.";
     "stages": stages, "Levels one after the other, all `users` or all `arrivals`.";
@@ -542,7 +542,7 @@ const OBJECTIVE: &[Key] = keys! {
     "mode": mode, "`confident`: the whole 95% interval has to keep the limit, not the figure alone. Default `point`.";
     "mean": limit, "The mean response time, `< 100ms`.";
     "max": limit, "The largest response time.";
-    "min": limit, "The smallest response time.";
+    "min": limit, "The smallest value of a watched series.";
     "errors": limit, "The share of requests that failed or timed out, `< 1%`. A missed or unsent message and a broken WebSocket count too.";
     "availability": limit, "The share of requests that were answered as expected, `>= 99.9%`.";
     "completed": limit, "The share of iterations that were played to the end, `>= 99%`.";
@@ -555,12 +555,12 @@ const OBJECTIVE: &[Key] = keys! {
     "recovery": limit, "The time until it was well again after a fault.";
     "rate_limit": text, "The rate that the target states for each user, `10/s`: 429 with Retry-After comes above it, and only above it.";
     "connections_ok": limit, "The share of connections that could be made; of a `websocket`, of upgrades that were granted.";
-    "watch": text, "A series of the target's metrics.";
+    "watch": text, "A series of a target's metrics, such as `patient.process_resident_memory_bytes`, or an expression of them.";
     "growth": limit, "How much a watched series may grow, `< 5% per 24h`.";
     "regress": limit, "How much worse than the baseline it may be.";
     "share": any, "With `each`: in how many windows it has to hold, `99%`. Default: in all.";
     "containment": containment, "How far the faults of some users may harm the others: `{ errors: < 1pp, mean: < 20% }`.";
-    "variation": any, "How much a statistic may vary.";
+    "variation": any, "How much a watched series may vary.";
     "returns": any, "Whether a series returns to where it was.";
     "for": any, "For how long it has to hold.";
 };
