@@ -2,6 +2,7 @@
 //! In: [`RequestPlan`] and the journey around it. Out: [`Request`] and the step that it is recorded under.
 
 use super::Route;
+use super::fields::Fields;
 use super::journeys::Builder;
 use super::names::Visible;
 use super::trail::Read;
@@ -29,7 +30,11 @@ impl Builder<'_, '_> {
         let slots = std::mem::take(&mut self.slots);
         let names = Visible::journey(self.lowering.plan, self.played_by, stranger, &slots);
         let target = self.request_target(plan);
-        let (path, mut query) = self.path(plan, &names);
+        // Moved out while the templates are numbered, which needs the rest of `self`.
+        let step = self.record(plan, target, stranger.is_some());
+        let mut fields = std::mem::take(&mut self.lowering.steps[step].fields);
+        let mut planted = Fields(&mut fields);
+        let (mut path, mut query) = self.path(plan, &names);
         for (key, value) in &plan.query {
             let value = self.lowering.typed(value, &names);
             query.push((key.text.clone(), value));
@@ -39,7 +44,12 @@ impl Builder<'_, '_> {
             headers.retain(|(name, _)| name != "authorization");
             headers.push(("authorization".into(), value));
         }
-        let body = self.body(plan, &names);
+        let whole_url = plan.key.text[plan.path_at..].starts_with("{{");
+        planted.path(&mut path, whole_url);
+        planted.pairs("query ", &mut query);
+        planted.pairs("header ", &mut headers);
+        let body = self.body(plan, &names, &mut planted);
+        self.lowering.steps[step].fields = fields;
         let events = self.events(plan, &names);
         let keeps = self.lowering.trail.keeps;
         let mut expect = self.expect(&plan.expect, &names);
@@ -55,7 +65,6 @@ impl Builder<'_, '_> {
         let is_saved = |slot| saves.iter().any(|save: &Save| save.slot == slot);
         self.lowering.trail.places.extend(awaited.into_iter().filter(|read| !is_saved(read.slot)));
         let guard = self.guard(plan);
-        let step = self.record(plan, target, stranger.is_some());
         let plants_marker = path.uses_marker()
             || query.iter().chain(&headers).any(|(_, t)| t.uses_marker())
             || body_plants_marker(&body);
@@ -92,7 +101,7 @@ impl Builder<'_, '_> {
             events,
             upgrade: None,
             guard,
-            whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
+            whole_url,
             twins: Vec::new(),
         });
         number
@@ -197,14 +206,25 @@ impl Builder<'_, '_> {
             .collect()
     }
 
-    fn body(&mut self, plan: &RequestPlan, names: &Visible<'_>) -> Body {
+    fn body(&mut self, plan: &RequestPlan, names: &Visible<'_>, planted: &mut Fields<'_>) -> Body {
         match &plan.body {
             BodyPlan::Empty => Body::Empty,
-            BodyPlan::Json(node) => Body::Json(JsonTemplate::new(self.lowering.json(node, names))),
-            BodyPlan::Form(pairs) => Body::Form(
-                pairs.iter().map(|(name, value)| (name.text.clone(), self.lowering.typed(value, names))).collect(),
-            ),
-            BodyPlan::Text(text) => Body::Text(self.lowering.text(text, names)),
+            BodyPlan::Json(node) => {
+                let mut node = self.lowering.json(node, names);
+                planted.json("$", &mut node);
+                Body::Json(JsonTemplate::new(node))
+            }
+            BodyPlan::Form(pairs) => {
+                let pairs = pairs.iter().map(|(name, value)| (name.text.clone(), self.lowering.typed(value, names)));
+                let mut pairs: Vec<_> = pairs.collect();
+                planted.pairs("form ", &mut pairs);
+                Body::Form(pairs)
+            }
+            BodyPlan::Text(text) => {
+                let mut text = self.lowering.text(text, names);
+                planted.text("body", &mut text);
+                Body::Text(text)
+            }
             BodyPlan::Bytes { bytes, kind } => Body::Bytes { bytes: Arc::clone(bytes), kind: kind.clone() },
             BodyPlan::Multipart(parts) => {
                 let parts = parts.iter().map(|part| {
@@ -214,7 +234,9 @@ impl Builder<'_, '_> {
                     };
                     Part::new(&part.name.text, part.filename.as_deref(), part.kind.as_deref(), content)
                 });
-                Body::Multipart(Multipart::new(parts.collect()))
+                let mut parts: Vec<_> = parts.collect();
+                planted.parts(&mut parts);
+                Body::Multipart(Multipart::new(parts))
             }
         }
     }
@@ -338,6 +360,7 @@ impl Builder<'_, '_> {
                 control: plan.expect.marker,
                 twin_of: None,
                 socket: false,
+                fields: Vec::new(),
             });
             return self.lowering.steps.len() - 1;
         };
