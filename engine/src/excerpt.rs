@@ -41,10 +41,12 @@ pub fn around(bytes: &[u8], offset: usize, length: usize, secrets: &[String]) ->
         .collect()
 }
 
-/// As [`around`], of a text that lets somebody in, such as a cookie: nothing is shown of it but the name before a `=`
-/// and the `length` bytes at `offset` if they are one of our own markers as it was planted.
-pub fn of_secret(bytes: &[u8], offset: usize, length: usize) -> String {
-    let name = memchr::memchr(b'=', bytes).filter(|at| *at <= MOST_NAME && *at < offset).map_or(0, |at| at + 1);
+/// As [`around`], of a text that lets somebody in: nothing is shown of it but the name before a cookie's `=`, if it
+/// `has_name`, and the `length` bytes at `offset` if they are one of our own markers as it was planted.
+pub fn of_secret(bytes: &[u8], (offset, length): (usize, usize), has_name: bool) -> String {
+    // Elsewhere a `=` may be the end of base64, with the secret before it.
+    let name = memchr::memchr(b'=', bytes).filter(|at| has_name && *at <= MOST_NAME && *at < offset);
+    let name = name.map_or(0, |at| at + 1);
     let found = bytes.get(offset..offset.saturating_add(length)).unwrap_or_default();
     let is_plain = found.len() >= PREFIX.len() && found[..PREFIX.len()].eq_ignore_ascii_case(PREFIX);
     let marker = if is_plain { offset..offset + length } else { 0..0 };
@@ -107,13 +109,15 @@ mod tests {
     fn of_a_cookie_only_its_name_and_a_marker_are_shown() {
         let text = b"session=abc.wtq7zx1yre6000031e25601000fr694nex149j.def; Path=/";
         let shown = "session=****wtq7zx1yre6000031e25601000fr694nex149j************";
-        assert_eq!(of_secret(text, 12, 38), shown);
+        assert_eq!(of_secret(text, (12, 38), true), shown);
         assert_eq!(
-            of_secret(b"session=d3RxN3p4MXly", 8, 38),
+            of_secret(b"session=d3RxN3p4MXly", (8, 38), true),
             "session=************",
             "in another form it is hidden too"
         );
-        assert_eq!((of_secret(b"", 5, 38), of_secret(b"abcdef", 0, 0)), (String::new(), "******".into()));
+        assert_eq!(of_secret(b"", (5, 38), true), "");
+        assert_eq!(of_secret(b"abcdef", (0, 0), true), "******");
+        assert_eq!(of_secret(b"dXNlcg==.rest", (9, 4), false), "*************", "a header's value has no name");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use scenarios::program::Stage;
 /// From one user to the next where the file lets many begin at one instant. No machine puts hundreds of connections on
 /// the wire at once: told so, it would do it one after the other all the same, and the wait would be in the figures.
 /// So they are due one after the other, at a pace that a generator keeps, and what is late then is late.
-pub const APART: Nanos = 250_000;
+pub const APART: Nanos = 1_000_000;
 /// All of them are there within this part of their stage, however many they are.
 const MOST_OF_STAGE: u64 = 10;
 
@@ -67,15 +67,15 @@ mod tests {
 
     #[test]
     fn one_after_the_other_at_a_pace_that_can_be_kept_without_a_ramp() {
-        let second = 1_000_000_000;
-        check(&[stage(3.0, second, 0)], 0, &[(0, second)]);
-        check(&[stage(3.0, second, 0)], 2, &[(2 * APART, second)]);
-        check(&[stage(3.0, second, 0)], 3, &[]);
+        let long = 10_000_000_000;
+        check(&[stage(3.0, long, 0)], 0, &[(0, long)]);
+        check(&[stage(3.0, long, 0)], 2, &[(2 * APART, long)]);
+        check(&[stage(3.0, long, 0)], 3, &[]);
         // Those who come on top begin at the jump.
-        let spike = [stage(5.0, second, 0), stage(400.0, second, 0)];
-        check(&spike, 4, &[(4 * APART, 2 * second)]);
-        check(&spike, 5, &[(second, 2 * second)]);
-        check(&spike, 399, &[(second + 394 * APART, 2 * second)]);
+        let spike = [stage(5.0, long, 0), stage(400.0, long, 0)];
+        check(&spike, 4, &[(4 * APART, 2 * long)]);
+        check(&spike, 5, &[(long, 2 * long)]);
+        check(&spike, 399, &[(long + 394 * APART, 2 * long)]);
     }
 
     #[test]

@@ -48,10 +48,10 @@ impl HealthyBlock {
     pub fn count(&mut self, sample: &Sample) {
         let is_late = sample.class == Class::TimedOut;
         match sample.class {
-            Class::Ok | Class::Limited => self.ok += 1,
+            Class::Ok => self.ok += 1,
             Class::Failed | Class::TimedOut => self.bad += 1,
-            // What would have come is not known.
-            Class::Abandoned | Class::Unfinished | Class::GeneratorError => return,
+            // What would have come is not known; and so quick a no would flatter the mean.
+            Class::Limited | Class::Abandoned | Class::Unfinished | Class::GeneratorError => return,
         }
         self.late += u64::from(is_late);
         if is_late || sample.class == Class::Ok {

@@ -38,6 +38,11 @@ impl VirtualUser {
                 _ => Came::Else,
             };
             let pace = &mut self.paces[rule];
+            // The target has counted each hop of a redirect; the last of them was answered before this was sent.
+            let on_the_way = self.outgoing.hops.as_ref().map_or(0, |hops| hops.seen.len());
+            for _ in 0..on_the_way {
+                pace.note(limit, (sent, answer.times.sent.unwrap_or(times.done)), Came::Else);
+            }
             pace.found = pace.note(limit, (sent, times.done), came);
         }
         let is_above = counting.iter().any(|rule| matches!(self.paces[*rule].found, Finding::Limited(_)));

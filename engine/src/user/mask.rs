@@ -67,9 +67,16 @@ impl VirtualUser {
         let mut found = Vec::new();
         for (role, row) in (0..program.account_count().min(MOST_LOOKED_UP)).filter_map(|n| program.account(n)) {
             for (value, _) in row.iter().zip(&program.roles[role].secret).filter(|(_, secret)| **secret) {
-                let value = value.to_string();
-                if value.len() >= SHORTEST && memchr::memmem::find(window, value.as_bytes()).is_some() {
-                    found.push(value);
+                let mut look = |form: String| {
+                    if form.len() >= SHORTEST && memchr::memmem::find(window, form.as_bytes()).is_some() {
+                        found.push(form);
+                    }
+                };
+                let plain = value.to_string();
+                // Most look the same in every form, and there are many.
+                match plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)) {
+                    true => look(plain),
+                    false => each_form(value, &mut look),
                 }
             }
         }

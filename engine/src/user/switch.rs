@@ -186,8 +186,8 @@ impl VirtualUser {
         }
     }
 
-    /// Whether `owner` was this user itself when the answer was asked for.
-    pub(super) fn was_mine(&self, owner: u32, origin: &Origin<'_>) -> bool {
-        self.switch.former.is_some_and(|(former, at)| former == owner && origin.from < at)
+    /// Who this user was when the answer was asked for, if that was before it went on as somebody else.
+    pub(super) fn was(&self, origin: &Origin<'_>) -> Option<u32> {
+        self.switch.former.filter(|(_, at)| origin.from < *at).map(|(former, _)| former)
     }
 }

@@ -13,7 +13,7 @@ const FILE: &str = "watertight: 1
 name: everything leaks
 targets: { t: { url: 'http://127.0.0.1:PORT', timeout: 5s } }
 roles:
-  u: { accounts: { count: 4, values: { id: 'u-{{ index }}', pin: 'p1n-of-{{ index }}-x' }, columns: { pin: { secret: true } } } }
+  u: { accounts: { count: 4, values: { id: 'u-{{ index }}', pin: 'p1n/of-{{ index }}-x' }, columns: { pin: { secret: true } } } }
 journeys:
   j:
     as: u
@@ -58,7 +58,9 @@ fn target() -> u16 {
                     1 => (format!("set-cookie: session=c00k1e-{marker}-c00k1e\r\n"), "0"),
                     _ => (format!("x-access-token: a.{marker}.s1gn4ture\r\n"), "0"),
                 };
-                let body = format!("{{\"owner\":\"p1n-of-3-x\",\"said\":{note},\"by\":\"{token}\"}}");
+                let body = format!(
+                    "{{\"owner\":\"p1n/of-3-x\",\"next\":\"/of?who=p1n%2Fof-2-x\",\"said\":{note},\"by\":\"{token}\"}}"
+                );
                 format!("HTTP/1.1 200 OK\r\n{header}content-length: {}\r\n\r\n{body}", body.len())
             };
             drop(said);
@@ -106,7 +108,7 @@ fn a_target_that_leaks_in_every_answer_fills_no_disk_and_tells_no_secret() {
     }
     for line in &lines {
         let text = line.to_string();
-        for secret in ["t0k3n-", "p1n-of-", "c00k1e", "s1gn4ture"] {
+        for secret in ["t0k3n-", "p1n/of-", "p1n%2Fof-", "c00k1e", "s1gn4ture"] {
             assert!(!text.contains(secret), "`{secret}` in {text}");
         }
         assert!(line["excerpt"].as_str().is_some_and(|e| e.len() <= 256 * 4), "{text}");

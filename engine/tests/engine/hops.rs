@@ -300,3 +300,25 @@ fn a_credential_that_a_redirect_sets_for_two_users_is_found_once_saved() {
     assert_eq!(found(&result), [("credential", Tier::Proven)]);
     assert_eq!(kinds(&result), [""; 0]);
 }
+
+#[test]
+fn a_rate_limit_counts_hops_as_the_target_does() {
+    let steps = "      - repeat: 6\n        steps: [ GET /old ]\n";
+    let text = scenario(steps, "") + "sla: [ { errors: < 100% }, { rate_limit: 10/m } ]\n";
+    // Ten requests of each user are answered, whatever it follows.
+    let mut asked: HashMap<String, u32> = HashMap::new();
+    let result = play(&text, 1, move |out: &Outgoing, _: Nanos| {
+        let user = out.headers["traceparent"].to_str().expect("it is text")[19..27].to_owned();
+        let asked = asked.entry(user).or_default();
+        *asked += 1;
+        match (*asked > 10, out.uri.path()) {
+            (true, _) => reply(429, &[("retry-after", "60")], ""),
+            (false, "/old") => reply(302, &[("location", "/api/new")], ""),
+            (false, _) => reply(200, &[], ""),
+        }
+    });
+    let seen = result.limits[0];
+    assert_eq!((seen.early, seen.within), (0, 15), "{seen:?}");
+    assert!(seen.limited >= 3 && result.totals().limited >= 3, "{seen:?}");
+    assert_laws(&result);
+}

@@ -199,3 +199,30 @@ fn what_follows_a_stream_of_the_account_before_is_no_leak() {
     assert!(result.faults.switch_account > 0);
     assert!(!result.isolation.groups.iter().any(is_leak), "{:?}", result.isolation.groups);
 }
+
+#[test]
+fn what_the_account_before_may_see_is_no_leak_in_its_stream() {
+    let (own, room) = ("{{ marker }}", "{{ marker('room') }}");
+    for (may_see, note, first, leaks) in [
+        ("account.id == 'r-0'", own, "", false),
+        ("false", own, "", true),
+        ("false", room, "{ join: room }, ", false),
+        ("false", room, "", true),
+    ] {
+        let (port, _) = server(Behind::Own(LATER));
+        let target = two(port);
+        let result = run_file(&format!(
+            "watertight: 1\nname: tails\ntargets: {{ t: {{ {target}, timeout: 5s }} }}\n\
+             roles:\n  writer: {{ accounts: {{ count: 1, values: {{ id: w }} }} }}\n  \
+             reader:\n    accounts: {{ count: 2, values: {{ id: 'r-{{{{ index }}}}' }} }}\n    \
+             may_see: {{ writer: {may_see} }}\n\
+             journeys:\n  write: {{ as: writer, target: t, steps: [ POST /note: {{ body: \"{note}\" }}, {{ think: 1s }} ] }}\n  \
+             read: {{ as: reader, target: t, steps: [ {first}{{ think: 150ms }}, \
+             GET /note: {{ events: {{ until: DONE }} }}, {{ switch_account: next }}, {{ think: 300ms }} ] }}\n\
+             profiles: {{ p: {{ users: 2, for: 200ms, graceful_stop: 5s }} }}\n"
+        ));
+        assert!(result.errors.is_empty() && result.faults.switch_account == 1, "{:?}", result.errors);
+        let groups = &result.isolation.groups;
+        assert_eq!(groups.iter().any(|g| g.key.tier == Tier::Proven), leaks, "{may_see} {note} {first}: {groups:?}");
+    }
+}

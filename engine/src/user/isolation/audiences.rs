@@ -65,7 +65,13 @@ impl VirtualUser {
             return;
         };
         let under_way = (origin.from.min(origin.at), origin.at);
-        let left = match audience.standing(self.account, under_way, marker.map(|m| m.count)) {
+        let standing = |account| audience.standing(account, under_way, marker.map(|m| m.count));
+        if self.was(origin).map(standing).is_some_and(|then| matches!(then, Standing::Member | Standing::Unclear)) {
+            // It was asked for by who this user was then, and that one is let in.
+            finds.unclear += 1;
+            return;
+        }
+        let left = match standing(self.account) {
             Standing::Member => {
                 if marker.is_some() {
                     finds.permitted = true;

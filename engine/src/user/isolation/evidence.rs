@@ -111,7 +111,7 @@ impl VirtualUser {
         let secrets = [self.secrets_in(origin.step, spot.text), self.secrets(owner_account), near].concat();
         let lets_in = spot.kind == "cookie" || spot.kind == "header" && crate::run::is_secret_header(spot.name);
         let excerpt = match lets_in {
-            true => excerpt::of_secret(spot.text, offset, length),
+            true => excerpt::of_secret(spot.text, (offset, length), spot.kind == "cookie"),
             false => excerpt::around(spot.text, offset, length, &secrets),
         };
         let hide = |text: &str| secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"));

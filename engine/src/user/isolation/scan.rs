@@ -160,7 +160,9 @@ impl VirtualUser {
                 finds.seen.permitted = true;
                 finds.seen.places |= layers::bit(spot.kind);
             }
-        } else if !self.sent_myself(origin, owner, marker) && !self.was_mine(owner, origin) {
+        } else if !self.sent_myself(origin, owner, marker)
+            && !self.was(origin).is_some_and(|former| may_see(&self.run.program, former, owner))
+        {
             let foreign = &mut finds.foreign;
             let found = Foreign { owner, marker, spot, offset: hit.offset, form: hit.form };
             // One finding per owner, and a proof is worth more than any number of damaged markers.

@@ -183,7 +183,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
             "users": whole, "Virtual users at the end of the stage, 0 to 1,000,000.";
             "arrivals": rate, "Iterations that start per time at the end of the stage, such as `20/s`; 0 to 1,000,000/s.";
             "for": duration, "The length of the stage.";
-            "ramp": duration, "The part of `for` within which the level is reached. Default 0s: at once, a user every 0.25 ms.";
+            "ramp": duration, "The part of `for` within which the level is reached. Default 0s: at once, a user every millisecond.";
         },
     ),
     ("faults", FAULTS),
@@ -490,7 +490,7 @@ const SAVED: &[Key] = keys! {
 };
 
 const PROFILE: &[Key] = keys! {
-    "preset": preset, "What holds where the profile is silent: `smoke`, `sustained`, `burst`, `spike`, `soak`, `chaos`, `ladder`, `capacity`.";
+    "preset": preset, "What holds where the profile is silent: `smoke`, `sustained`, `burst`, `spike`, `soak`, `chaos`, `ladder`, `capacity`, `canary`.";
     "users": users, "Virtual users (closed load), 1 to 1,000,000; with `preset: ladder` a list of rungs.";
     "arrivals": arrivals, "Iterations that start per time (open load), such as `20/s`; a list of rungs, or the range of `preset: capacity`, `1/s..40/s`.";
     "stages": stages, "Levels one after the other, all `users` or all `arrivals`.";
@@ -500,7 +500,7 @@ const PROFILE: &[Key] = keys! {
     "spacing": spacing, "How arrivals are spaced: `even` or `poisson`.";
     "max_users": positive, "Most users of an open load at once, 1 to 1,000,000. Default 1000; an arrival that finds none idle is dropped and counted.";
     "warm_up": duration, "Played first, shown apart and not judged. Default 0s, or the preset's.";
-    "ramp": duration, "The part of `for` within which the load is reached. Default 0s: at once, a user every 0.25 ms.";
+    "ramp": duration, "The part of `for` within which the load is reached. Default 0s: at once, a user every millisecond.";
     "graceful_stop": duration, "How long users may finish their iteration at the end. Default 30s.";
     "cool_down": duration, "A pause after the profile.";
     "isolation": isolation, "`required`: unproven isolation makes the verdict INCONCLUSIVE. Default `report`.";
@@ -542,7 +542,7 @@ const OBJECTIVE: &[Key] = keys! {
     "mode": mode, "`confident`: the whole 95% interval has to keep the limit, not the figure alone. Default `point`.";
     "mean": limit, "The mean response time, `< 100ms`.";
     "max": limit, "The largest response time.";
-    "min": limit, "The smallest response time.";
+    "min": limit, "The smallest value of a watched series.";
     "errors": limit, "The share of requests that failed or timed out, `< 1%`. A missed or unsent message and a broken WebSocket count too.";
     "availability": limit, "The share of requests that were answered as expected, `>= 99.9%`.";
     "completed": limit, "The share of iterations that were played to the end, `>= 99%`.";
@@ -555,12 +555,12 @@ const OBJECTIVE: &[Key] = keys! {
     "recovery": limit, "The time until it was well again after a fault.";
     "rate_limit": text, "The rate that the target states for each user, `10/s`: 429 with Retry-After comes above it, and only above it.";
     "connections_ok": limit, "The share of connections that could be made; of a `websocket`, of upgrades that were granted.";
-    "watch": text, "A series of the target's metrics.";
+    "watch": text, "A series of a target's metrics, such as `patient.process_resident_memory_bytes`, or an expression of them.";
     "growth": limit, "How much a watched series may grow, `< 5% per 24h`.";
     "regress": limit, "How much worse than the baseline it may be.";
     "share": any, "With `each`: in how many windows it has to hold, `99%`. Default: in all.";
     "containment": containment, "How far the faults of some users may harm the others: `{ errors: < 1pp, mean: < 20% }`.";
-    "variation": any, "How much a statistic may vary.";
+    "variation": any, "How much a watched series may vary.";
     "returns": any, "Whether a series returns to where it was.";
     "for": any, "For how long it has to hold.";
 };
