@@ -23,6 +23,9 @@ pub(super) enum Section {
     After,
 }
 
+/// A name and its value.
+type Pair = (String, Template);
+
 impl Builder<'_, '_> {
     /// Compiles a request and answers its number; `stranger` is set in probes.
     pub(super) fn request(&mut self, plan: &RequestPlan, span: Span, stranger: Option<usize>) -> usize {
@@ -30,10 +33,7 @@ impl Builder<'_, '_> {
         let slots = std::mem::take(&mut self.slots);
         let names = Visible::journey(self.lowering.plan, self.played_by, stranger, &slots);
         let target = self.request_target(plan);
-        // Moved out while the templates are numbered, which needs the rest of `self`.
         let step = self.record(plan, target, stranger.is_some());
-        let mut fields = std::mem::take(&mut self.lowering.steps[step].fields);
-        let mut planted = Fields(&mut fields);
         let (mut path, mut query) = self.path(plan, &names);
         for (key, value) in &plan.query {
             let value = self.lowering.typed(value, &names);
@@ -45,11 +45,8 @@ impl Builder<'_, '_> {
             headers.push(("authorization".into(), value));
         }
         let whole_url = plan.key.text[plan.path_at..].starts_with("{{");
-        planted.path(&mut path, whole_url);
-        planted.pairs("query ", &mut query);
-        planted.pairs("header ", &mut headers);
-        let body = self.body(plan, &names, &mut planted);
-        self.lowering.steps[step].fields = fields;
+        let parts = ((&mut path, whole_url), &mut query[..], &mut headers[..]);
+        let (body, plants_marker) = self.planted(plan, step, parts, &names);
         let events = self.events(plan, &names);
         let keeps = self.lowering.trail.keeps;
         let mut expect = self.expect(&plan.expect, &names);
@@ -65,9 +62,6 @@ impl Builder<'_, '_> {
         let is_saved = |slot| saves.iter().any(|save: &Save| save.slot == slot);
         self.lowering.trail.places.extend(awaited.into_iter().filter(|read| !is_saved(read.slot)));
         let guard = self.guard(plan);
-        let plants_marker = path.uses_marker()
-            || query.iter().chain(&headers).any(|(_, t)| t.uses_marker())
-            || body_plants_marker(&body);
         let target_timeout = self.lowering.target_plan(target).map(|t| t.timeout_ns);
         let number = self.lowering.requests.len();
         let route = Route { journey: self.index, text: normalised(&plan.key.text, stranger.is_some()), step };
@@ -105,6 +99,28 @@ impl Builder<'_, '_> {
             twins: Vec::new(),
         });
         number
+    }
+
+    /// The body, and whether it or the rest makes a marker. What they plant is numbered by the step's fields, in the order
+    /// of rendering.
+    fn planted(
+        &mut self,
+        plan: &RequestPlan,
+        step: usize,
+        ((path, whole_url), query, headers): ((&mut Template, bool), &mut [Pair], &mut [Pair]),
+        names: &Visible<'_>,
+    ) -> (Body, bool) {
+        // Moved out meanwhile, as the body needs the rest of `self`.
+        let mut fields = std::mem::take(&mut self.lowering.steps[step].fields);
+        let mut planted = Fields(&mut fields);
+        planted.path(path, whole_url);
+        planted.pairs("query ", query);
+        planted.pairs("header ", headers);
+        let body = self.body(plan, names, &mut planted);
+        self.lowering.steps[step].fields = fields;
+        let pairs = query.iter().chain(&*headers).map(|(_, value)| value);
+        let plants_marker = [&*path].into_iter().chain(pairs).any(Template::uses_marker) || body_plants_marker(&body);
+        (body, plants_marker)
     }
 
     /// A `poll` with what its `until` reads: what the answer saves is saved before it asks.
