@@ -236,7 +236,12 @@ fn load(program: &Program, profile: &Profile) -> String {
 fn describe(load: &Load, warm_up_ns: u64) -> String {
     let seconds = |ns: u64| {
         let s = ns as f64 / 1e9;
-        if s >= 120.0 { format!("{} min", (s / 6.0).round() / 10.0) } else { format!("{s} s") }
+        // A scaled profile has odd lengths.
+        if s >= 120.0 {
+            format!("{} min", (s / 6.0).round() / 10.0)
+        } else {
+            format!("{} s", (s * 100.0).round() / 100.0)
+        }
     };
     let stages = load.stages();
     let unit = match load {

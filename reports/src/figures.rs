@@ -4,6 +4,13 @@
 use scenarios::containment::Harm;
 use scenarios::objective::{Stat, Unit};
 
+/// The factor by which a profile was scaled, to three digits that count.
+pub fn factor(factor: f64) -> String {
+    let digits = (2.0 - factor.log10().floor()).clamp(0.0, 12.0) as usize;
+    let text = format!("{factor:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 /// A time in the unit that needs no exponent: `0.42 ms`, `812 ms`, `5.94 s`, `3 min 20 s`, `24 h 0 min`.
 pub fn time(ns: f64) -> String {
     let ms = ns / 1e6;
@@ -229,6 +236,20 @@ fn pieces(word: &str, most: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_factor_has_three_digits_that_count() {
+        for (value, text) in [
+            (0.9, "0.9"),
+            (0.107_142_857, "0.107"),
+            (0.000_115_74, "0.000116"),
+            (2.0, "2"),
+            (1_440.0, "1440"),
+            (1.0, "1"),
+        ] {
+            assert_eq!(factor(value), text);
+        }
+    }
 
     #[test]
     fn watched_figures_are_written_as_their_limit_is() {

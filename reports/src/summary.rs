@@ -60,7 +60,7 @@ fn head(out: &mut String, result: &RunResult, verdict: &Verdict) {
         header.seed
     );
     if let Some(factor) = header.scaled {
-        let _ = write!(about, ", scaled by {factor}: satisfies no gate");
+        let _ = write!(about, ", scaled by {}: satisfies no gate", figures::factor(factor));
     }
     let _ = writeln!(out, "\n{}\n", md(&about));
 }

@@ -115,7 +115,7 @@ fn headline(out: &mut String, paint: Paint, result: &RunResult, verdict: &Verdic
         header.seed
     );
     if let Some(factor) = header.scaled {
-        let _ = write!(about, " · scaled by {factor}: satisfies no gate");
+        let _ = write!(about, " · scaled by {}: satisfies no gate", figures::factor(factor));
     }
     for part in wrap(&plain(&about), WIDTH - 2, 2) {
         line(out, &format!("  {}", paint.dim(&part)));

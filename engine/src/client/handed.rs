@@ -9,7 +9,7 @@ use super::exchange::UserClient;
 use super::framing;
 use super::wire::Wire;
 use std::cell::RefCell;
-use std::task::Context;
+use std::task::{Context, Waker};
 
 /// By target: a connection that was left, and whose it was.
 #[derive(Debug, Default)]
@@ -71,8 +71,10 @@ impl UserClient {
         if wire.pool(target).is_none()
             && self.connections[target].as_ref().is_some_and(may_go)
             && let Some(own) = self.connections[target].take()
-            && let Some((_, before)) = wire.left.put(target, Some((me, own)))
+            && let Some((_, mut before)) = wire.left.put(target, Some((me, own)))
         {
+            // What came on it meanwhile, which nobody has asked for, is looked at before it goes.
+            before.drive(&mut Context::from_waker(Waker::noop()));
             self.strays.extend(framing::remains(Some(before)));
         }
     }

@@ -7,7 +7,7 @@ use scenarios::program::Stage;
 /// From one user to the next where the file lets many begin at one instant. No machine puts hundreds of connections on
 /// the wire at once: told so, it would do it one after the other all the same, and the wait would be in the figures.
 /// So they are due one after the other, at a pace that a generator keeps, and what is late then is late.
-pub const APART: Nanos = 1_000_000;
+pub const APART: Nanos = 250_000;
 /// All of them are there within this part of their stage, however many they are.
 const MOST_OF_STAGE: u64 = 10;
 

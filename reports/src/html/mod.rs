@@ -104,7 +104,10 @@ pub fn render_report(result: &RunResult, verdict: &Verdict) -> String {
         why: capital(&reasons.next().unwrap_or_default()),
         further: reasons.take(12).collect(),
         scaled: header.scaled.map(|f| {
-            format!("This run was scaled by {f}: it is quicker than the profile as written, and satisfies no gate.")
+            format!(
+                "This run was scaled by {}: it is quicker than the profile as written, and satisfies no gate.",
+                figures::factor(f)
+            )
         }),
         ending: ending(&result.ending),
         notes: header.notes.iter().chain(&crate::moments::lines(result)).map(|n| plain(n)).collect(),
@@ -196,7 +199,7 @@ fn facts(result: &RunResult) -> Vec<(&'static str, String)> {
             "Run as",
             match header.scaled {
                 None => "written".into(),
-                Some(f) => format!("scaled by {f}"),
+                Some(f) => format!("scaled by {}", figures::factor(f)),
             },
         ),
     ];

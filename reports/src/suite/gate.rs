@@ -58,9 +58,10 @@ fn profile(name: &str, chapter: Option<&Chapter>, altered: &[String]) -> Require
         Some(State::NotRun { reason, .. }) => (ObjectiveOutcome::Inconclusive, format!("it did not run: {reason}")),
         Some(State::Ran(ran)) => match (ran.verdict.outcome, ran.scaled) {
             (Outcome::NoGo, _) => (ObjectiveOutcome::Fail, "it ended in NO-GO".into()),
-            (_, Some(factor)) => {
-                (ObjectiveOutcome::Inconclusive, format!("it ran scaled by {factor}, which satisfies no gate"))
-            }
+            (_, Some(factor)) => (
+                ObjectiveOutcome::Inconclusive,
+                format!("it ran scaled by {}, which satisfies no gate", crate::figures::factor(factor)),
+            ),
             (_, None) if !altered.is_empty() => {
                 let reason = format!("it ran with {}, not as written, which satisfies no gate", altered.join(", "));
                 (ObjectiveOutcome::Inconclusive, reason)

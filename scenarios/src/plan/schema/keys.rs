@@ -183,7 +183,7 @@ pub(super) const TABLES: &[(&str, &[Key])] = &[
             "users": whole, "Virtual users at the end of the stage, 0 to 1,000,000.";
             "arrivals": rate, "Iterations that start per time at the end of the stage, such as `20/s`; 0 to 1,000,000/s.";
             "for": duration, "The length of the stage.";
-            "ramp": duration, "The part of `for` within which the level is reached. Default 0s: at once, a user every millisecond.";
+            "ramp": duration, "The part of `for` within which the level is reached. Default 0s: at once, four users a millisecond.";
         },
     ),
     ("faults", FAULTS),
@@ -500,7 +500,7 @@ const PROFILE: &[Key] = keys! {
     "spacing": spacing, "How arrivals are spaced: `even` or `poisson`.";
     "max_users": positive, "Most users of an open load at once, 1 to 1,000,000. Default 1000; an arrival that finds none idle is dropped and counted.";
     "warm_up": duration, "Played first, shown apart and not judged. Default 0s, or the preset's.";
-    "ramp": duration, "The part of `for` within which the load is reached. Default 0s: at once, a user every millisecond.";
+    "ramp": duration, "The part of `for` within which the load is reached. Default 0s: at once, four users a millisecond.";
     "graceful_stop": duration, "How long users may finish their iteration at the end. Default 30s.";
     "cool_down": duration, "A pause after the profile.";
     "isolation": isolation, "`required`: unproven isolation makes the verdict INCONCLUSIVE. Default `report`.";
