@@ -153,6 +153,7 @@ fn steps(program: &Program) -> Vec<StepHeader> {
             twin_of: step.twin_of,
             socket: step.socket,
             stream_limits: stream_limits(program, index, step.probe),
+            fields: step.fields.clone(),
         })
         .collect()
 }

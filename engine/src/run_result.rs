@@ -186,6 +186,9 @@ pub struct StepHeader {
     /// Limits of the objectives about its events and messages, ns; `streams_within` is aligned with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stream_limits: Vec<(StreamTime, u64)>,
+    /// Fields in which its markers are planted, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
 }
 
 /// How a run ended.

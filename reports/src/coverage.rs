@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 /// −ln 0.05: with none seen in N, at most 3/N at 95 %.
 const RULE_OF_THREE: f64 = 3.0;
-/// Steps named of those whose markers nobody read back.
+/// Fields named of those whose markers nobody read back.
 const MOST_LOST: usize = 3;
 
 /// Where markers stood that the reader may see, with the number of answers; only places where one did.
@@ -118,6 +118,64 @@ pub(crate) fn written(result: &RunResult) -> Vec<Written> {
         .collect()
 }
 
+/// A field of a step in which markers were planted, and where they came back: a row of the matrix.
+pub(crate) struct Planted {
+    /// Index of the step.
+    pub step: usize,
+    /// The field as the step's header names it; `None` where a result of an earlier version, or words, do not say it.
+    pub field: Option<String>,
+    /// Markers.
+    pub planted: u64,
+    /// Index of a step that read some of it, and in how many answers; most often first.
+    pub read_at: Vec<(usize, u64)>,
+    /// All of it in words, which do not say where they were planted.
+    pub in_words: bool,
+}
+
+impl Planted {
+    /// Nobody who may see it got it back, so nobody looked at it.
+    pub fn is_lost(&self) -> bool {
+        self.read_at.is_empty() && !self.in_words
+    }
+
+    /// `POST /notes · $.note`
+    pub fn name(&self, result: &RunResult) -> String {
+        let step = crate::rows::step_name(result, self.step);
+        match &self.field {
+            Some(field) => format!("{step} · {}", figures::plain(field)),
+            None => step,
+        }
+    }
+}
+
+/// The rows of the matrix field × step: each field in which something was planted; of steps whose fields are not known,
+/// the step as a whole.
+pub(crate) fn planted(result: &RunResult) -> Vec<Planted> {
+    written(result).into_iter().flat_map(|written| of_step(result, written)).collect()
+}
+
+/// The same of one step.
+pub(crate) fn of_step(result: &RunResult, written: Written) -> Vec<Planted> {
+    let seen = &result.isolation;
+    let step = written.step;
+    let names = result.header.steps.get(step).map_or(&[][..], |header| &header.fields);
+    let rows: Vec<Planted> = seen
+        .planted_fields
+        .range((step, 0)..=(step, usize::MAX))
+        .map(|((_, field), planted)| {
+            let read = seen.carried_fields.range((step, *field, 0)..=(step, *field, usize::MAX));
+            let mut read_at: Vec<(usize, u64)> = read.map(|((.., reader), n)| (*reader, *n)).collect();
+            read_at.sort_by_key(|(reader, n)| (std::cmp::Reverse(*n), *reader));
+            Planted { step, field: names.get(*field).cloned(), planted: *planted, read_at, in_words: false }
+        })
+        .collect();
+    if !rows.is_empty() {
+        return rows;
+    }
+    let in_words = seen.steps.get(step).is_some_and(|s| s.in_words == written.planted);
+    vec![Planted { step, field: None, planted: written.planted, read_at: written.read_at, in_words }]
+}
+
 /// What the terminal says of it: the bounds by transport and by fault, and what nobody read back.
 pub(crate) fn in_words(result: &RunResult, verdict: &Verdict) -> Vec<String> {
     let mut lines = Vec::new();
@@ -140,16 +198,12 @@ pub(crate) fn in_words(result: &RunResult, verdict: &Verdict) -> Vec<String> {
         let beside = figures::count(judged.beside());
         lines.push(format!("another user's request to the same target was under way in {beside} of {of} ({share})"));
     }
-    let lost: Vec<String> = written(result)
-        .into_iter()
-        .filter(|w| w.read_at.is_empty())
-        .map(|w| crate::rows::step_name(result, w.step))
-        .collect();
+    let lost: Vec<String> = planted(result).iter().filter(|p| p.is_lost()).map(|p| p.name(result)).collect();
     if !lost.is_empty() && verdict.isolation.state != IsolationState::Leaking {
         let more = lost.len().saturating_sub(MOST_LOST);
         let names = lost[..lost.len().min(MOST_LOST)].join(", ");
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        lines.push(format!("planted and read back by nobody: {names}{more}"));
+        lines.push(format!("coverage gap, planted and read back by nobody: {names}{more}"));
     }
     lines
 }

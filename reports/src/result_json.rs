@@ -385,7 +385,7 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
         "by_detector": judged.by_detector,
         "unproven_by_detector": judged.unproven_by_detector,
         "coverage": steps,
-        "written": coverage::written(result).iter().map(|w| written(result, w)).collect::<Vec<_>>(),
+        "written": coverage::written(result).into_iter().map(|w| written(result, w)).collect::<Vec<_>>(),
         "by_transport": coverage::json(coverage::by_transport(result, verdict)),
         "by_stressor": coverage::json(coverage::by_stressor(result, verdict)),
         "gaps": judged.gaps,
@@ -407,14 +407,20 @@ fn isolation(result: &RunResult, verdict: &Verdict) -> Value {
     })
 }
 
-/// What a step planted, and the steps at which it came back.
-fn written(result: &RunResult, written: &coverage::Written) -> Value {
+/// What a step planted, and the steps at which it came back; the same by field.
+fn written(result: &RunResult, written: coverage::Written) -> Value {
     let name = |step: usize| &result.header.steps[step].name;
-    let read_at: Vec<Value> =
-        written.read_at.iter().map(|(step, answers)| json!({"step": name(*step), "answers": answers})).collect();
+    let readers = |read_at: &[(usize, u64)]| -> Vec<Value> {
+        read_at.iter().map(|(step, answers)| json!({"step": name(*step), "answers": answers})).collect()
+    };
+    let (step, planted, read_at) = (written.step, written.planted, readers(&written.read_at));
+    let fields = coverage::of_step(result, written).into_iter().filter_map(|row| {
+        let field = row.field.as_ref()?;
+        Some(json!({"field": field, "planted": row.planted, "read_at": readers(&row.read_at)}))
+    });
     json!({
-        "journey": journey_name(result, result.header.steps[written.step].journey),
-        "step": name(written.step), "planted": written.planted, "read_at": read_at,
+        "journey": journey_name(result, result.header.steps[step].journey),
+        "step": name(step), "planted": planted, "read_at": read_at, "fields": fields.collect::<Vec<_>>(),
     })
 }
 

@@ -119,6 +119,7 @@ pub fn run(seconds: u64, steps: Vec<Step>) -> RunResult {
             limits_ns: step.limits_ns.clone(),
             socket: false,
             stream_limits: Vec::new(),
+            fields: Vec::new(),
         });
         result.steps.push(StepTotals { within: vec![0; step.limits_ns.len()], ..Default::default() });
     }
@@ -227,6 +228,7 @@ fn isolate(result: &mut RunResult) {
                 planted: 0,
                 alone: 0,
                 alone_controlled: 0,
+                in_words: 0,
             })
             .collect(),
         planted: 400,

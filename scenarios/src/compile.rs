@@ -5,6 +5,7 @@ mod around;
 mod assignment;
 mod auth;
 mod canary;
+mod fields;
 mod gate;
 mod guard;
 mod hosts;
@@ -81,6 +82,7 @@ pub(crate) fn lower(plan: &Plan, is_whole: bool) -> (Program, Vec<Diagnostic>) {
     if is_whole && !diagnostics.iter().any(Diagnostic::is_error) {
         diagnostics.extend(review::review(plan, &program, &trails, &around.read()));
     }
+    fields::finish(&mut program);
     hide_secrets(&mut program);
     program.around = around.finish();
     (program, diagnostics)
@@ -97,6 +99,7 @@ fn hide_secrets(program: &mut Program) {
         }
     };
     program.steps.iter_mut().for_each(|step| hide(&mut step.name));
+    program.steps.iter_mut().flat_map(|step| &mut step.fields).for_each(hide);
     program.groups.iter_mut().for_each(|group| hide(&mut group.name));
     for objective in &mut program.objectives {
         hide(&mut objective.id);

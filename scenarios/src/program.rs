@@ -364,6 +364,23 @@ pub struct Step {
     pub twin_of: Option<usize>,
     /// Whether it opens a WebSocket: its messages are counted apart.
     pub socket: bool,
+
+    /// Fields of its requests and messages in which markers are planted, by number: `$.note`, `header x-note`. At most
+    /// [`MOST_FIELDS`]; of what is planted elsewhere the last one holds, if anything of the file is.
+    pub fields: Vec<String>,
+}
+
+/// Fields of a step that are told apart at most, the last one of them for markers that stand in none.
+pub const MOST_FIELDS: usize = 64;
+
+/// The field of markers that a variable takes: they may go anywhere.
+pub const IN_A_VARIABLE: &str = "a variable";
+
+impl Program {
+    /// Among how many running numbers each field of the step has one: at least 1.
+    pub fn field_count(&self, step: usize) -> u16 {
+        self.steps.get(step).map_or(1, |step| step.fields.len().clamp(1, MOST_FIELDS) as u16)
+    }
 }
 
 /// A declared positive control (`expect: { marker: … }`).

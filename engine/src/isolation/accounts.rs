@@ -1,6 +1,7 @@
 //! What all workers know of each account: whether it took part, and when it wrote its latest markers.
 //! In: a note per marker planted. Out: the owner's side of a leak's evidence. Written by one worker, read by any.
 
+use super::numbers::{Field, Numbers};
 use crate::clock::{MILLISECOND, Nanos};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -20,7 +21,7 @@ struct Account {
     seen: AtomicBool,
     /// Virtual user that plays it, plus one.
     user: AtomicU32,
-    count: AtomicU32,
+    numbers: Numbers,
     /// `count (16 bits) | time in ms (48 bits)`; each a single word, so that a reader never sees half a note.
     recent: [AtomicU64; REMEMBERED],
     /// Its latest request: `step + 1 (16 bits) | time in ms (48 bits)`.
@@ -95,23 +96,23 @@ impl Accounts {
         Some((((note >> 48) as usize).checked_sub(1)?, note & 0xffff_ffff_ffff))
     }
 
-    /// The next running number for a marker of this account; its time is remembered.
-    pub fn count_marker(&self, account: u32, now: Nanos) -> u16 {
+    /// The next running number for a marker of this account in a field; its time is remembered.
+    pub fn count_marker(&self, account: u32, field: Field, now: Nanos) -> u16 {
         let Some(row) = self.rows.get(account as usize) else {
-            return 0;
+            return field.at;
         };
-        let count = row.count.fetch_add(1, Relaxed) as u16 & 0x7fff;
+        let (count, drawn) = row.numbers.draw(field);
         // Plus one: marker 0 of the first millisecond is not the same as none.
         let note = u64::from(count) << 48 | (now / MILLISECOND + 1) & 0xffff_ffff_ffff;
-        row.recent[usize::from(count) % REMEMBERED].store(note, Relaxed);
+        row.recent[drawn as usize % REMEMBERED].store(note, Relaxed);
         count
     }
 
     /// When the account wrote its marker number `count`, in ms since the start of the load, if still remembered.
     pub fn written_ms(&self, account: u32, count: u16) -> Option<u64> {
-        let note = self.rows.get(account as usize)?.recent[usize::from(count) % REMEMBERED].load(Relaxed);
-        let ms = note & 0xffff_ffff_ffff;
-        ((note >> 48) as u16 == count).then_some(ms.checked_sub(1)?)
+        let notes = self.rows.get(account as usize)?.recent.iter().map(|note| note.load(Relaxed));
+        let note = notes.filter(|note| *note != 0).find(|note| (note >> 48) as u16 == count)?;
+        (note & 0xffff_ffff_ffff).checked_sub(1)
     }
 }
 
@@ -123,13 +124,26 @@ mod tests {
     fn the_latest_markers_are_remembered_and_older_ones_are_not_mixed_up() {
         let accounts = Accounts::new(2);
         for i in 0..20 {
-            assert_eq!(accounts.count_marker(1, (i + 1) * MILLISECOND), i as u16);
+            assert_eq!(accounts.count_marker(1, Field::ONLY, (i + 1) * MILLISECOND), i as u16);
         }
         assert_eq!(accounts.written_ms(1, 19), Some(20));
         assert_eq!(accounts.written_ms(1, 12), Some(13));
         assert_eq!(accounts.written_ms(1, 11), None);
         assert_eq!(accounts.written_ms(0, 0), None);
         assert_eq!(accounts.written_ms(9, 0), None);
+    }
+
+    #[test]
+    fn as_many_are_remembered_where_fields_leave_numbers_out() {
+        let accounts = Accounts::new(1);
+        let field = Field { at: 3, of: 16 };
+        let counts: Vec<u16> = (0..20).map(|i| accounts.count_marker(0, field, i * MILLISECOND)).collect();
+        let known: Vec<_> = counts.iter().map(|count| accounts.written_ms(0, *count)).collect();
+        assert!(
+            known[..12].iter().all(Option::is_none) && known[12..].iter().copied().eq((12..20).map(Some)),
+            "{known:?}"
+        );
+        assert_eq!(accounts.written_ms(0, counts[19] + 1), None);
     }
 
     #[test]

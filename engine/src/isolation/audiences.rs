@@ -3,6 +3,7 @@
 //! all workers; locked when a membership changes and when a marker of an audience comes in, never for other answers.
 
 use super::marker::{MOST_OWNERS, Mint};
+use super::numbers::{Field, Numbers};
 use crate::clock::{MILLISECOND, Nanos, SECOND};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -76,7 +77,7 @@ pub struct Audience {
     pub name: String,
     /// Its number.
     pub number: u32,
-    count: AtomicU32,
+    numbers: Numbers,
     /// `count (16 bits) | time in ms plus one (48 bits)`.
     written: [AtomicU64; REMEMBERED],
     writers: [AtomicU32; REMEMBERED],
@@ -95,18 +96,18 @@ impl Audience {
         Self {
             name: name.to_owned(),
             number,
-            count: AtomicU32::new(0),
+            numbers: Numbers::default(),
             written: std::array::from_fn(|_| AtomicU64::new(0)),
             writers: std::array::from_fn(|_| AtomicU32::new(0)),
             members: Mutex::default(),
         }
     }
 
-    /// The next running number for a marker of this audience. Whoever writes to an audience and has not left it is in it.
-    pub fn count_marker(&self, writer: u32, now: Nanos) -> u16 {
+    /// The next running number for a marker of this audience in a field. Whoever writes to an audience and has not left it is in it.
+    pub fn count_marker(&self, writer: u32, field: Field, now: Nanos) -> u16 {
         self.lock().entry(writer).or_insert_with(|| vec![Span { joined: now, left: None }]);
-        let count = self.count.fetch_add(1, Relaxed) as u16 & 0x7fff;
-        let slot = usize::from(count) % REMEMBERED;
+        let (count, drawn) = self.numbers.draw(field);
+        let slot = drawn as usize % REMEMBERED;
         self.writers[slot].store(writer, Relaxed);
         let note = u64::from(count) << 48 | (now / MILLISECOND + 1) & 0xffff_ffff_ffff;
         self.written[slot].store(note, Relaxed);
@@ -115,10 +116,9 @@ impl Audience {
 
     /// Who wrote marker number `count`, and when (ms since the start of the load), if still remembered.
     pub fn written(&self, count: u16) -> Option<(u32, u64)> {
-        let slot = usize::from(count) % REMEMBERED;
-        let note = self.written[slot].load(Relaxed);
-        let ms = note & 0xffff_ffff_ffff;
-        ((note >> 48) as u16 == count).then_some((self.writers[slot].load(Relaxed), ms.checked_sub(1)?))
+        let mut notes = self.written.iter().map(|note| note.load(Relaxed)).enumerate();
+        let (slot, note) = notes.find(|(_, note)| *note != 0 && (note >> 48) as u16 == count)?;
+        Some((self.writers[slot].load(Relaxed), (note & 0xffff_ffff_ffff).checked_sub(1)?))
     }
 
     /// `account` asks to be let in.
@@ -209,9 +209,9 @@ mod tests {
         }
         room.leave(1, 20 * SECOND);
         room.leave(1, 90 * SECOND);
-        let old = room.count_marker(2, 15 * SECOND);
-        let at_once = room.count_marker(2, 21 * SECOND);
-        let new = room.count_marker(2, 25 * SECOND);
+        let old = room.count_marker(2, Field::ONLY, 15 * SECOND);
+        let at_once = room.count_marker(2, Field::ONLY, 21 * SECOND);
+        let new = room.count_marker(2, Field::ONLY, 25 * SECOND);
         for (from, to, count, expected) in [
             (19, 20, new, Standing::Member),
             (19, 21, new, Standing::Unclear),
@@ -229,10 +229,10 @@ mod tests {
     #[test]
     fn a_writer_is_in_until_it_leaves() {
         let (_, room) = room();
-        room.count_marker(3, 5);
+        room.count_marker(3, Field::ONLY, 5);
         assert_eq!(room.standing(3, (6, 7), None), Standing::Member);
         room.leave(3, 8);
-        let later = room.count_marker(3, 10 * SECOND);
+        let later = room.count_marker(3, Field::ONLY, 10 * SECOND);
         assert_eq!(room.standing(3, (20 * SECOND, 21 * SECOND), Some(later)), Standing::Former(8));
     }
 

@@ -9,6 +9,7 @@ pub mod entitlement;
 pub mod identity;
 pub mod layers;
 pub mod marker;
+pub mod numbers;
 pub mod scanner;
 pub mod words;
 pub mod writings;

@@ -284,11 +284,29 @@ impl Fold {
                     *self.isolation.carried.entry((writer, reader)).or_default() += answers;
                 }
             }
+            self.add_fields(*reader, step);
         }
         self.shared_target_seconds += interval.shared_targets;
         let t_s = interval.second as f64;
         for (key, count) in &interval.leaks {
             self.group(key, t_s).count += count;
+        }
+    }
+
+    /// What a step planted and read by field, of fields that the header names.
+    fn add_fields(&mut self, reader: usize, step: &StepInterval) {
+        if reader >= self.steps.len() {
+            return;
+        }
+        let named = |step: usize| self.header.steps.get(step).map_or(0, |header| header.fields.len());
+        for (field, count) in step.planted.by_field().filter(|(field, _)| *field < named(reader)) {
+            *self.isolation.planted_fields.entry((reader, field)).or_default() += count;
+        }
+        for (writer, counts) in &step.carried_fields {
+            let writer = usize::from(*writer);
+            for (field, answers) in counts.by_field().filter(|(field, _)| *field < named(writer)) {
+                *self.isolation.carried_fields.entry((writer, field, reader)).or_default() += answers;
+            }
         }
     }
 

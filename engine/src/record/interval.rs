@@ -1,6 +1,7 @@
 //! One second of a run: counters and histograms that add without loss. The unit that is merged over workers,
 //! stored as a line of `intervals.jsonl`, and folded into the run result.
 
+use super::fields::FieldCounts;
 use crate::client::facts::TransportFacts;
 use crate::faults::FaultCounts;
 use crate::run_result::streams::add_aligned;
@@ -180,6 +181,12 @@ pub struct StepInterval {
     /// Answers with a marker that the reader may see, by the step that planted it, its lowest 10 bits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<(u16, u64)>,
+    /// The same by the fields of that step.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub carried_fields: Vec<(u16, FieldCounts)>,
+    /// Markers planted, by field.
+    #[serde(skip_serializing_if = "FieldCounts::is_empty")]
+    pub planted: FieldCounts,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -187,6 +194,16 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl StepInterval {
+    /// What came back of the fields of step `writer`.
+    pub fn field_counts(&mut self, writer: u16) -> &mut FieldCounts {
+        let known = self.carried_fields.iter().position(|(known, _)| *known == writer);
+        let at = known.unwrap_or_else(|| {
+            self.carried_fields.push((writer, FieldCounts::default()));
+            self.carried_fields.len() - 1
+        });
+        &mut self.carried_fields[at].1
+    }
+
     /// Counts `count` whole answers of this status.
     pub fn count_status(&mut self, status: u16, count: u64) {
         match self.statuses.iter_mut().find(|(s, _)| *s == status) {
@@ -234,6 +251,10 @@ impl StepInterval {
                 None => self.carried.push((*writer, *count)),
             }
         }
+        for (writer, counts) in &other.carried_fields {
+            self.field_counts(*writer).add(counts);
+        }
+        self.planted.add(&other.planted);
     }
 }
 

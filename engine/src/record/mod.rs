@@ -6,6 +6,7 @@ pub mod abort;
 mod beats;
 pub mod collector;
 pub mod exposure;
+pub mod fields;
 pub mod fold;
 pub mod interval;
 pub mod journal;
@@ -304,19 +305,31 @@ impl Recorder {
         self.now.isolation.transports[transport] += u64::from(after_others);
     }
 
-    /// An answer of `step` held a marker that the reader may see and that `writer` planted.
-    pub fn carried(&mut self, step: usize, writer: u16) {
-        let carried = &mut self.now.step(step).carried;
+    /// An answer of `step` held a marker that the reader may see and that `writer` planted, in these of its fields, as
+    /// bits.
+    pub fn carried(&mut self, step: usize, writer: u16, mut fields: u64) {
+        let seen = self.now.step(step);
+        let counts = seen.field_counts(writer);
+        while fields != 0 {
+            counts.count(fields.trailing_zeros() as usize, 1);
+            fields &= fields - 1;
+        }
+        let carried = &mut seen.carried;
         match carried.iter_mut().find(|(known, _)| *known == writer) {
             Some((_, count)) => *count += 1,
             None => carried.push((writer, 1)),
         }
     }
 
-    /// A marker was planted in a request of `step`, or in a message there.
-    pub fn planted(&mut self, step: usize) {
+    /// A marker was planted in a request of `step`, or in a message there, in this field; in words it has none.
+    pub fn planted(&mut self, step: usize, field: Option<u16>) {
         self.now.isolation.planted += 1;
-        self.now.step(step).isolation.planted += 1;
+        let seen = self.now.step(step);
+        seen.isolation.planted += 1;
+        match field {
+            Some(field) => seen.planted.count(usize::from(field), 1),
+            None => seen.isolation.in_words += 1,
+        }
     }
 
     /// An account used a target.

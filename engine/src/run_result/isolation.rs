@@ -52,6 +52,10 @@ pub struct Isolation {
     pub stressor_seconds: [u64; crate::faults::FAULTS],
     /// Answers with a marker that the reader may see: (step that planted it, step that read it), 1,024 steps at most.
     pub carried: BTreeMap<(usize, usize), u64>,
+    /// The same by field: (step that planted it, number of its field, step that read it).
+    pub carried_fields: BTreeMap<(usize, usize, usize), u64>,
+    /// Markers planted: (step, number of its field).
+    pub planted_fields: BTreeMap<(usize, usize), u64>,
 }
 
 /// Isolation counters of one step.
@@ -78,6 +82,9 @@ pub struct IsolationStep {
     /// Of `after_others_controlled`: the same.
     #[serde(skip_serializing_if = "is_zero")]
     pub alone_controlled: u64,
+    /// Of `planted`: in words, which do not say their step.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub in_words: u64,
 }
 
 /// Over what answers come.
@@ -100,6 +107,7 @@ impl IsolationStep {
         self.after_others_controlled += other.after_others_controlled;
         self.planted += other.planted;
         self.alone += other.alone;
+        self.in_words += other.in_words;
         self.alone_controlled += other.alone_controlled;
         for (mine, theirs) in self.places.iter_mut().zip(other.places) {
             *mine += theirs;

@@ -6,9 +6,10 @@ use crate::client::answer::Answer;
 use crate::clock::Nanos;
 use crate::isolation::audiences::Audiences;
 use crate::isolation::marker::{Kind, LENGTH};
+use crate::isolation::numbers::Field;
 use crate::isolation::words;
 use crate::record::Recorder;
-use scenarios::expr::{Last, Place, Scope};
+use scenarios::expr::{ELSEWHERE, Last, Place, Scope};
 use scenarios::value::Value;
 
 /// A virtual user while an expression is evaluated.
@@ -74,22 +75,27 @@ impl Scope for UserScope<'_> {
     }
 
     fn marker(&mut self, audience: Option<&str>) -> String {
+        self.marker_in(audience, ELSEWHERE)
+    }
+
+    fn marker_in(&mut self, audience: Option<&str>, field: u8) -> String {
         let user = &mut *self.user;
         let step = user.outgoing_step;
+        let field = Field::new(field, user.run.program.field_count(usize::from(step)));
         let word: [u8; LENGTH] = match audience {
             None => {
-                let count = user.run.accounts.count_marker(user.account, self.now);
+                let count = user.run.accounts.count_marker(user.account, field, self.now);
                 user.writes.planted(count);
                 user.run.mint.marker(&user.head, step, count)
             }
             Some(name) => {
                 let audience = user.audience(name);
                 let number = audience.as_ref().map_or_else(|| Audiences::number(name, &user.run.mint), |a| a.number);
-                let count = audience.map_or(0, |audience| audience.count_marker(user.account, self.now));
+                let count = audience.map_or(field.at, |audience| audience.count_marker(user.account, field, self.now));
                 user.run.mint.marker(&user.run.mint.head(Kind::Audience, number), step, count)
             }
         };
-        self.recorder.planted(usize::from(step));
+        self.recorder.planted(usize::from(step), Some(field.at));
         str::from_utf8(&word).expect("a marker is letters and digits of ASCII").to_owned()
     }
 
@@ -99,8 +105,8 @@ impl Scope for UserScope<'_> {
             return self.marker(None);
         };
         run.scanner.expect_words();
-        run.accounts.count_marker(self.user.account, self.now);
-        self.recorder.planted(usize::from(self.user.outgoing_step));
+        run.accounts.count_marker(self.user.account, Field::ONLY, self.now);
+        self.recorder.planted(usize::from(self.user.outgoing_step), None);
         words
     }
 

@@ -315,6 +315,77 @@ fn exposure_counts_the_seconds_in_which_a_leak_could_have_been_seen_and_what_cam
 }
 
 #[test]
+fn of_two_fields_of_one_step_the_matrix_says_which_came_back() {
+    // The target keeps the note and forgets the title; the tag of the query comes back in a header.
+    let steps = "      - POST /notes/{{ account.id }}?tag={{ marker }}:
+          json: { title: 'about {{ marker }}', note: 'hello {{ marker }}', to: [ '{{ marker(\"ward\") }}' ] }
+      - GET /notes/{{ account.id }}: { expect: { marker: own } }
+      - GET /ward
+      - think: 1s
+";
+    let from = SCENARIO.find("      - POST /notes").expect("the write");
+    let to = SCENARIO.find("  clinician:\n    as").expect("the second journey");
+    let text = format!("{}{steps}{}", &SCENARIO[..from], &SCENARIO[to..]).replace("USERS", "6");
+    let mut notes: HashMap<String, (String, String)> = HashMap::new();
+    let mut ward = String::new();
+    let result = play(&text, 1, move |request: &Outgoing, _: Nanos| {
+        let path = request.uri.path().to_owned();
+        let mut reply = Reply::ok(5 * MILLISECOND);
+        if request.method == "POST" && path.starts_with("/notes") {
+            let json: serde_json::Value = serde_json::from_slice(&request.body).expect("we sent JSON");
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            ward = text(&json["to"][0]);
+            notes.insert(path, (text(&json["note"]), request.uri.query().unwrap_or_default().to_owned()));
+        } else if let Some((note, tag)) = notes.get(&path) {
+            reply.headers.insert("x-tag", tag.parse().expect("it came as a query"));
+            reply.body = note.clone().into_bytes();
+        } else if path == "/ward" {
+            reply.body = ward.clone().into_bytes();
+        } else if path == "/login" {
+            let json: serde_json::Value = serde_json::from_slice(&request.body).expect("we sent JSON");
+            reply.body = serde_json::json!({ "token": format!("token of {}", json["user"]) }).to_string().into_bytes();
+        }
+        reply
+    });
+    assert_laws(&result);
+    let step = |name: &str| result.header.steps.iter().position(|s| s.name.starts_with(name)).expect("it is there");
+    let (write, read, shared) = (step("POST /notes"), step("GET /notes"), step("GET /ward"));
+    assert_eq!(result.header.steps[write].fields, ["query tag", "$.title", "$.note", "$.to[0]"]);
+    let seen = &result.isolation;
+    let planted: Vec<u64> = (0..4).map(|field| seen.planted_fields[&(write, field)]).collect();
+    assert_eq!(planted, [seen.planted / 4; 4], "each of them once a request");
+    let answers = seen.steps[read].controlled;
+    assert!(answers > 100, "{answers}");
+    let at = |field, reader| seen.carried_fields.get(&(write, field, reader)).copied().unwrap_or(0);
+    assert_eq!([0, 1, 2, 3].map(|field| at(field, read)), [answers, 0, answers, 0]);
+    assert_eq!([0, 1, 2].map(|field| at(field, shared)), [0; 3]);
+    assert!(at(3, shared) > 100, "{:?}", seen.carried_fields);
+    assert!(result.isolation.groups.iter().all(|g| g.key.tier == Tier::Risk), "{:?}", result.isolation.groups);
+}
+
+#[test]
+fn a_marker_in_a_variable_is_of_no_field() {
+    let text = SCENARIO
+        .replace("      - POST /notes", "      - set: { word: '{{ marker }}' }\n      - POST /notes")
+        .replace("hello {{ marker }}", "{{ word }}', other: '{{ marker }}")
+        .replace("USERS", "6");
+    let mut hospital = Hospital::new("none");
+    let result = play(&text, 1, move |out: &Outgoing, _: Nanos| hospital.answer(out));
+    let names: Vec<&str> = result.header.steps.iter().flat_map(|s| &s.fields).map(String::as_str).collect();
+    assert_eq!(names.iter().filter(|n| **n == "a variable").count(), result.header.steps.len());
+    let named = |step: usize, field: usize| result.header.steps[step].fields[field].as_str();
+    let planted = |name: &str| {
+        let of = result.isolation.planted_fields.iter().filter(|((step, field), _)| named(*step, *field) == name);
+        of.map(|(_, n)| n).sum::<u64>()
+    };
+    assert!(planted("$.other") > 50 && planted("a variable") >= planted("$.other"));
+    assert_eq!(planted("$.other") + planted("a variable"), result.isolation.planted);
+    assert!(
+        result.isolation.carried_fields.iter().any(|((w, field, _), n)| named(*w, *field) == "a variable" && *n > 50)
+    );
+}
+
+#[test]
 fn who_was_under_way_at_one_moment_is_counted() {
     let seen = |load: &str| {
         let mut hospital = Hospital::new("none");

@@ -1,6 +1,7 @@
 //! Isolation on the page: the statement, who saw whose data, the evidence side by side, and what could be observed.
 //! In: run result, verdict. Out: views for the template.
 
+use super::matrix::Matrix;
 use crate::coverage;
 use crate::figures::{self, count, plain};
 use crate::rows::{self, tier_word};
@@ -24,8 +25,8 @@ pub(crate) struct IsolationView {
     pub gaps: Vec<String>,
     /// Transports and stressors: name, opportunities, bound, minutes, bound by time.
     pub besides: Vec<[String; 5]>,
-    /// What each step planted: step, markers, where it came back; whether it did at all.
-    pub written: Vec<(String, String, String, bool)>,
+    /// What was planted in which field, and which steps read it back.
+    pub matrix: Matrix,
     pub exemptions: Vec<String>,
     pub groups: Vec<GroupView>,
     pub further: usize,
@@ -86,7 +87,7 @@ pub(crate) struct CoverageView {
     pub bound_minutes: String,
 }
 
-fn text(from: &str) -> String {
+pub(super) fn text(from: &str) -> String {
     figures::fit(&plain(from), MOST_TEXT)
 }
 
@@ -107,7 +108,7 @@ impl IsolationView {
             facts: facts(result, verdict),
             gaps: judged.gaps.iter().take(MOST_GROUPS).map(|g| text(g)).collect(),
             besides: besides(result, verdict),
-            written: written(result),
+            matrix: Matrix::of(result),
             exemptions: result.header.exemptions.iter().map(|e| text(e)).collect(),
             groups: groups.iter().take(MOST_GROUPS).map(|g| group(result, g)).collect(),
             further: groups.len().saturating_sub(MOST_GROUPS),
@@ -140,25 +141,6 @@ fn minutes(minutes: f64) -> String {
 /// Leaks a minute at most.
 fn a_minute(bound: f64) -> String {
     if bound < 0.1 { format!("{bound:.3}") } else { format!("{bound:.2}") }
-}
-
-/// Readers named for one writer.
-const MOST_READERS: usize = 6;
-
-/// What each step planted and where it came back.
-fn written(result: &RunResult) -> Vec<(String, String, String, bool)> {
-    let name = |step: usize| rows::step_name(result, step);
-    let row = |w: coverage::Written| {
-        let mut places: Vec<String> =
-            w.read_at.iter().take(MOST_READERS).map(|(step, n)| format!("{} ({})", name(*step), count(*n))).collect();
-        if w.read_at.len() > MOST_READERS {
-            places.push(format!("{} more", w.read_at.len() - MOST_READERS));
-        }
-        let comes_back = !places.is_empty();
-        let places = if comes_back { places.join(", ") } else { "nowhere: nobody looked at it".into() };
-        (text(&name(w.step)), count(w.planted), text(&places), comes_back)
-    };
-    coverage::written(result).into_iter().take(400).map(row).collect()
 }
 
 fn facts(result: &RunResult, verdict: &Verdict) -> Vec<(&'static str, String)> {

@@ -5,6 +5,7 @@
 mod bars;
 mod curves;
 mod evidence;
+mod matrix;
 mod panel;
 mod phases;
 mod provenance;

@@ -413,6 +413,37 @@ fn silence_is_shown_with_its_bounds_by_time_and_with_what_nobody_read_back() {
 }
 
 #[test]
+fn the_matrix_says_which_field_of_a_step_nobody_read_back() {
+    let mut result = go();
+    let names: Vec<String> = result.header.steps.iter().map(|s| s.name.clone()).collect();
+    result.header.steps[0].fields = vec!["$.note".into(), "$.<title>".into()];
+    result.isolation.steps[0].planted = 80;
+    result.isolation.steps[1].planted = 5;
+    result.isolation.steps[1].in_words = 5;
+    result.isolation.carried = [((0, 1), 35)].into();
+    result.isolation.planted_fields = [((0, 0), 40), ((0, 1), 40)].into();
+    result.isolation.carried_fields = [((0, 0, 1), 35)].into();
+    let verdict = judge(&result, &objectives());
+    let json: Value = serde_json::from_str(&render_result_json(&result, &verdict)).unwrap();
+    let written = &json["isolation"]["written"];
+    assert_eq!(written[0]["read_at"], serde_json::json!([{"step": names[1], "answers": 35}]), "by step as before");
+    assert_eq!(
+        written[0]["fields"],
+        serde_json::json!([
+            {"field": "$.note", "planted": 40, "read_at": [{"step": names[1], "answers": 35}]},
+            {"field": "$.<title>", "planted": 40, "read_at": []},
+        ])
+    );
+    assert_eq!(written[1]["fields"], serde_json::json!([]), "words do not say where they were planted");
+    let terminal = terminal_summary(&result, &verdict, false);
+    let lost = format!("planted and read back by nobody: {} · $.<title>", names[0]);
+    assert!(terminal.contains(&lost) && !terminal.contains("$.note"), "{terminal}");
+    let page = crate::render_report(&result, &verdict);
+    assert!(page.contains("· $.note") && page.contains("nowhere: nobody looked at it"));
+    assert!(page.contains("words do not say their step") && !page.contains("$.<title>"), "names are escaped");
+}
+
+#[test]
 fn a_leaking_run_bounds_nothing() {
     let mut result = go();
     result.isolation.groups = vec![crate::synthetic::leak(0, 3, "somebody else")];

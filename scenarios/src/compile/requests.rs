@@ -2,6 +2,7 @@
 //! In: [`RequestPlan`] and the journey around it. Out: [`Request`] and the step that it is recorded under.
 
 use super::Route;
+use super::fields::Fields;
 use super::journeys::Builder;
 use super::names::Visible;
 use super::trail::Read;
@@ -22,6 +23,9 @@ pub(super) enum Section {
     After,
 }
 
+/// A name and its value.
+type Pair = (String, Template);
+
 impl Builder<'_, '_> {
     /// Compiles a request and answers its number; `stranger` is set in probes.
     pub(super) fn request(&mut self, plan: &RequestPlan, span: Span, stranger: Option<usize>) -> usize {
@@ -29,7 +33,8 @@ impl Builder<'_, '_> {
         let slots = std::mem::take(&mut self.slots);
         let names = Visible::journey(self.lowering.plan, self.played_by, stranger, &slots);
         let target = self.request_target(plan);
-        let (path, mut query) = self.path(plan, &names);
+        let step = self.record(plan, target, stranger.is_some());
+        let (mut path, mut query) = self.path(plan, &names);
         for (key, value) in &plan.query {
             let value = self.lowering.typed(value, &names);
             query.push((key.text.clone(), value));
@@ -39,7 +44,9 @@ impl Builder<'_, '_> {
             headers.retain(|(name, _)| name != "authorization");
             headers.push(("authorization".into(), value));
         }
-        let body = self.body(plan, &names);
+        let whole_url = plan.key.text[plan.path_at..].starts_with("{{");
+        let parts = ((&mut path, whole_url), &mut query[..], &mut headers[..]);
+        let (body, plants_marker) = self.planted(plan, step, parts, &names);
         let events = self.events(plan, &names);
         let keeps = self.lowering.trail.keeps;
         let mut expect = self.expect(&plan.expect, &names);
@@ -55,10 +62,6 @@ impl Builder<'_, '_> {
         let is_saved = |slot| saves.iter().any(|save: &Save| save.slot == slot);
         self.lowering.trail.places.extend(awaited.into_iter().filter(|read| !is_saved(read.slot)));
         let guard = self.guard(plan);
-        let step = self.record(plan, target, stranger.is_some());
-        let plants_marker = path.uses_marker()
-            || query.iter().chain(&headers).any(|(_, t)| t.uses_marker())
-            || body_plants_marker(&body);
         let target_timeout = self.lowering.target_plan(target).map(|t| t.timeout_ns);
         let number = self.lowering.requests.len();
         let route = Route { journey: self.index, text: normalised(&plan.key.text, stranger.is_some()), step };
@@ -92,10 +95,32 @@ impl Builder<'_, '_> {
             events,
             upgrade: None,
             guard,
-            whole_url: plan.key.text[plan.path_at..].starts_with("{{"),
+            whole_url,
             twins: Vec::new(),
         });
         number
+    }
+
+    /// The body, and whether it or the rest makes a marker. What they plant is numbered by the step's fields, in the order
+    /// of rendering.
+    fn planted(
+        &mut self,
+        plan: &RequestPlan,
+        step: usize,
+        ((path, whole_url), query, headers): ((&mut Template, bool), &mut [Pair], &mut [Pair]),
+        names: &Visible<'_>,
+    ) -> (Body, bool) {
+        // Moved out meanwhile, as the body needs the rest of `self`.
+        let mut fields = std::mem::take(&mut self.lowering.steps[step].fields);
+        let mut planted = Fields(&mut fields);
+        planted.path(path, whole_url);
+        planted.pairs("query ", query);
+        planted.pairs("header ", headers);
+        let body = self.body(plan, names, &mut planted);
+        self.lowering.steps[step].fields = fields;
+        let pairs = query.iter().chain(&*headers).map(|(_, value)| value);
+        let plants_marker = [&*path].into_iter().chain(pairs).any(Template::uses_marker) || body_plants_marker(&body);
+        (body, plants_marker)
     }
 
     /// A `poll` with what its `until` reads: what the answer saves is saved before it asks.
@@ -197,14 +222,25 @@ impl Builder<'_, '_> {
             .collect()
     }
 
-    fn body(&mut self, plan: &RequestPlan, names: &Visible<'_>) -> Body {
+    fn body(&mut self, plan: &RequestPlan, names: &Visible<'_>, planted: &mut Fields<'_>) -> Body {
         match &plan.body {
             BodyPlan::Empty => Body::Empty,
-            BodyPlan::Json(node) => Body::Json(JsonTemplate::new(self.lowering.json(node, names))),
-            BodyPlan::Form(pairs) => Body::Form(
-                pairs.iter().map(|(name, value)| (name.text.clone(), self.lowering.typed(value, names))).collect(),
-            ),
-            BodyPlan::Text(text) => Body::Text(self.lowering.text(text, names)),
+            BodyPlan::Json(node) => {
+                let mut node = self.lowering.json(node, names);
+                planted.json("$", &mut node);
+                Body::Json(JsonTemplate::new(node))
+            }
+            BodyPlan::Form(pairs) => {
+                let pairs = pairs.iter().map(|(name, value)| (name.text.clone(), self.lowering.typed(value, names)));
+                let mut pairs: Vec<_> = pairs.collect();
+                planted.pairs("form ", &mut pairs);
+                Body::Form(pairs)
+            }
+            BodyPlan::Text(text) => {
+                let mut text = self.lowering.text(text, names);
+                planted.text("body", &mut text);
+                Body::Text(text)
+            }
             BodyPlan::Bytes { bytes, kind } => Body::Bytes { bytes: Arc::clone(bytes), kind: kind.clone() },
             BodyPlan::Multipart(parts) => {
                 let parts = parts.iter().map(|part| {
@@ -214,7 +250,9 @@ impl Builder<'_, '_> {
                     };
                     Part::new(&part.name.text, part.filename.as_deref(), part.kind.as_deref(), content)
                 });
-                Body::Multipart(Multipart::new(parts.collect()))
+                let mut parts: Vec<_> = parts.collect();
+                planted.parts(&mut parts);
+                Body::Multipart(Multipart::new(parts))
             }
         }
     }
@@ -338,6 +376,7 @@ impl Builder<'_, '_> {
                 control: plan.expect.marker,
                 twin_of: None,
                 socket: false,
+                fields: Vec::new(),
             });
             return self.lowering.steps.len() - 1;
         };

@@ -1,6 +1,7 @@
 //! Event streams and WebSocket steps of the plan to those of the program.
 //! In: `events:` of a request, `websocket`, `send`, `receive`, `close`. Out: [`Events`], operations, [`Socket`]s.
 
+use super::fields::Fields;
 use super::journeys::Builder;
 use super::names::Visible;
 use crate::diagnostic::{Diagnostic, Span};
@@ -89,17 +90,33 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn send(&mut self, payload: &PayloadPlan, span: Span) {
-        if self.socket_of("send", span).is_none() {
+        let Some(socket) = self.socket_of("send", span) else {
             return;
-        }
+        };
+        let step = self.lowering.requests[self.lowering.sockets[socket].request].step;
+        let mut fields = std::mem::take(&mut self.lowering.steps[step].fields);
+        let mut planted = Fields(&mut fields);
         let slots = std::mem::take(&mut self.slots);
         let names = Visible::journey(self.lowering.plan, self.played_by, None, &slots);
         let payload = match payload {
-            PayloadPlan::Text(text) => Payload::Text(self.lowering.text(text, &names)),
-            PayloadPlan::Json(node) => Payload::Json(JsonTemplate::new(self.lowering.json(node, &names))),
-            PayloadPlan::Base64(text) => Payload::Base64(self.lowering.text(text, &names)),
+            PayloadPlan::Text(text) => {
+                let mut text = self.lowering.text(text, &names);
+                planted.text("message", &mut text);
+                Payload::Text(text)
+            }
+            PayloadPlan::Json(node) => {
+                let mut node = self.lowering.json(node, &names);
+                planted.json("message $", &mut node);
+                Payload::Json(JsonTemplate::new(node))
+            }
+            PayloadPlan::Base64(text) => {
+                let mut text = self.lowering.text(text, &names);
+                planted.text("message", &mut text);
+                Payload::Base64(text)
+            }
         };
         self.slots = slots;
+        self.lowering.steps[step].fields = fields;
         self.emit(Op::Socket(SocketOp::Send(payload)));
     }
 

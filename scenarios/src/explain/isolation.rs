@@ -1,12 +1,12 @@
 //! What the isolation check will have to go by, before anything is sent: where markers are written, where they have to
 //! come back, and what is missing for a leak to be seen. In: a program. Out: lines for people.
 
-use crate::program::{Body, Op, Program, Request};
+use crate::program::{Body, IN_A_VARIABLE, Op, Program, Request};
 use crate::streams::{Payload, SocketOp};
 
 /// What the isolation check goes by, a line each; nothing of it is a mistake.
 pub fn isolation(program: &Program) -> Vec<String> {
-    let written = names(program, |request| request.plants_marker);
+    let written = written(program);
     let is_set = program.journeys.iter().flat_map(|j| &j.ops).any(makes_marker);
     if written.is_empty() && !is_set {
         return vec![
@@ -49,6 +49,22 @@ pub fn isolation(program: &Program) -> Vec<String> {
         );
     }
     lines
+}
+
+/// Steps that plant markers, with the fields in which they do; steps of one name as one.
+fn written(program: &Program) -> Vec<String> {
+    let named = |step: usize| program.steps[step].fields.iter().filter(|field| *field != IN_A_VARIABLE);
+    let names = names(program, |request| request.plants_marker || named(request.step).next().is_some());
+    let with_fields = |name: String| {
+        let mut fields: Vec<&str> = Vec::new();
+        for field in (0..program.steps.len()).filter(|step| program.steps[*step].name == name).flat_map(named) {
+            if !fields.contains(&field.as_str()) {
+                fields.push(field);
+            }
+        }
+        if fields.is_empty() { name } else { format!("{name} ({})", fields.join(", ")) }
+    };
+    names.into_iter().map(with_fields).collect()
 }
 
 /// Names of the steps whose requests are such, each once.

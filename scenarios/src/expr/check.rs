@@ -3,6 +3,7 @@
 //! A type that is not known before the run is `Any` and is looked at when the expression runs.
 
 use super::eval::{NoScope, eval};
+use super::fields;
 use super::functions::Accept;
 use super::node::Node;
 use super::parser::{Arithmetic, Ast, Binary, Compare, Kind, parse};
@@ -75,7 +76,7 @@ impl Checker<'_> {
         let used = used.clamp(1, parts.len());
         let mut end = parts[used - 1].1;
         let mut node = match place {
-            Place::Marker => Node::Marker(None),
+            Place::Marker => Node::Marker(None, fields::ELSEWHERE),
             place => Node::Load { place, name: names[..used].join(".").into(), at: ast.range.start },
         };
         for (name, field_end) in &parts[used..] {

@@ -3,6 +3,7 @@
 
 use super::calls::{MAX_LETTERS, compile_regex};
 use super::check::{Checked, Checker, folded, joined};
+use super::fields;
 use super::functions::{self, Function, Signature};
 use super::node::Node;
 use super::parser::{Ast, Kind};
@@ -34,7 +35,7 @@ impl Checker<'_> {
             Function::Marker => {
                 self.names.resolve(&["marker"]).map_err(|error| ExprError { range: name_range.clone(), ..error })?;
                 let audience = nodes.into_iter().next().map(Box::new);
-                Ok(Checked { node: Node::Marker(audience), kind })
+                Ok(Checked { node: Node::Marker(audience, fields::ELSEWHERE), kind })
             }
             Function::MarkerWords => {
                 self.names.resolve(&["marker"]).map_err(|error| ExprError { range: name_range.clone(), ..error })?;

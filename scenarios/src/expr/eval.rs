@@ -38,7 +38,7 @@ pub(super) fn eval(node: &Node, scope: &mut dyn Scope) -> Result<Value, EvalErro
     match node {
         Node::Const(value) => Ok(value.clone()),
         Node::Load { place, .. } => Ok(scope.load(place)),
-        Node::Marker(audience) => Ok(Value::text(marker(audience.as_deref(), scope)?)),
+        Node::Marker(audience, field) => Ok(Value::text(marker(audience.as_deref(), *field, scope)?)),
         Node::List(items) => list(items, scope),
         Node::Map(pairs) => map(pairs, scope),
         Node::Not(x) => Ok(Value::Bool(!condition(x, scope)?)),
@@ -76,12 +76,12 @@ pub(super) fn condition(node: &Node, scope: &mut dyn Scope) -> Result<bool, Eval
     }
 }
 
-pub(super) fn marker(audience: Option<&Node>, scope: &mut dyn Scope) -> Result<String, EvalError> {
+pub(super) fn marker(audience: Option<&Node>, field: u8, scope: &mut dyn Scope) -> Result<String, EvalError> {
     let Some(node) = audience else {
-        return Ok(scope.marker(None));
+        return Ok(scope.marker_in(None, field));
     };
     let audience = calls::scalar(node, scope)?;
-    Ok(scope.marker(Some(&String::from_utf8_lossy(&audience))))
+    Ok(scope.marker_in(Some(&String::from_utf8_lossy(&audience)), field))
 }
 
 fn list(items: &[Node], scope: &mut dyn Scope) -> Result<Value, EvalError> {

@@ -6,6 +6,7 @@ mod calls;
 mod check;
 mod check_call;
 mod eval;
+mod fields;
 mod functions;
 mod json_template;
 mod lexer;
@@ -17,6 +18,7 @@ mod template;
 mod testing;
 mod write;
 
+pub use fields::ELSEWHERE;
 pub use json_template::{JsonNode, JsonTemplate};
 pub use template::Template;
 
@@ -84,6 +86,11 @@ pub trait Scope {
     fn random_bits(&mut self) -> u64;
     /// A new marker word owned by the user's account, or by `audience`.
     fn marker(&mut self, audience: Option<&str>) -> String;
+    /// The same for this field of its step, [`ELSEWHERE`] where it stands in none; for whoever tells fields apart.
+    fn marker_in(&mut self, audience: Option<&str>, field: u8) -> String {
+        let _ = field;
+        self.marker(audience)
+    }
     /// The user's account in words, the form that language models repeat.
     fn marker_words(&mut self) -> String {
         self.marker(None)

@@ -17,8 +17,8 @@ pub(super) enum Node {
         /// Byte of the text where the name starts.
         at: usize,
     },
-    /// A new marker, of an audience if one is given.
-    Marker(Option<Box<Node>>),
+    /// A new marker, of an audience if one is given, for this field of its step.
+    Marker(Option<Box<Node>>, u8),
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
     Not(Box<Node>),
@@ -51,7 +51,7 @@ impl Node {
     /// Whether evaluation makes a marker anywhere.
     pub(super) fn uses_marker(&self) -> bool {
         match self {
-            Self::Marker(_) | Self::Call(Function::MarkerWords, _) => true,
+            Self::Marker(..) | Self::Call(Function::MarkerWords, _) => true,
             Self::Const(_) | Self::Load { .. } => false,
             Self::List(items) | Self::Concat(items) | Self::Call(_, items) => items.iter().any(Self::uses_marker),
             Self::Map(pairs) => pairs.iter().any(|(k, v)| k.uses_marker() || v.uses_marker()),
@@ -70,7 +70,7 @@ impl Node {
     pub(super) fn places(&self, found: &mut dyn FnMut(&Place)) {
         match self {
             Self::Load { place, .. } => found(place),
-            Self::Const(_) | Self::Marker(None) => {}
+            Self::Const(_) | Self::Marker(None, _) => {}
             Self::List(items) | Self::Concat(items) | Self::Call(_, items) => {
                 items.iter().for_each(|x| x.places(found));
             }
@@ -78,7 +78,7 @@ impl Node {
                 k.places(found);
                 v.places(found);
             }),
-            Self::Marker(Some(x))
+            Self::Marker(Some(x), _)
             | Self::Not(x)
             | Self::Negate(x)
             | Self::Field(x, _)
@@ -100,7 +100,7 @@ impl Node {
         match self {
             Self::Load { place, .. } => found(place),
             Self::Const(_)
-            | Self::Marker(_)
+            | Self::Marker(..)
             | Self::Not(_)
             | Self::Or(_)
             | Self::And(_)

@@ -20,7 +20,7 @@ impl Node {
                     found(*slot, *at..*at + name.len());
                 }
             }
-            Self::Load { .. } | Self::Const(_) | Self::Marker(None) => {}
+            Self::Load { .. } | Self::Const(_) | Self::Marker(None, _) => {}
             Self::Compare(Compare::Equal | Compare::NotEqual, pair) if null_test(pair).is_some() => {}
             Self::And(pair) => pair[0].then(true, &pair[1], known, found),
             Self::Or(pair) => pair[0].then(false, &pair[1], known, found),
@@ -38,7 +38,7 @@ impl Node {
                 k.reads(known, found);
                 v.reads(known, found);
             }),
-            Self::Marker(Some(x))
+            Self::Marker(Some(x), _)
             | Self::Not(x)
             | Self::Negate(x)
             | Self::Field(x, _)

@@ -33,8 +33,8 @@ pub(super) fn write(
     match node {
         Node::Const(value) => write_value(value, encoding, out),
         Node::Raw(inner) => write(inner, scope, Encoding::Plain, out)?,
-        Node::Marker(audience) => {
-            append(&marker(audience.as_deref(), scope)?, encoding, out);
+        Node::Marker(audience, field) => {
+            append(&marker(audience.as_deref(), *field, scope)?, encoding, out);
         }
         Node::Concat(parts) => {
             for part in parts {
@@ -95,7 +95,7 @@ pub(super) fn write_json(node: &Node, scope: &mut dyn Scope, out: &mut Vec<u8>) 
 /// Whether `write` appends straight into the buffer and the result is always text.
 fn makes_text(node: &Node) -> bool {
     match node {
-        Node::Marker(_) | Node::Concat(_) => true,
+        Node::Marker(..) | Node::Concat(_) => true,
         Node::Call(function, _) => calls::appends(*function),
         _ => false,
     }

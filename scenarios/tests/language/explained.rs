@@ -40,12 +40,20 @@ fn what_the_isolation_check_goes_by_is_said_before_anything_is_sent() {
     let nothing = lines("GET /a", "");
     assert!(nothing.len() == 1 && nothing[0].starts_with("nothing can be found"), "{nothing:?}");
     let half = lines("{ PUT /a: { json: { n: '{{ marker }}' } } }, GET /a", "");
-    assert_eq!(half[0], "markers are written at PUT /a");
+    assert_eq!(half[0], "markers are written at PUT /a ($.n)");
     assert!(half.len() == 2 && half[1].contains("`expect: { marker: own }`"), "{half:?}");
     let set = lines("{ set: { n: '{{ marker }}' } }, 'PUT /a?n={{ n }}'", "");
     assert!(set.len() == 1 && !set[0].contains("nothing"), "it may be written through a variable: {set:?}");
     let socket = lines("{ websocket /ws: { steps: [ { send: '{{ marker }}' } ] } }", "");
-    assert!(socket.len() == 1 && !socket[0].contains("nothing"), "{socket:?}");
+    assert_eq!(socket[0], "markers are written at websocket /ws (message)");
+    let all = "{ 'PUT /a/{{ marker }}/b?q={{ marker }}': { headers: { X-Note: '{{ marker }}' }, form: { f: 'x{{ marker }}' } } }, \
+               { POST /m: { multipart: { file: '{{ marker }}' } } }, { POST /t: { body: '{{ marker }}' } }, \
+               { POST /w: { json: { a: [ 1, { 'b c': 'see {{ 1 == 1 ? marker : 0 }}' } ], w: '{{ marker_words() }}' } } }";
+    assert_eq!(
+        lines(all, "")[0],
+        "markers are written at PUT /a/{{ marker }}/b?q={{ marker }} (path segment 2, query q, header x-note, form f), \
+         POST /m (part file), POST /t (body), POST /w ($.a[1][\"b c\"])"
+    );
     let ids =
         "{ PUT /a: { json: { id: '{{ client_id() }}', n: '{{ marker }}' } } }, { GET /a: { expect: { marker: own } } }";
     let whole = lines(ids, "");

@@ -255,6 +255,7 @@ fn program(name: String, target: Target, request: Request, load: Load) -> Progra
         control: None,
         socket: false,
         twin_of: None,
+        fields: Vec::new(),
     };
     let profile = Profile {
         name: "hit".into(),

@@ -5,6 +5,7 @@ use super::{Origin, Spot};
 use crate::clock::SECOND;
 use crate::excerpt;
 use crate::isolation::marker::{Marker, UNNUMBERED};
+use crate::isolation::numbers::Field;
 use crate::run_result::{LeakKey, LeakRecord, Party, Tier};
 use crate::user::VirtualUser;
 
@@ -39,11 +40,20 @@ impl VirtualUser {
         };
         self.place(&mut party, usize::from(marker.step));
         let request = self.filled(&party.step, account);
+        let field = self.field(marker);
         party.request = match accounts.written_ms(account, marker.count) {
-            Some(ms) => format!("{request} wrote marker {} at {:.3} s", marker.count, ms as f64 / 1e3),
-            None => format!("{request} wrote marker {}, time no longer known", marker.count),
+            Some(ms) => format!("{request} wrote marker {}{field} at {:.3} s", marker.count, ms as f64 / 1e3),
+            None => format!("{request} wrote marker {}{field}, time no longer known", marker.count),
         };
         party
+    }
+
+    /// In which field of its step it was planted, in words.
+    fn field(&self, marker: Marker) -> String {
+        let step = usize::from(marker.step);
+        let field = Field::of_count(marker.count, self.run.program.field_count(step));
+        let name = self.run.program.steps.get(step).and_then(|step| step.fields.get(usize::from(field)));
+        name.map_or_else(String::new, |name| format!(" in `{name}`"))
     }
 
     pub(super) fn place(&self, party: &mut Party, step: usize) {

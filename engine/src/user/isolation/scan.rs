@@ -7,14 +7,18 @@ use crate::client::answer::{Answer, Ending};
 use crate::isolation::entitlement::may_see;
 use crate::isolation::layers;
 use crate::isolation::marker::{Decoded, HEAD, Kind, Marker, UNNUMBERED};
+use crate::isolation::numbers::Field;
 use crate::isolation::scanner::Hit;
 use crate::record::Recorder;
 use crate::run_result::Tier;
 use crate::user::VirtualUser;
-use scenarios::program::Request;
+use scenarios::program::{Program, Request};
 
 /// Owners reported from one answer at most; an answer full of strangers is still a handful of leaks.
 const MOST_OWNERS_PER_ANSWER: usize = 16;
+
+/// Steps that planted what one answer holds, as far as they are noted.
+const MOST_WRITERS: usize = 8;
 
 /// All that was found in the spots of one answer or message.
 #[derive(Default)]
@@ -26,19 +30,26 @@ struct Finds<'a> {
     writers: Writers,
 }
 
-/// Steps that planted what the reader may see; of one answer the first few.
+/// Steps that planted what the reader may see, with the fields in which they did as bits; of one answer the first few.
 #[derive(Default)]
 struct Writers {
-    steps: [u16; 8],
+    steps: [(u16, u64); MOST_WRITERS],
     count: usize,
 }
 
 impl Writers {
-    fn add(&mut self, marker: Option<Marker>) {
-        let step = marker.map(|m| m.step).filter(|step| *step != UNNUMBERED);
-        if let Some(step) = step.filter(|step| self.count < 8 && !self.steps[..self.count].contains(step)) {
-            self.steps[self.count] = step;
-            self.count += 1;
+    fn add(&mut self, program: &Program, marker: Option<Marker>) {
+        let Some(marker) = marker.filter(|m| m.step != UNNUMBERED) else {
+            return;
+        };
+        let field = 1 << Field::of_count(marker.count, program.field_count(usize::from(marker.step)));
+        match self.steps[..self.count].iter_mut().find(|(step, _)| *step == marker.step) {
+            Some((_, fields)) => *fields |= field,
+            None if self.count < MOST_WRITERS => {
+                self.steps[self.count] = (marker.step, field);
+                self.count += 1;
+            }
+            None => {}
         }
     }
 }
@@ -102,7 +113,7 @@ impl VirtualUser {
                 let was_permitted = std::mem::take(&mut finds.audiences.permitted);
                 self.sort_audience(origin, (marker.owner, Some(marker)), spot, hit, &mut finds.audiences);
                 if finds.audiences.permitted {
-                    finds.writers.add(Some(marker));
+                    finds.writers.add(&self.run.program, Some(marker));
                 }
                 finds.audiences.permitted |= was_permitted;
             }
@@ -120,8 +131,8 @@ impl VirtualUser {
         for found in &finds.audiences.misdirected {
             self.report_misdirected(origin, found, recorder);
         }
-        for writer in &finds.writers.steps[..finds.writers.count] {
-            recorder.carried(origin.step, *writer);
+        for (writer, fields) in &finds.writers.steps[..finds.writers.count] {
+            recorder.carried(origin.step, *writer, *fields);
             self.run.writings.show(origin.step, usize::from(*writer));
         }
         for leak in &finds.foreign {
@@ -141,11 +152,11 @@ impl VirtualUser {
         if owner == self.account {
             finds.seen.own = true;
             finds.seen.places |= layers::bit(spot.kind);
-            finds.writers.add(marker);
+            finds.writers.add(&self.run.program, marker);
             finds.seen.latest |= marker.is_some_and(|m| self.writes.is_latest(m.count));
         } else if may_see(&self.run.program, self.account, owner) {
             if marker.is_some() {
-                finds.writers.add(marker);
+                finds.writers.add(&self.run.program, marker);
                 finds.seen.permitted = true;
                 finds.seen.places |= layers::bit(spot.kind);
             }
