@@ -13,6 +13,9 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Owner numbers have 25 bits.
 pub const MOST_OWNERS: u32 = 1 << 25;
 
+/// The last step that a marker can name.
+pub const LAST_STEP: u16 = 1023;
+
 const CHECKED: usize = 17;
 const SEQUENCE_END: usize = 26;
 

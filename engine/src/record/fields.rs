@@ -41,6 +41,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_of_an_earlier_version_has_no_fields_and_is_read() {
+        let line = r#"{"second":3,"steps":{"1":{"carried":[[0,7]],"isolation":{"planted":2}}}}"#;
+        let mut old: crate::record::interval::Interval = serde_json::from_str(line).expect("it is whole");
+        let step = old.step(1);
+        assert!(step.carried == [(0, 7)] && step.carried_fields.is_empty() && step.planted.is_empty());
+        step.field_counts(0).count(2, 5);
+        step.planted.count(1, 4);
+        let line = serde_json::to_string(&old).expect("it can be written");
+        let mut back: crate::record::interval::Interval = serde_json::from_str(&line).expect("it is ours");
+        assert_eq!(back.step(1).field_counts(0).by_field().collect::<Vec<_>>(), [(2, 5)]);
+        assert_eq!(back.step(1).planted.by_field().collect::<Vec<_>>(), [(1, 4)]);
+    }
+
+    #[test]
     fn counts_add_up_and_a_stored_line_cannot_make_them_grow() {
         let mut counts = FieldCounts::default();
         counts.count(63, 2);

@@ -5,7 +5,7 @@ use super::last;
 use crate::client::answer::Answer;
 use crate::clock::Nanos;
 use crate::isolation::audiences::Audiences;
-use crate::isolation::marker::{Kind, LENGTH};
+use crate::isolation::marker::{Kind, LAST_STEP, LENGTH};
 use crate::isolation::numbers::Field;
 use crate::isolation::words;
 use crate::record::Recorder;
@@ -82,17 +82,19 @@ impl Scope for UserScope<'_> {
         let user = &mut *self.user;
         let step = user.outgoing_step;
         let field = Field::new(field, user.run.program.field_count(usize::from(step)));
+        // What `setup` plants is found by the load, whose steps have the same numbers and are others.
+        let said = if user.run.leaves.is_some() { LAST_STEP.saturating_sub(step) } else { step };
         let word: [u8; LENGTH] = match audience {
             None => {
                 let count = user.run.accounts.count_marker(user.account, field, self.now);
                 user.writes.planted(count);
-                user.run.mint.marker(&user.head, step, count)
+                user.run.mint.marker(&user.head, said, count)
             }
             Some(name) => {
                 let audience = user.audience(name);
                 let number = audience.as_ref().map_or_else(|| Audiences::number(name, &user.run.mint), |a| a.number);
                 let count = audience.map_or(field.at, |audience| audience.count_marker(user.account, field, self.now));
-                user.run.mint.marker(&user.run.mint.head(Kind::Audience, number), step, count)
+                user.run.mint.marker(&user.run.mint.head(Kind::Audience, number), said, count)
             }
         };
         self.recorder.planted(usize::from(step), Some(field.at));

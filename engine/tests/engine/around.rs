@@ -152,3 +152,29 @@ fn whoever_plays_it_is_scanned_as_well() {
     assert!(group.key.place.ends_with("in `setup` at GET /me"), "{:?}", group.key);
     assert_eq!(group.examples[0].reader.journey, "setup");
 }
+
+#[test]
+fn what_the_setup_planted_covers_no_step_of_the_load() {
+    // The load plants too, in a step of the same number, and what it plants never comes back.
+    let seed: Arc<Mutex<String>> = Arc::default();
+    let (port, _) = remembering(move |request| {
+        let body = request.split("\r\n\r\n").nth(1).unwrap_or_default();
+        let mut seed = seed.lock().expect("no test panics with it");
+        match request {
+            _ if request.starts_with("POST /seed") => body.clone_into(&mut seed),
+            _ if request.starts_with("GET /seed") => return ok(&seed),
+            _ => {}
+        }
+        ok("{}")
+    });
+    let around = "roles: { r: { accounts: { count: 1, values: { id: \"a-{{ index }}\" } }, reuse: wrap } }\n\
+                  setup: { as: r, steps: [ POST /seed: { json: { n: \"{{ marker }}\" } } ] }\n";
+    let steps = "{ PUT /x: { json: { a: \"{{ marker }}\", b: \"{{ marker }}\" } } }, { GET /seed: { expect: { marker: own } } }";
+    let text = scenario(port, around, steps).replace("{ j: { steps", "{ j: { as: r, steps");
+    let result = loopback::run_file(&text);
+    loopback::assert_good(&result);
+    let seen = &result.isolation;
+    assert!(seen.steps[1].controlled > 0, "it came back: {:?}", seen.steps);
+    assert!(seen.planted_fields[&(0, 0)] > 0 && seen.planted_fields[&(0, 1)] > 0, "{:?}", seen.planted_fields);
+    assert!(seen.carried.is_empty() && seen.carried_fields.is_empty(), "{:?}", seen.carried_fields);
+}

@@ -38,6 +38,10 @@ impl VirtualUser {
             }
             return party;
         };
+        if usize::from(marker.step) >= program.steps.len() {
+            party.request = format!("a step beside the load, such as one of `setup`, wrote marker {}", marker.count);
+            return party;
+        }
         self.place(&mut party, usize::from(marker.step));
         let request = self.filled(&party.step, account);
         let field = self.field(marker);
