@@ -69,14 +69,17 @@ pub fn play(loaded: Loaded, game: Game) -> Result<u8, Problem> {
     let label = if game.profiles.len() == 1 { first.as_str() } else { "suite" };
     let folder = results::folder(game.how.out.as_deref(), &loaded.program.name, label);
     let (rounds, ask, is_one) = (game.rounds, game.suite.clone(), game.profiles.len() == 1);
+    let is_named = game.how.out.is_some();
     let table = table(loaded, game);
-    if let Some(schedule) = rounds {
-        return rounds::play(&table, schedule, &folder);
+    let played = match rounds {
+        Some(schedule) => rounds::play(&table, schedule, &folder),
+        None if is_one => play_one(&table, 0, &folder).map(|played| played.cause.code()),
+        None => suite::play(&table, ask, &folder),
+    };
+    if played.is_err() && !is_named {
+        results::leave(&folder);
     }
-    if is_one {
-        return play_one(&table, 0, &folder).map(|played| played.cause.code());
-    }
-    suite::play(&table, ask, &folder)
+    played
 }
 
 /// What the runs of an invocation share; from here on a signal stops them.

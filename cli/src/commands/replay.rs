@@ -43,7 +43,11 @@ pub fn replay(args: &Replay) -> Result<u8, Problem> {
         table.seed = first_seed.wrapping_add(u64::from(round) - 1);
         let profile = table.program.profiles[0].clone();
         let into = folder.join(format!("{round:02}"));
-        let finished = play::play_run(&table, 0, profile, &into)?;
+        let finished = play::play_run(&table, 0, profile, &into).inspect_err(|_| {
+            if args.how.out.is_none() {
+                results::leave(&folder);
+            }
+        })?;
         let verdict = reports::judge(&finished.result, &finished.result.header.objectives);
         reports::write(&finished.result, &verdict, &into)
             .map_err(|e| Problem::run(format!("the report cannot be written: {e}")))?;

@@ -153,6 +153,11 @@ impl Fold {
         }
     }
 
+    /// When the latest request ended, ns since the start.
+    pub fn last_ns(&self) -> u64 {
+        self.last_ns
+    }
+
     /// What is known of the run besides its figures.
     pub fn header_mut(&mut self) -> &mut RunHeader {
         &mut self.header
