@@ -3,9 +3,9 @@
 
 use crate::figures::{self, count, fit, plain};
 use crate::rows::{self, shown, tier_word};
-use crate::terminal::{generator_figures, interval, measured, party};
+use crate::terminal::{generator_figures, interval, measured, owner_did, party};
 use crate::verdict::{ObjectiveOutcome, Outcome, Verdict};
-use engine::run_result::RunResult;
+use engine::run_result::{RunResult, Tier};
 use std::fmt::Write;
 
 /// Most rows of steps and of errors: 900 kB must hold whatever a scenario contains.
@@ -113,14 +113,15 @@ fn leaks(out: &mut String, result: &RunResult, verdict: &Verdict) {
             md(&group.key.place)
         );
         if let Some(e) = group.examples.first() {
-            let _ = writeln!(
-                out,
-                "  - {}; reader {}; asked {}; owner wrote it with {}",
-                md(&rows::who(e)),
-                md(&party(&e.reader)),
-                md(&e.reader.request),
-                md(&e.owner.request)
-            );
+            let who = rows::who(e);
+            let who = if who.is_empty() { who } else { format!("{}; ", md(&who)) };
+            let _ = write!(out, "  - {who}reader {}; asked {}", md(&party(&e.reader)), md(&e.reader.request));
+            // A risk has no second party.
+            if e.tier != Tier::Risk {
+                let did = if owner_did(e) == "wrote" { "wrote it with" } else { owner_did(e) };
+                let _ = write!(out, "; owner {did} {}", md(&e.owner.request));
+            }
+            out.push('\n');
         }
     }
     if !result.isolation.groups.is_empty() {

@@ -404,6 +404,11 @@ fn group_line(out: &mut String, paint: Paint, result: &RunResult, group: &LeakGr
     }
 }
 
+/// What the owner had to do with the request that is named: the write is not always known.
+pub fn owner_did(leak: &LeakRecord) -> &'static str {
+    if leak.owner.request.contains("its latest request") { "was at" } else { "wrote" }
+}
+
 fn leak_example(out: &mut String, example: &LeakRecord) {
     let mut say = |label: &str, text: &str| {
         if !text.is_empty() {
@@ -418,8 +423,7 @@ fn leak_example(out: &mut String, example: &LeakRecord) {
     // A risk has no second party: it is the reader's own data that might reach somebody.
     if example.tier != Tier::Risk {
         say("owner", &party(&example.owner));
-        let did = if example.owner.request.contains("its latest request") { "was at" } else { "wrote" };
-        say(did, &example.owner.request);
+        say(owner_did(example), &example.owner.request);
     }
     say("received", &fit(&example.excerpt, 160));
     say("why", &example.why);

@@ -160,3 +160,44 @@ fn what_cannot_be_traced_is_said() {
     assert_eq!(ended.code, 4, "{ended}");
     assert!(ended.err.contains("nothing was ever answered"), "{ended}");
 }
+
+const WHOSE: &str = r#"
+watertight: 1
+name: whose
+targets: { it: "URL" }
+roles: { p: { accounts: { count: 3, values: { id: "p-{{ index }}" } } } }
+journeys:
+  j:
+    as: p
+    target: it
+    on_failure: continue
+    steps:
+      - GET /mine: { identity: { $.id: "{{ account.id }}" } }
+      - GET /theirs: { identity: { $.id: "{{ account.id }}" } }
+      - GET /broken: { identity: { $.id: "{{ account.id }}" }, expect: { status: 201 } }
+profiles: { p: { users: 1, for: 1s } }
+"#;
+
+#[test]
+fn an_answer_about_somebody_else_is_no_check_that_held() {
+    let _processors = shared();
+    let target = Server::answering(|request| match request.head.split(' ').nth(1) {
+        Some("/mine") => answer("200 OK", "", r#"{"id":"p-0"}"#),
+        _ => answer("200 OK", "", r#"{"id":"p-1"}"#),
+    });
+    let desk = Desk::new();
+    desk.write("s.yaml", &WHOSE.replace("URL", &target.url));
+    let ended = desk.run(&["trace", "s.yaml"]);
+    in_order(
+        &ended.out,
+        &[
+            "GET /mine",
+            "✓ identity $.id is {{ account.id }}",
+            "GET /theirs",
+            "✗ identity $.id is {{ account.id }}: came: p-1",
+            "GET /broken",
+            "✗ status 201",
+            "✗ identity $.id is {{ account.id }}: came: p-1",
+        ],
+    );
+}

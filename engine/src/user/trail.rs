@@ -28,6 +28,8 @@ pub(super) struct Trail {
     ops: Vec<Passed>,
     /// How the request that has just been answered counts.
     judged: Option<Judged>,
+    /// Identities that were another's in the answer that is being judged: a leak is no failure, and yet no check that held.
+    strangers: Vec<(usize, String)>,
     problems: Vec<String>,
 }
 
@@ -46,6 +48,7 @@ struct Judged {
     failure: Option<Failure>,
     detail: String,
     saved: Vec<(usize, Value)>,
+    strangers: Vec<(usize, String)>,
 }
 
 impl VirtualUser {
@@ -74,7 +77,15 @@ impl VirtualUser {
         let value = |(i, save): (usize, &Save)| (i, self.slots[usize::from(save.slot)].clone());
         let saved = if class == Class::Ok { saves.iter().enumerate().map(value).collect() } else { Vec::new() };
         if let Some(trail) = &mut self.trail {
-            trail.judged = Some(Judged { request, class, failure, detail: detail.to_owned(), saved });
+            let strangers = std::mem::take(&mut trail.strangers);
+            trail.judged = Some(Judged { request, class, failure, detail: detail.to_owned(), saved, strangers });
+        }
+    }
+
+    /// The answer that is being judged is about somebody else, as this identity says.
+    pub(super) fn note_stranger(&mut self, identity: usize, came: &Value) {
+        if let Some(trail) = &mut self.trail {
+            trail.strangers.push((identity, came.to_string()));
         }
     }
 
@@ -263,7 +274,13 @@ impl VirtualUser {
             answer.checks.push(Check { what, holds: Some(false), detail: detail.clone() });
         }
         let failed = failed.flatten();
-        for (i, (what, _)) in checks.into_iter().enumerate() {
+        for (i, (what, of)) in checks.into_iter().enumerate() {
+            let stranger = judged.strangers.iter().find(|(identity, _)| of == Failure::Identity(*identity as u16));
+            if let Some((_, came)) = stranger {
+                let detail = format!("came: {}", shortened(&self.mask(came), LONGEST_VALUE));
+                answer.checks.push(Check { what: self.mask(&what), holds: Some(false), detail });
+                continue;
+            }
             let holds = match failed {
                 Some(at) if i > at => None,
                 Some(at) => Some(i != at),

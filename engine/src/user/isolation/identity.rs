@@ -98,6 +98,7 @@ impl VirtualUser {
         }
         if let Some(claim) = claims.last() {
             self.report_identity(plan, claim, answer, recorder);
+            self.note_stranger(i, claim.value);
         }
     }
 
