@@ -229,12 +229,7 @@ fn conduct(
     if let Some(error) = failed {
         return Err(RunError::Worker(error));
     }
-    let ending = match (setup.stop.reason(), setup.stop.is_asked(), run.ended_by.get()) {
-        (Some(reason), ..) => Ending::Aborted(reason),
-        (None, true, _) => Ending::Interrupted,
-        (None, false, Some(who)) => Ending::Stopped(who.clone()),
-        (None, false, None) => Ending::Finished,
-    };
+    let ending = ending(&setup.stop, &run);
     journal.end(&ending);
     let (errors, first) = journal.errors();
     let store_error = first.map(|e| format!("{errors} writes to the results folder failed: {e}"));
@@ -246,6 +241,15 @@ fn conduct(
     }
     result.health.store_errors = errors;
     Ok(Finished { result, store_error: store_error.or(problem) })
+}
+
+fn ending(stop: &Stop, run: &Run) -> Ending {
+    match (stop.reason(), stop.is_asked(), run.ended_by.get()) {
+        (Some(reason), ..) => Ending::Aborted(reason),
+        (None, true, _) => Ending::Interrupted,
+        (None, false, Some(who)) => Ending::Stopped(who.clone()),
+        (None, false, None) => Ending::Finished,
+    }
 }
 
 /// Workers of a run: never more than users. An arrival of an open load goes to one worker's users, so each worker must
