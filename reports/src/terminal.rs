@@ -428,6 +428,9 @@ fn leak_example(out: &mut String, example: &LeakRecord) {
     say("received", &fit(&example.excerpt, 160));
     say("why", &example.why);
     say("hint", &example.hint);
+    if example.tier != Tier::Risk && example.group > 0 {
+        say("replay", &format!("watertight replay RESULTS_FOLDER {}", example.group));
+    }
 }
 
 /// `alice (patient), user 17, journey care, step GET /records`.

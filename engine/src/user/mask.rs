@@ -3,6 +3,8 @@
 
 use super::VirtualUser;
 use crate::client::answer::{Answer, Via};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::HeaderMap;
 use scenarios::program::{Save, SaveSource};
 use scenarios::value::Value;
@@ -123,8 +125,8 @@ fn hidden(mut text: String, secrets: &[String]) -> String {
     text
 }
 
-/// The forms of a value that is long enough to be a secret: as it is, percent-encoded, and escaped as in JSON; of a
-/// list or a map those of each value in it.
+/// The forms of a value that is long enough to be a secret: as it is, percent-encoded, escaped as in JSON, and in base64;
+/// of a list or a map those of each value in it.
 fn each_form(value: &Value, tell: &mut dyn FnMut(String)) {
     match value {
         Value::Text(_) | Value::Int(_) | Value::Float(_) => {}
@@ -141,7 +143,11 @@ fn each_form(value: &Value, tell: &mut dyn FnMut(String)) {
     let encoded = String::from_utf8_lossy(&encoded).into_owned();
     let escaped = serde_json::Value::String(plain.clone()).to_string();
     let escaped = escaped.trim_matches('"').to_owned();
-    [plain, encoded, escaped].into_iter().for_each(tell);
+    // Without the padding, which stands behind it in whatever form; both alphabets where they differ.
+    let coded = STANDARD_NO_PAD.encode(&plain);
+    let (in_urls, in_queries) =
+        (coded.replace('+', "-").replace('/', "_"), coded.replace('+', "%2B").replace('/', "%2F"));
+    [plain, encoded, escaped, coded, in_urls, in_queries].into_iter().for_each(tell);
 }
 
 #[cfg(test)]
@@ -160,6 +166,10 @@ mod tests {
             hide(&mut text, &value);
         }
         assert_eq!(text, "*** *** *** *** ab");
+        // `base64()` of a secret, in a body, a URL's own alphabet, and a query.
+        let mut text = "x=PDw_Pz8-Pg== PDw/Pz8+Pg== q=PDw%2FPz8%2BPg%3D%3D".to_owned();
+        hide(&mut text, &Value::text("<<???>>"));
+        assert_eq!(text, "x=***== ***== q=***%3D%3D");
         let mut text = "tick-0001, tick-0002".to_owned();
         hide(&mut text, &Value::from_json(&serde_json::json!([{ "t": "tick-0001" }, "tick-0002", true])));
         assert_eq!(text, "***, ***");
